@@ -1,0 +1,1 @@
+"""Nodes to and from OmegaConf, and the Hydra side."""

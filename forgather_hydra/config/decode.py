@@ -1,0 +1,208 @@
+"""OmegaConf to node graph: the inverse of `encode`, after overrides."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping as AnyMapping
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from forgather_hydra.config.encode import RESERVED, Path, Positions
+from forgather_hydra.config.resolvers import register
+from forgather_hydra.config.targets import DLIST_TARGET, from_target
+from forgather_hydra.errors import ForgatherError
+from forgather_hydra.graph.nodes import MISSING, Call, DList, Element, Mapping, Sequence, Shared, Tuple, Var
+from forgather_hydra.graph.walk import path_text
+
+_REFERENCE = re.compile(r"\$\{(?P<dots>\.*)(?P<path>[A-Za-z_][\w-]*(?:\.[\w-]+)*)\}\Z")
+_VARIABLE = re.compile(r"\$\{(?:vars\.(?P<name>\w+)|oc\.select:vars\.(?P<selected>\w+),(?P<default>.*))\}\Z")
+_TUPLE = "${fg.tuple:"
+_CALL_KEYS = ("_target_", "_partial_", "_args_", "_convert_", "_recursive_")
+
+
+def from_omegaconf(cfg: DictConfig | ListConfig, positions: Positions | None = None) -> Any:
+    """The graph of a composed configuration.
+
+    Args:
+        cfg: a configuration, as composed by Hydra or loaded from a run's ``.hydra/config.yaml``.
+        positions: marks of template lines by path, which the graph's elements then carry.
+
+    Raises:
+        ForgatherError: ``missing_value`` for a ``???`` or a reference to nothing.
+    """
+    register()
+    return _Decoder(cfg, positions or {}).run()
+
+
+class _Decoder:
+    def __init__(self, cfg: DictConfig | ListConfig, positions: Positions) -> None:
+        self.cfg = cfg
+        self.raw: Any = OmegaConf.to_container(cfg, resolve=False)
+        self.positions = positions
+        self.memo: dict[Path, Any] = {}
+        about = self.raw.get("forgather") if isinstance(self.raw, dict) else None
+        self.about: dict[str, Any] = about or {}
+        self.referenced: set[Path] = set()
+        self.collect_references(self.raw, ())
+
+    def run(self) -> Any:
+        root = self.raw
+        if isinstance(root, dict) and "_target_" not in root:
+            gone = (*RESERVED, *self.about.get("defines", []))
+            root = {key: value for key, value in root.items() if key not in gone}
+        return self.at((), root)
+
+    def collect_references(self, value: Any, path: Path) -> None:
+        if isinstance(value, dict):
+            for key, item in value.items():
+                self.collect_references(item, (*path, key))
+        elif isinstance(value, list):
+            for i, item in enumerate(value):
+                self.collect_references(item, (*path, i))
+        elif isinstance(value, str) and (target := self.target_of(value, path)) is not None:
+            self.referenced.add(target)
+
+    def target_of(self, text: str, path: Path) -> Path | None:
+        """The place that a pure reference names, written from the root; None for other text."""
+        match = _REFERENCE.match(text)
+        if match is None or match["path"].startswith("vars.") and not match["dots"]:
+            return None
+        base = path[: len(path) - len(match["dots"])] if match["dots"] else ()
+        place: Any = self.raw
+        target: list[Any] = []
+        for step in (*base, *match["path"].split(".")):
+            if isinstance(place, str) and (through := self.target_of(place, tuple(target))) is not None:
+                target, place = list(through), self.raw_at(through)
+            key = _key_in(place, step)
+            if key is MISSING:
+                return None
+            target.append(key)
+            place = place[key]
+        return tuple(target)
+
+    def raw_at(self, path: Path) -> Any:
+        place = self.raw
+        for step in path:
+            place = place[step]
+        return place
+
+    def at(self, path: Path, value: Any) -> Any:
+        """The graph value at a path."""
+        if path in self.memo:
+            return self.memo[path]
+        if isinstance(value, str):
+            made = self.text(value, path)
+        elif isinstance(value, dict):
+            made = self.dict(value, path)
+        elif isinstance(value, list):
+            made = Sequence([self.at((*path, i), item) for i, item in enumerate(value)])
+        else:
+            made = value
+        if path in self.referenced and not isinstance(made, Element):
+            made = Shared(made)
+        if isinstance(made, Element):
+            self.describe(made, path)
+            self.memo[path] = made
+        return made
+
+    def text(self, value: str, path: Path) -> Any:
+        if value == "???":
+            raise self.missing(path)
+        if "${" not in value:
+            return value
+        if variable := _VARIABLE.match(value):
+            return self.variable(variable)
+        target = self.target_of(value, path)
+        if target is not None:
+            return self.at(target, self.raw_at(target))
+        resolved = self.resolved(path)
+        if value.startswith(_TUPLE):
+            return Tuple(self.plain(resolved))
+        return self.plain(resolved)
+
+    def variable(self, match: re.Match[str]) -> Var:
+        name = match["name"] or match["selected"]
+        declared = self.raw.get("vars", {}) if isinstance(self.raw, dict) else {}
+        if declared.get(name, "???") != "???":
+            return Var(name, self.at(("vars", name), declared[name]))
+        if match["default"] is None:
+            return Var(name)
+        alone = OmegaConf.create({"value": f"${{oc.select:nothing,{match['default']}}}"})
+        return Var(name, alone.value)
+
+    def dict(self, value: AnyMapping[Any, Any], path: Path) -> Any:
+        if "_target_" not in value:
+            return Mapping({key: self.at((*path, key), item) for key, item in value.items()})
+        target = value["_target_"]
+        if not isinstance(target, str):
+            raise self.failed("bad_import_spec", f"_target_ is {target!r}, not text", path)
+        if "${" in target:
+            target = str(self.resolved((*path, "_target_")))
+        if target == DLIST_TARGET and "_args_" not in value:
+            return DList({k: self.at((*path, k), v) for k, v in value.items() if k != "_target_"})
+        is_meta, spec = from_target(target)
+        args = self.at((*path, "_args_"), value["_args_"]) if "_args_" in value else []
+        kwargs = {k: self.at((*path, k), v) for k, v in value.items() if k not in _CALL_KEYS}
+        if spec == "tuple" and not is_meta and not kwargs and len(args) == 1 and type(args[0]) is Sequence:
+            return Tuple(args[0])
+        if spec == "dict" and not is_meta and not kwargs and len(args) == 1 and _are_pairs(args[0]):
+            return Mapping(args[0])
+        kind = "meta" if is_meta else {True: "partial", False: "factory", None: "singleton"}[value.get("_partial_")]
+        search_path, latent = kwargs.pop("submodule_searchpath", None), kwargs.pop("latent_args", None)
+        return Call(kind, spec, list(args), kwargs, search_path=search_path, latent_args=latent)
+
+    def describe(self, element: Element, path: Path) -> None:
+        text = path_text(path)
+        label = self.about.get("names", {}).get(text)
+        if label is None and path and path in self.referenced and isinstance(path[-1], str):
+            label = path[-1]
+        if not isinstance(element, Var) and element._label_ is None:
+            element._label_ = label
+        if element._mark_ is None and text in self.positions:
+            element._mark_ = self.positions[text][-1]
+
+    def plain(self, value: Any) -> Any:
+        if isinstance(value, (DictConfig, ListConfig)):
+            value = OmegaConf.to_container(value, resolve=True)
+        if isinstance(value, dict):
+            return Mapping({key: self.plain(item) for key, item in value.items()})
+        if isinstance(value, list):
+            return Sequence([self.plain(item) for item in value])
+        return value
+
+    def resolved(self, path: Path) -> Any:
+        """The value that OmegaConf gives for a path."""
+        place: Any = self.cfg
+        try:
+            for step in path:
+                place = place[step]
+        except OmegaConfBaseException as error:
+            raise self.failed("missing_value", str(error).splitlines()[0], path) from error
+        return place
+
+    def missing(self, path: Path) -> ForgatherError:
+        text = path_text(path)
+        return self.failed("missing_value", "a value is required here", path, hint=f"set it: {text}=...")
+
+    def failed(self, kind: str, message: str, path: Path, hint: str | None = None) -> ForgatherError:
+        text = path_text(path)
+        error = ForgatherError(kind, message, path=text, hint=hint)
+        marks = self.positions.get(text)
+        return error.locate(marks[-1].origin) if marks else error
+
+
+def _key_in(place: Any, step: Any) -> Any:
+    if isinstance(place, dict):
+        return step if step in place else next((k for k in place if str(k) == str(step)), MISSING)
+    if isinstance(place, list):
+        index = int(step) if str(step).isdigit() else -1
+        return index if 0 <= index < len(place) else MISSING
+    return MISSING
+
+
+def _are_pairs(value: Any) -> bool:
+    return type(value) is Sequence and bool(value) and all(type(p) is Sequence and len(p) == 2 for p in value) and any(
+        not isinstance(p[0], (str, int, float, bool)) for p in value
+    )

@@ -1,0 +1,49 @@
+"""Text corpora, tokenizer training and packed token blocks; imported on first use."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from forgather_hydra.data.blocks import TokenBlocks, pack_blocks
+    from forgather_hydra.data.corpus import Corpus, Documents, LocalCorpus
+    from forgather_hydra.data.folder import FolderCorpus
+    from forgather_hydra.data.hub import HubCorpus
+    from forgather_hydra.data.sotu import SotuCorpus
+    from forgather_hydra.data.stories import StoryCorpus
+    from forgather_hydra.data.tokenizer import train_tokenizer
+
+__all__ = [
+    "Corpus",
+    "Documents",
+    "FolderCorpus",
+    "HubCorpus",
+    "LocalCorpus",
+    "SotuCorpus",
+    "StoryCorpus",
+    "TokenBlocks",
+    "pack_blocks",
+    "train_tokenizer",
+]
+
+_HOME = {
+    "Corpus": "corpus",
+    "Documents": "corpus",
+    "FolderCorpus": "folder",
+    "HubCorpus": "hub",
+    "LocalCorpus": "corpus",
+    "SotuCorpus": "sotu",
+    "StoryCorpus": "stories",
+    "TokenBlocks": "blocks",
+    "pack_blocks": "blocks",
+    "train_tokenizer": "tokenizer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

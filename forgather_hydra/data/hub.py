@@ -1,0 +1,134 @@
+"""A text dataset of the Hugging Face Hub."""
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+
+from datasets import load_dataset
+from huggingface_hub import HfApi
+from huggingface_hub.constants import HF_HUB_CACHE
+from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
+
+from forgather_hydra.data.cache import content_hash
+from forgather_hydra.data.corpus import Documents, Split, check_eval_fraction, select_split
+
+_ANSWER_SECONDS = 10.0
+
+
+class HubCorpus:
+    """Documents of a Hub dataset, read with `datasets.load_dataset`.
+
+    Args:
+        path: the dataset's id.
+        config_name: its configuration, where it has several.
+        revision: branch, tag or commit; None is the default branch.
+        train_split: the dataset's split to train on.
+        eval_split: its split for evaluation; None holds out `eval_fraction` of `train_split`.
+        eval_fraction: used only without an `eval_split`.
+        max_documents: read no more than this of either split; None reads all.
+        streaming: read over the network as needed; False downloads everything first, and
+            finds it again without a network.
+        text_field: the column that holds the text.
+    """
+
+    def __init__(
+        self,
+        path: str = "roneneldan/TinyStories",
+        config_name: str | None = None,
+        revision: str | None = None,
+        train_split: str = "train",
+        eval_split: str | None = "validation",
+        eval_fraction: float = 0.01,
+        max_documents: int | None = 100_000,
+        streaming: bool = True,
+        text_field: str = "text",
+    ) -> None:
+        check_eval_fraction(eval_fraction)
+        self.path = path
+        self.name = path
+        self.config_name = config_name
+        self.revision = revision
+        self.train_split = train_split
+        self.eval_split = eval_split
+        self.eval_fraction = eval_fraction
+        self.max_documents = max_documents
+        self.streaming = streaming
+        self.text_field = text_field
+
+    @property
+    def train(self) -> Documents:
+        """Documents to train on."""
+        return Documents(lambda: self._read("train"))
+
+    @property
+    def eval(self) -> Documents:
+        """Documents held out for evaluation."""
+        return Documents(lambda: self._read("eval"))
+
+    def describe(self) -> str:
+        """One line about the source."""
+        return f"hub: dataset {self.path} of the Hugging Face Hub"
+
+    def fingerprint(self) -> str:
+        """Hash of the dataset's commit and of what is read from it.
+
+        Raises:
+            ConnectionError: the Hub cannot be reached and nothing was downloaded before.
+        """
+        settings = (self.path, self.config_name, self.train_split, self.eval_split)
+        reading = (self.eval_fraction, self.max_documents, self.text_field)
+        return content_hash((self._commit, *settings, *reading))
+
+    @cached_property
+    def _commit(self) -> str:
+        # Asked before anything is loaded: `load_dataset` alone retries an unreachable
+        # Hub for half a minute.
+        try:
+            info = HfApi().dataset_info(self.path, revision=self.revision, timeout=_ANSWER_SECONDS)
+        except (RepositoryNotFoundError, RevisionNotFoundError):
+            raise
+        # The transport's exceptions belong to whichever HTTP library the client uses.
+        except Exception as error:
+            downloaded = None if self.streaming else self._downloaded_commit()
+            if downloaded is None:
+                raise ConnectionError(self._unreachable(error)) from error
+            return downloaded
+        return str(info.sha)
+
+    def _downloaded_commit(self) -> str | None:
+        """The newest commit of the dataset on this machine that suits `revision`."""
+        folder = Path(HF_HUB_CACHE, f"datasets--{self.path.replace('/', '--')}", "snapshots")
+        commits = sorted(folder.glob("*"), key=lambda commit: commit.stat().st_mtime)
+        names = [commit.name for commit in commits if self.revision in (None, commit.name)]
+        return names[-1] if names else None
+
+    def _read(self, split: Split) -> Iterator[str]:
+        if self.eval_split is None:
+            documents = select_split(self._texts(self.train_split), self.eval_fraction, split)
+        else:
+            documents = self._texts(self.train_split if split == "train" else self.eval_split)
+        return islice(documents, self.max_documents)
+
+    def _texts(self, hub_split: str) -> Iterator[str]:
+        rows: Iterable[dict[str, str]] = load_dataset(
+            self.path,
+            self.config_name,
+            split=hub_split,
+            revision=self._commit,
+            streaming=self.streaming,
+        )
+        for row in rows:
+            if self.text_field not in row:
+                raise ValueError(
+                    f"dataset {self.path} has no column {self.text_field!r}; it has "
+                    f"{', '.join(row)}: name the column of the text with data.text_field="
+                )
+            yield row[self.text_field]
+
+    def _unreachable(self, error: Exception) -> str:
+        return (
+            f"cannot reach the Hugging Face Hub for dataset {self.path!r} ({error}). "
+            "Without a network use data=sotu, data=stories, "
+            "or your own text with data=folder data.path=FOLDER"
+        )

@@ -1,0 +1,68 @@
+"""The configuration environment: template name or text to rendered text and node graph."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from forgather_hydra.graph.parse import parse
+from forgather_hydra.template.render import Rendered, Renderer
+from forgather_hydra.template.source_map import Place, SourceMap, join, piece
+
+
+@dataclass
+class Config:
+    """A loaded configuration.
+
+    Attributes:
+        pp_config: the rendered text.
+        config: the node graph; a mapping root has its keys as attributes.
+        source_map: from rendered lines back to template lines.
+        assigned: what the templates assigned to variables of ``ns``.
+    """
+
+    pp_config: str
+    config: Any
+    source_map: SourceMap
+    assigned: dict[str, Any]
+
+
+class ConfigEnvironment:
+    """Loads configurations from templates.
+
+    Args:
+        searchpath: a folder or folders in which templates are found by name.
+        global_vars: variables visible in every template.
+        strict: raise what is otherwise a warning.
+    """
+
+    def __init__(
+        self,
+        searchpath: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = ".",
+        global_vars: dict[str, Any] | None = None,
+        strict: bool = False,
+    ) -> None:
+        self.renderer = Renderer(searchpath, global_vars, strict)
+
+    def preprocess(self, name: str, /, **render_vars: Any) -> str:
+        """Render a template; the result is YAML with tags."""
+        return self.renderer.render(name, render_vars).text
+
+    def load(self, name: str, /, **render_vars: Any) -> Config:
+        """Render a template and parse the result into a node graph."""
+        return _config(self.renderer.render(name, render_vars))
+
+    def load_from_string(self, text: str, /, **render_vars: Any) -> Config:
+        """Load a template given as text."""
+        return _config(self.renderer.render_string(text, render_vars))
+
+    def parse(self, rendered: str, /) -> Config:
+        """Load YAML with tags that needs no rendering, such as `to_yaml` writes."""
+        source_map = SourceMap(join([piece(rendered, "<yaml>", 1)]), {"<yaml>": Place("<yaml>", None, 0)})
+        return Config(rendered, parse(rendered, source_map), source_map, {})
+
+
+def _config(rendered: Rendered) -> Config:
+    return Config(rendered.text, parse(rendered.text, rendered.source_map), rendered.source_map, rendered.assigned)

@@ -1,0 +1,125 @@
+"""The one error family: what is wrong, in which template line, at which config path, and the cure."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+
+class ForgatherWarning(UserWarning):
+    """Something in a template that probably does not do what its author wanted."""
+
+
+class ForgatherError(Exception):
+    """A mistake in a configuration, told in the user's terms.
+
+    Args:
+        kind: one word that names the mistake, such as ``undefined_variable`` or ``import_failed``.
+        message: what is wrong, in one sentence.
+        template: name of the template that the user edits.
+        file: the template's file, when it has one.
+        line: 1-based line of that template.
+        path: place in the configuration, such as ``trainer.args``.
+        hint: what to do about it.
+        chain: what was being done when it happened ("constructing x"), innermost first.
+    """
+
+    # Class attributes hide properties of the same names in an exception type that is mixed in.
+    kind: str = ""
+    message: str = ""
+    template: str | None = None
+    file: str | None = None
+    line: int | None = None
+    path: str | None = None
+    hint: str | None = None
+    chain: list[str] = []  # noqa: RUF012
+
+    def __init__(
+        self,
+        kind: str,
+        message: str,
+        *,
+        template: str | None = None,
+        file: str | None = None,
+        line: int | None = None,
+        path: str | None = None,
+        hint: str | None = None,
+        chain: Iterable[str] = (),
+    ) -> None:
+        self.kind = kind
+        self.message = message
+        self.template = template
+        self.file = file
+        self.line = line
+        self.path = path
+        self.hint = hint
+        self.chain = list(chain)
+
+    def __str__(self) -> str:
+        head = ": ".join(part for part in (self.location, self.path, self.message) if part)
+        context = [f"  while {step}" for step in self.chain]
+        hint = [f"  hint: {self.hint}"] if self.hint else []
+        return "\n".join([head, *context, *hint])
+
+    @property
+    def location(self) -> str | None:
+        """``file:line`` of the template, the file as short as the working directory allows."""
+        if self.template is None:
+            return None
+        name = display_path(self.file) if self.file else self.template
+        return name if self.line is None else f"{name}:{self.line}"
+
+    def locate(self, origin: Any) -> ForgatherError:
+        """Fill in template, file and line from an `Origin`, unless already known."""
+        if origin is not None and self.template is None:
+            self.template, self.file, self.line = origin.template, origin.file, origin.line
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        cause_type = next((base for base in type(self).__bases__ if base is not ForgatherError), None)
+        return _rebuild, (None if cause_type is Exception else cause_type, dict(self.__dict__))
+
+
+def error_like(cause: BaseException | None, kind: str, message: str, **where: Any) -> ForgatherError:
+    """An error of the family that is also an instance of its cause's type.
+
+    ``except ImportError`` still catches an import failure, ``except KeyError`` a constructor's KeyError.
+    """
+    return _class_for(type(cause))(kind, message, **where)
+
+
+@cache
+def _class_for(cause_type: type) -> type[ForgatherError]:
+    if issubclass(cause_type, ForgatherError) or not issubclass(cause_type, Exception):
+        return ForgatherError
+    try:
+        return type(cause_type.__name__, (ForgatherError, cause_type), {})
+    except TypeError:  # a type that refuses to be subclassed
+        return ForgatherError
+
+
+def _rebuild(cause_type: type | None, state: dict[str, Any]) -> ForgatherError:
+    error_class = ForgatherError if cause_type is None else _class_for(cause_type)
+    error = error_class(state["kind"], state["message"])
+    error.__dict__.update(state)
+    return error
+
+
+def nearest(name: object, known: Iterable[object], count: int = 3) -> list[str]:
+    """The known names most like `name`, best first."""
+    return difflib.get_close_matches(str(name), [str(k) for k in known], n=count, cutoff=0.5)
+
+
+def did_you_mean(name: object, known: Iterable[object]) -> str | None:
+    """A hint with the nearest known names, or None when nothing is near."""
+    names = nearest(name, known)
+    return f"did you mean {' or '.join(repr(n) for n in names)}?" if names else None
+
+
+def display_path(path: str) -> str:
+    """`path` relative to the working directory when it lies below it."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative

@@ -1,0 +1,1 @@
+"""Text to nodes to objects, YAML or Python."""

@@ -1,0 +1,205 @@
+"""Node graph to objects: one construction session, in which a singleton is one object."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+from forgather_hydra.errors import ForgatherError, did_you_mean, error_like
+from forgather_hydra.graph.imports import resolve
+from forgather_hydra.graph.nodes import MISSING, Call, DList, Element, Shared, Var, origin_of
+from forgather_hydra.graph.walk import path_to
+
+Memo = MutableMapping[int, Any]
+
+
+def materialize(
+    graph: Any,
+    /,
+    *args: Any,
+    targets: str | list[str] | tuple[str, ...] | None = None,
+    context_vars: dict[str, Any] | None = None,
+    **kwargs: Any,
+) -> Any:
+    """Construct a graph, or some of its targets.
+
+    Args:
+        graph: a graph, one of its elements, or a plain value.
+        args: further positional arguments, when the root is a partial.
+        targets: one name (its value is returned) or several (a dict is returned); None builds all.
+        context_vars: values of the graph's variables.
+        kwargs: further keyword arguments, when the root is a partial.
+
+    Returns:
+        The constructed object. A partial at the root is called; anywhere else it yields a callable.
+
+    Raises:
+        ForgatherError: unknown_target, unbound_var, import_failed, attribute_missing, not_callable, or
+            constructor_failed, which is also an instance of the constructor's exception type.
+    """
+    session = Session(context_vars or {})
+    try:
+        if targets is None:
+            if isinstance(graph, Call) and graph.kind == "partial":
+                return session.bind(graph)(*args, **kwargs)
+            return session.build(graph)
+        if isinstance(targets, str):
+            return session.build(_target(graph, targets))
+        return {name: session.build(_target(graph, name)) for name in targets}
+    except ForgatherError as error:
+        node = error.__dict__.pop("element", None)
+        if error.path is None and node is not None:
+            error.path = path_to(graph, node)
+        raise
+
+
+def targets(graph: Any) -> list[str]:
+    """The names in a graph that can be constructed, in order."""
+    return [str(key) for key in graph] if isinstance(graph, dict) else []
+
+
+def _target(graph: Any, name: str) -> Any:
+    if isinstance(graph, dict) and name in graph:
+        return graph[name]
+    known = targets(graph)
+    raise error_like(
+        KeyError(),
+        "unknown_target",
+        f"there is no target {name!r}",
+        hint=did_you_mean(name, known) or f"the targets are {', '.join(known) or 'none'}",
+    )
+
+
+class Session:
+    """One construction: variables, and the object that each shared element has become."""
+
+    def __init__(self, variables: dict[str, Any]) -> None:
+        self.variables = variables
+        self.objects: Memo = {}
+
+    def build(self, value: Any) -> Any:
+        """The object for a graph value."""
+        return self._build(value, self.objects)
+
+    def bind(self, node: Call) -> Callable[..., Any]:
+        """The callable that a partial yields."""
+        return BoundPartial(self, node)
+
+    def _build(self, value: Any, memo: Memo) -> Any:
+        if isinstance(value, Call):
+            return self._build_call(value, memo)
+        if isinstance(value, Var):
+            return self._build_var(value, memo)
+        if isinstance(value, Shared):
+            return value.value
+        if not isinstance(value, (dict, list, tuple)):
+            return value
+        if id(value) not in memo:
+            memo[id(value)] = self._build_container(value, memo)
+        return memo[id(value)]
+
+    def _build_container(self, value: Any, memo: Memo) -> Any:
+        if isinstance(value, DList):
+            return [self._build(item, memo) for item in value.values() if item is not None]
+        if isinstance(value, dict):
+            return {key: self._build(item, memo) for key, item in value.items()}
+        items = [self._build(item, memo) for item in value]
+        return tuple(items) if isinstance(value, tuple) else items
+
+    def _build_var(self, var: Var, memo: Memo) -> Any:
+        if var.name in self.variables:
+            return self.variables[var.name]
+        if var.default is not MISSING:
+            return self._build(var.default, memo)
+        raise self._failed(
+            ForgatherError(
+                "unbound_var",
+                f"the variable {var.name!r} has no value and no default",
+                hint=f"pass context_vars={{{var.name!r}: ...}}, or give the !var a default",
+            ),
+            var,
+        )
+
+    def _build_call(self, node: Call, memo: Memo) -> Any:
+        if node.kind == "partial":
+            if id(node) not in self.objects:
+                self.objects[id(node)] = BoundPartial(self, node)
+            return self.objects[id(node)]
+        if node.kind == "factory":
+            return self._call(node, ChainMap({}, self.objects))
+        if id(node) not in self.objects:
+            self.objects[id(node)] = self._call(node, memo)
+        return self.objects[id(node)]
+
+    def _call(self, node: Call, memo: Memo) -> Any:
+        function = self.function(node)
+        try:
+            args, kwargs = self.arguments(node, memo)
+        except ForgatherError as error:
+            error.chain.append(f"constructing {_described(node)}")
+            raise
+        try:
+            return function(*args, **kwargs)
+        except ForgatherError as error:
+            error.chain.append(f"constructing {_described(node)}")
+            raise
+        except Exception as error:
+            told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            failure = error_like(error, "constructor_failed", f"{node.spec} failed with {told}")
+            failure.__dict__.update({k: v for k, v in vars(error).items() if k not in failure.__dict__})
+            failure.chain.append(f"constructing {_described(node)}")
+            raise self._failed(failure, node) from error
+
+    def function(self, node: Call) -> Callable[..., Any]:
+        """What a node calls, imported."""
+        try:
+            function = resolve(node.spec, tuple(self.build(node.search_path) or ()))
+        except ForgatherError as error:
+            raise self._failed(error, node) from error.__cause__
+        if not callable(function):
+            raise self._failed(
+                error_like(TypeError(), "not_callable", f"{node.spec} is {type(function).__name__}, not callable"), node
+            )
+        return function
+
+    def arguments(self, node: Call, memo: Memo) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments of a node: constructed, or the bare nodes for ``!meta``."""
+        if node.kind == "meta":
+            return list(node.args), dict(node.kwargs)
+        args = [self._build(arg, memo) for arg in node.args]
+        kwargs = {key: self._build(arg, memo) for key, arg in node.kwargs.items()}
+        return args, kwargs | (self._build(node.latent_args, memo) or {})
+
+    def _failed(self, error: ForgatherError, element: Element) -> ForgatherError:
+        if "element" not in error.__dict__:
+            error.__dict__["element"] = element
+        return error.locate(origin_of(element))
+
+
+class BoundPartial:
+    """What a partial yields: its arguments are constructed at each call, within its session."""
+
+    def __init__(self, session: Session, node: Call) -> None:
+        self.session = session
+        self.node = node
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        function = self.session.function(self.node)
+        own_args, own_kwargs = self.session.arguments(self.node, ChainMap({}, self.session.objects))
+        try:
+            return function(*own_args, *args, **{**own_kwargs, **kwargs})
+        except Exception as error:
+            if not isinstance(error, ForgatherError):
+                error.add_note(f"in the call of {_described(self.node)}")
+            raise
+
+    def __repr__(self) -> str:
+        return f"<partial {self.node.spec}>"
+
+
+def _described(node: Call) -> str:
+    name = f"@{node._label_} " if node._label_ else ""
+    origin = origin_of(node)
+    where = f" ({origin.template}:{origin.line})" if origin else ""
+    return f"{name}{node.spec}{where}"

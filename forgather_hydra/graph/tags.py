@@ -1,0 +1,163 @@
+"""The tags of the language: what `!word:spec@name` says, and how a tag's body becomes a node."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from forgather_hydra.errors import ForgatherError, did_you_mean
+from forgather_hydra.graph.nodes import MISSING, Call, DList, Mapping, Sequence, Tuple, Var
+
+CALL_KINDS = {
+    "call": "singleton",
+    "singleton": "singleton",
+    "factory": "factory",
+    "partial": "partial",
+    "lambda": "partial",
+    "meta": "meta",
+}
+CONTAINER_TAGS = ("list", "tuple", "dict", "dlist")
+_WORDS = (*CALL_KINDS, *CONTAINER_TAGS, "var")
+_TAG = re.compile(r"!(?P<word>\w*)(?::(?P<spec>[^@]*))?(?:@(?P<name>.*))?\Z", re.DOTALL)
+_NUMBERED = re.compile(r"arg(\d+)\Z")
+
+
+class Tag(NamedTuple):
+    """A parsed tag."""
+
+    word: str
+    spec: str
+    name: str | None
+
+
+class Scalar(NamedTuple):
+    """The scalar body of a tag: its value, and whether it was left empty."""
+
+    value: Any
+    empty: bool
+
+
+def parse_tag(text: str) -> Tag:
+    """Split ``!word:spec@name``.
+
+    Raises:
+        ForgatherError: ``unknown_tag``, or ``bad_import_spec`` for a spec that names nothing to import.
+    """
+    match = _TAG.match(text)
+    if match is None or match["word"] not in _WORDS:
+        word = match["word"] if match else text
+        raise ForgatherError(
+            "unknown_tag",
+            f"unknown tag {text}",
+            hint=did_you_mean("!" + word, [f"!{w}" for w in _WORDS])
+            or "the tags are " + ", ".join(f"!{w}" for w in _WORDS),
+        )
+    word, spec, name = match["word"], (match["spec"] or "").removesuffix(":"), match["name"]
+    if name == "":
+        raise ForgatherError("bad_tag_argument", f"{text} has an empty name after '@'")
+    if word in CALL_KINDS:
+        check_spec(spec, text)
+    elif spec:
+        raise ForgatherError("bad_tag_argument", f"{text}: !{word} imports nothing, so it takes no {spec!r}")
+    return Tag(word, spec, name)
+
+
+def check_spec(spec: str, shown: str) -> None:
+    """Raise ``bad_import_spec`` unless `spec` is ``name``, ``module:symbol`` or ``file.py:symbol``."""
+    module, colon, symbol = spec.partition(":")
+    problem = None
+    if not spec:
+        problem = "names nothing to import"
+    elif ":" in symbol:
+        problem = "has more than one colon after the tag word"
+    elif colon and not (module and _is_dotted(symbol)):
+        problem = "needs a module or file before the colon and a name after it"
+    elif not colon and not _is_dotted(spec.lstrip(".")):
+        problem = "is not a name"
+    if problem:
+        raise ForgatherError(
+            "bad_import_spec",
+            f"{shown} {problem}",
+            hint="write !call:builtin, !call:package.module:Name or !call:/path/file.py:Name",
+        )
+
+
+def _is_dotted(name: str) -> bool:
+    return all(part.isidentifier() for part in name.split("."))
+
+
+def make_element(tag: Tag, body: Any) -> Any:
+    """The graph element for a tag and its body (a `Scalar`, a list of values or a dict of values).
+
+    Raises:
+        ForgatherError: ``bad_tag_argument`` when the body has the wrong form.
+    """
+    if tag.word == "var":
+        return _make_var(body)
+    if tag.word in CALL_KINDS:
+        return _make_call(tag, body)
+    return _make_container(tag.word, body)
+
+
+def _make_var(body: Any) -> Var:
+    if isinstance(body, Scalar):
+        name, default = body.value, MISSING
+    elif isinstance(body, dict) and "name" in body and set(body) <= {"name", "default"}:
+        name, default = body["name"], body.get("default", MISSING)
+    else:
+        raise ForgatherError(
+            "bad_tag_argument",
+            "!var takes a name, or a mapping with 'name' and optionally 'default'",
+            hint='write !var "hidden_size" or !var {name: hidden_size, default: 64}',
+        )
+    if not isinstance(name, str) or not name:
+        raise ForgatherError("bad_tag_argument", f"the name of a !var must be text, not {name!r}")
+    return Var(name, default)
+
+
+def _make_container(word: str, body: Any) -> Any:
+    if isinstance(body, Scalar) and body.empty:
+        body = [] if word in ("list", "tuple") else {}
+    wanted = list if word in ("list", "tuple") else dict
+    if not isinstance(body, wanted):
+        kind = "sequence" if wanted is list else "mapping"
+        raise ForgatherError("bad_tag_argument", f"!{word} needs a {kind}")
+    if word == "dict" and (odd := [key for key in body if not isinstance(key, str)]):
+        raise ForgatherError("bad_tag_argument", f"the keys of a !dict are text, not {odd[0]!r}")
+    return {"list": Sequence, "tuple": Tuple, "dict": Mapping, "dlist": DList}[word](body)
+
+
+def _make_call(tag: Tag, body: Any) -> Call:
+    args, kwargs = split_arguments(body)
+    reserved = {key: kwargs.pop(key) for key in ("submodule_searchpath", "latent_args") if key in kwargs}
+    for key in kwargs:
+        if not isinstance(key, str):
+            raise ForgatherError("bad_tag_argument", f"!{tag.word}:{tag.spec}: keyword {key!r} is not text")
+    latent = reserved.get("latent_args")
+    if latent is not None and not isinstance(latent, (dict, Var)):
+        raise ForgatherError("bad_tag_argument", "latent_args is a mapping or a !var")
+    return Call(
+        CALL_KINDS[tag.word],
+        tag.spec,
+        args,
+        kwargs,
+        search_path=reserved.get("submodule_searchpath"),
+        latent_args=latent,
+    )
+
+
+def split_arguments(body: Any) -> tuple[list[Any], dict[Any, Any]]:
+    """The positional and keyword arguments that a callable tag's body stands for."""
+    if isinstance(body, Scalar):
+        return ([] if body.empty else [body.value]), {}
+    if isinstance(body, list):
+        return list(body), {}
+    keys = set(body)
+    if keys and keys <= {"args", "kwargs"} and all(body[key] is not None for key in keys):
+        args, kwargs = body.get("args", []), body.get("kwargs", {})
+        if not isinstance(args, list) or not isinstance(kwargs, dict):
+            raise ForgatherError("bad_tag_argument", "'args' needs a sequence and 'kwargs' a mapping")
+        return list(args), dict(kwargs)
+    numbered = sorted((int(m[1]), key) for key in body if isinstance(key, str) and (m := _NUMBERED.match(key)))
+    positional = {key for _, key in numbered}
+    return [body[key] for _, key in numbered], {k: v for k, v in body.items() if k not in positional}

@@ -1,0 +1,1 @@
+"""Workspaces and projects: folders with a meta.yaml."""

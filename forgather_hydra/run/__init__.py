@@ -1,0 +1,1 @@
+"""The job: what runs once a configuration is composed."""

@@ -1,0 +1,29 @@
+"""Where a run goes: a new directory, or that of the run which it continues."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from forgather_hydra.run.record import newest_unfinished, signature
+
+
+def register() -> None:
+    """Register the resolver ``fg.run_dir``, which ``hydra.run.dir`` uses."""
+    OmegaConf.register_new_resolver("fg.run_dir", run_dir, replace=True)
+
+
+def run_dir(new: str, *, _root_: DictConfig) -> str:
+    """The directory of a run.
+
+    Args:
+        new: the directory of a new run.
+    """
+    resume = _root_.get("resume")
+    if resume in (None, False):
+        return new
+    if resume not in ("auto", True):
+        return str(resume)
+    unfinished = newest_unfinished(Path(_root_.get("output_root") or "outputs"), signature(_root_))
+    return new if unfinished is None else str(unfinished)

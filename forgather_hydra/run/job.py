@@ -1,0 +1,60 @@
+"""The job: a composed configuration to a graph, and its target ``main`` constructed or called."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from forgather_hydra.config.composition import latest
+from forgather_hydra.config.decode import from_omegaconf
+from forgather_hydra.errors import ForgatherError
+from forgather_hydra.graph.build import materialize
+from forgather_hydra.run import record as run_record
+from forgather_hydra.run.snapshot import snapshot
+
+log = logging.getLogger(__name__)
+
+
+def run(cfg: DictConfig) -> Any:
+    """Run the job of a composed configuration in Hydra's output directory.
+
+    Returns:
+        What target ``main`` returns; of a dict, the entry ``optimized_metric`` names, if any.
+    """
+    hydra = HydraConfig.get()
+    run_dir = Path(hydra.runtime.output_dir)
+    graph = from_omegaconf(cfg, latest().positions)
+    if not isinstance(graph, dict) or "main" not in graph:
+        raise ForgatherError("unknown_target", "the configuration has no target 'main', so there is nothing to run")
+    before = run_record.read(run_dir)
+    if before and before["status"] == "finished" and cfg.get("resume") and before["signature"] == run_record.signature(cfg):
+        log.info("%s is finished already; nothing to do", run_dir)
+        return _metric(cfg, before.get("result"))
+    with run_record.lock(run_dir):
+        if before is None:
+            snapshot(run_dir, graph, latest())
+        record = run_record.begin(run_dir, cfg, list(hydra.overrides.task))
+        return _metric(cfg, _run(graph["main"], run_dir, record))
+
+
+def _run(main: Any, run_dir: Path, record: dict[str, Any]) -> Any:
+    status = "failed"
+    result = None
+    try:
+        result = materialize(main)
+        status = "finished"
+    except KeyboardInterrupt:
+        status = "interrupted"
+        raise
+    finally:
+        run_record.end(run_dir, record, status, result=result if isinstance(result, (dict, int, float, str)) else None)
+    return result
+
+
+def _metric(cfg: DictConfig, result: Any) -> Any:
+    name = cfg.get("optimized_metric")
+    return result[name] if name and isinstance(result, dict) else result

@@ -1,0 +1,130 @@
+"""Exceptions of a render to errors that name the template line and say what to do."""
+
+from __future__ import annotations
+
+import re
+from types import TracebackType
+from typing import Any
+
+from jinja2 import TemplateNotFound, TemplateRuntimeError, TemplateSyntaxError, UndefinedError
+from jinja2.exceptions import SecurityError
+
+from forgather_hydra.errors import ForgatherError, did_you_mean, error_like
+from forgather_hydra.template.environment import TemplateEnvironment
+from forgather_hydra.template.load import Load
+from forgather_hydra.template.source_map import Origin
+
+
+
+def diagnose(
+    error: Exception, environment: TemplateEnvironment, load: Load, variables: dict[str, Any]
+) -> ForgatherError:
+    """The located error for whatever a render raised."""
+    if isinstance(error, ForgatherError):
+        return error
+    if isinstance(error, TemplateSyntaxError):
+        return _syntax(error, environment, load)
+    trail = [_origin(load, key, line) for key, line in _template_frames(error.__traceback__)]
+    found = _runtime(error, environment, variables, trail)
+    if found.template is None and trail:
+        found.locate(trail[-1])
+        found.chain += [f"rendering {o.template}:{o.line}" for o in reversed(trail[:-1])][:8]
+    return found
+
+
+def _runtime(
+    error: Exception, environment: TemplateEnvironment, variables: dict[str, Any], trail: list[Origin]
+) -> ForgatherError:
+    message = str(error) or type(error).__name__
+    if isinstance(error, TemplateNotFound):
+        return _missing(error, environment)
+    if isinstance(error, RecursionError):
+        return _cycle(trail)
+    if isinstance(error, SecurityError):
+        return error_like(error, "security", message, hint="templates run in a sandbox, without access to Python's internals")
+    if isinstance(error, UndefinedError):
+        if (block := re.match(r"there is no parent block called '(\w+)'", message)) is not None:
+            hint = f"no parent template has a block {block[1]!r}: remove super(), or check the name and the 'extends'"
+            return error_like(error, "super_without_parent", message, hint=hint)
+        name = re.match(r"'(\w+)' is undefined", message)
+        hint = did_you_mean(name[1], [*variables, *environment.globals]) if name else None
+        return error_like(error, "undefined_variable", message, hint=hint)
+    if isinstance(error, TemplateRuntimeError) and (required := re.match(r"Required block '(\w+)' not found", message)):
+        hint = f"give it a body: [{required[1]}] or -- block {required[1]}"
+        return error_like(error, "required_block", f"the required block {required[1]!r} is not overridden", hint=hint)
+    told = message if isinstance(error, TemplateRuntimeError) else f"{type(error).__name__}: {message}"
+    return error_like(error, "template_runtime", told)
+
+
+def _missing(error: TemplateNotFound, environment: TemplateEnvironment) -> ForgatherError:
+    name = error.name or ""
+    folders = ", ".join(environment.search_path.folders) or "no folder"
+    hint = did_you_mean(name, environment.search_path.names())
+    message = f"there is no template {name!r}"
+    return error_like(error, "missing_template", message, hint=hint or f"the search path is {folders}")
+
+
+def _cycle(trail: list[Origin]) -> ForgatherError:
+    """The shortest run of templates with which the trail ends again and again."""
+    names = [origin.template for origin in trail]
+    last = names[-1] if names else "?"
+    before = [i for i, name in enumerate(names[:-1]) if name == last and trail[i].line == trail[-1].line]
+    cycle = names[before[-1] :] if before else names[-2:]
+    error = ForgatherError(
+        "cycle",
+        "templates use each other without end: " + " -> ".join(cycle),
+        hint="let one of them extend or include another template",
+    )
+    return error.locate(trail[-1]) if trail else error
+
+
+def _syntax(error: TemplateSyntaxError, environment: TemplateEnvironment, load: Load) -> ForgatherError:
+    message, line, hint = error.message or "invalid syntax", error.lineno, None
+    if message.startswith("Unexpected end of template") and error.source:
+        unclosed = _unclosed(environment, error.source)
+        if unclosed:
+            keyword, line = unclosed
+            message = f"'{keyword}' is never closed: 'end{keyword}' is missing"
+            hint = f"add '-- end{keyword}'"
+    elif message.startswith("Encountered unknown tag"):
+        tag = re.search(r"'(\w+)'", message)
+        known = ("block extends include import from set if else elif endif for endfor macro filter call with".split())
+        hint = did_you_mean(tag[1], known) if tag else None
+    return error_like(error, "template_syntax", message, hint=hint).locate(_origin(load, error.name or "", line))
+
+
+def _unclosed(environment: TemplateEnvironment, source: str) -> tuple[str, int] | None:
+    """(keyword, line) of the innermost statement that is never closed."""
+    open_statements: list[tuple[str, int]] = []
+    expects_keyword = False
+    is_assignment = False
+    for line, kind, text in environment.lex(environment.preprocess(source)):
+        if kind == "block_begin":
+            expects_keyword, is_assignment = True, False
+        elif kind == "name" and expects_keyword:
+            expects_keyword = False
+            if text.startswith("end") and open_statements:
+                open_statements.pop()
+            elif text in ("block", "if", "for", "filter", "macro", "call", "with", "autoescape", "set"):
+                open_statements.append((text, line))
+        elif kind == "operator" and text == "=":
+            is_assignment = True
+        elif kind == "block_end" and is_assignment and open_statements and open_statements[-1][0] == "set":
+            open_statements.pop()
+    return open_statements[-1] if open_statements else None
+
+
+def _template_frames(traceback: TracebackType | None) -> list[tuple[str, int]]:
+    """(source, line) of each frame that ran a template, outermost first."""
+    frames = []
+    while traceback is not None:
+        template = traceback.tb_frame.f_globals.get("__jinja_template__")
+        if template is not None:
+            frames.append((template.name, template.get_corresponding_lineno(traceback.tb_lineno)))
+        traceback = traceback.tb_next
+    return frames
+
+
+def _origin(load: Load, key: str, line: int) -> Origin:
+    place = load.places.get(key)
+    return Origin(place.template, line + place.offset, place.file) if place else Origin(key or "<string>", line)

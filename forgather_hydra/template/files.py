@@ -1,0 +1,87 @@
+"""Template files on a search path: found by name, read, split, and read again when they change."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from forgather_hydra.template.source_map import Place
+from forgather_hydra.template.split import split
+
+Stamp = tuple[str, int, int]
+
+
+class Source(NamedTuple):
+    """The text of one template, and where it stands."""
+
+    key: str
+    name: str
+    text: str
+    place: Place
+
+
+class TemplateFile(NamedTuple):
+    """A file's templates (its own first), as of the time in `stamp`."""
+
+    stamp: Stamp
+    sources: tuple[Source, ...]
+
+
+class SearchPath:
+    """Folders in which templates are looked up, first hit wins; names never leave these folders."""
+
+    def __init__(self, folders: Iterable[str | os.PathLike[str]]) -> None:
+        self.folders = [os.path.abspath(f) for f in folders if os.path.isdir(f)]
+        self._files: dict[tuple[str, str], TemplateFile] = {}
+
+    def get(self, name: str) -> TemplateFile | None:
+        """The file of a template name, or None."""
+        path = self.find(name)
+        return None if path is None else self._read(name, path)
+
+    def find(self, name: str) -> str | None:
+        """The path of a template name, or None."""
+        parts = name.replace("\\", "/").split("/")
+        if ".." in parts or os.path.isabs(name):
+            return None
+        for folder in self.folders:
+            path = os.path.join(folder, *(part for part in parts if part not in ("", ".")))
+            if os.path.isfile(path):
+                return path
+        return None
+
+    def names(self) -> list[str]:
+        """All names that `get` would find."""
+        found: dict[str, None] = {}
+        for folder in self.folders:
+            for root, folders, files in os.walk(folder):
+                folders.sort()
+                below = os.path.relpath(root, folder)
+                found.update(dict.fromkeys(os.path.normpath(os.path.join(below, f)) for f in sorted(files)))
+        return list(found)
+
+    def _read(self, name: str, path: str) -> TemplateFile:
+        stamp = file_stamp(path)
+        cached = self._files.get((name, path))
+        if cached is not None and cached.stamp == stamp:
+            return cached
+        with open(path, encoding="utf-8", newline="") as file:
+            text = file.read()
+        sources = tuple(
+            Source(
+                name if number == 0 else f"{name}#{part.name}@{part.offset}",
+                part.name,
+                part.text,
+                Place(name, path, part.offset),
+            )
+            for number, part in enumerate(split(text, name))
+        )
+        made = self._files[name, path] = TemplateFile(stamp, sources)
+        return made
+
+
+def file_stamp(path: str) -> Stamp:
+    """What tells whether a file has changed: path, modification time and size."""
+    status = os.stat(path)
+    return path, status.st_mtime_ns, status.st_size

@@ -1,0 +1,53 @@
+"""The state of one load: the sub-templates it has met, and what its templates did."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any
+
+from jinja2.utils import Namespace
+
+from forgather_hydra.template.files import Source, Stamp, TemplateFile
+from forgather_hydra.template.source_map import Place
+
+
+class Load:
+    """What one render has met so far; nothing of it outlives the render.
+
+    Args:
+        pins: values of ``ns`` variables that assignments in templates must not change.
+    """
+
+    def __init__(self, pins: dict[str, Any] | None = None) -> None:
+        self.pins = pins or {}
+        self.assigned: dict[str, Any] = {}
+        self.parts: dict[str, Source] = {}
+        self.places: dict[str, Place] = {}
+        self.stamps: dict[str, Stamp] = {}
+        self.used: set[str] = set()
+        self.parents: dict[str, str] = {}
+
+    def enter(self, file: TemplateFile) -> Source:
+        """Take note of a file: from now on its parts can be used by name."""
+        for source in file.sources:
+            self.places[source.key] = source.place
+        self.parts.update({source.name: source for source in file.sources[1:]})
+        self.stamps[file.stamp[0]] = file.stamp
+        return file.sources[0]
+
+
+CURRENT: ContextVar[Load] = ContextVar("forgather_load")
+
+
+class RenderVariables(Namespace):
+    """The namespace ``ns``: remembers what templates assign, and keeps pinned values."""
+
+    def __init__(self, **values: Any) -> None:
+        load = CURRENT.get()
+        load.assigned.update(values)
+        super().__init__({**values, **load.pins})
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        load = CURRENT.get()
+        load.assigned[name] = value
+        super().__setitem__(name, load.pins.get(name, value))

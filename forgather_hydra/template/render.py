@@ -1,0 +1,100 @@
+"""Template name and variables to rendered text with its source map."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from jinja2 import Template
+
+from forgather_hydra.template.diagnose import diagnose
+from forgather_hydra.template.environment import TemplateEnvironment
+from forgather_hydra.template.files import SearchPath, Source, Stamp
+from forgather_hydra.template.functions import CLOCK
+from forgather_hydra.template.lint import report
+from forgather_hydra.template.load import CURRENT, Load
+from forgather_hydra.template.source_map import Place, SourceMap, join
+
+
+@dataclass
+class Rendered:
+    """The outcome of a render.
+
+    Attributes:
+        text: the rendered text.
+        source_map: from its lines back to template lines.
+        assigned: what templates assigned to variables of ``ns``, pins not applied.
+        files: the template files that took part, with their stamps.
+    """
+
+    text: str
+    source_map: SourceMap
+    assigned: dict[str, Any] = field(default_factory=dict)
+    files: list[Stamp] = field(default_factory=list)
+
+
+class Renderer:
+    """Renders templates found on a search path.
+
+    Args:
+        searchpath: a folder or folders, first hit wins; those that do not exist are ignored.
+        global_vars: variables visible in every template, imported macros included.
+        strict: turn warnings (an override of a block that no parent has, an unused sub-template)
+            into errors.
+    """
+
+    def __init__(
+        self,
+        searchpath: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = ".",
+        global_vars: dict[str, Any] | None = None,
+        strict: bool = False,
+    ) -> None:
+        folders = [searchpath] if isinstance(searchpath, (str, os.PathLike)) else searchpath
+        self.environment = TemplateEnvironment(SearchPath(folders), global_vars)
+        self.strict = strict
+
+    def render(self, name: str, variables: dict[str, Any] | None = None, pins: dict[str, Any] | None = None) -> Rendered:
+        """Render a template by name.
+
+        Args:
+            name: name relative to the search path.
+            variables: render variables.
+            pins: values that variables of ``ns`` keep whatever templates assign.
+
+        Raises:
+            ForgatherError: template_syntax, missing_template, undefined_variable, security, cycle,
+                required_block, super_without_parent or template_runtime, with the template's line.
+        """
+        return self._run(name, variables or {}, Load(pins))
+
+    def render_string(self, text: str, variables: dict[str, Any] | None = None) -> Rendered:
+        """Render a template given as text; it may use the templates of the search path."""
+        load = Load()
+        place = Place("<string>", None, 0)
+        load.places["<string>"] = place
+        return self._run(Source("<string>", "<string>", text, place), variables or {}, load)
+
+    def _run(self, entry: str | Source, variables: dict[str, Any], load: Load) -> Rendered:
+        load_token = CURRENT.set(load)
+        clock_token = None if CLOCK.get() else CLOCK.set(datetime.now(UTC))
+        try:
+            template = self._entry(entry)
+            context = template.new_context(variables)
+            text = join(template.root_render_func(context))
+        except Exception as error:
+            raise diagnose(error, self.environment, load, variables) from error
+        finally:
+            CURRENT.reset(load_token)
+            if clock_token is not None:
+                CLOCK.reset(clock_token)
+        report(self.environment, load, self.strict)
+        source_map = SourceMap(text, load.places)
+        return Rendered(str.__str__(text), source_map, load.assigned, list(load.stamps.values()))
+
+    def _entry(self, entry: str | Source) -> Template:
+        if isinstance(entry, Source):
+            return self.environment.compiled(entry)
+        return self.environment.get_template(entry)

@@ -1,0 +1,45 @@
+"""A Jinja code generator whose output remembers the template line of every piece of text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from jinja2 import nodes
+from jinja2.compiler import CodeGenerator, Frame
+
+_Finalize = Any
+
+
+class _Constant(str):
+    """Constant text of a template, with its line; `step` is 0 for a folded expression."""
+
+    __slots__ = ("line", "step")
+
+    line: int
+    step: int
+
+
+class TracingCodeGenerator(CodeGenerator):
+    """Emits ``environment.literal(...)`` and ``environment.printed(...)`` in place of bare strings."""
+
+    def _output_child_to_const(self, node: nodes.Expr, frame: Frame, finalize: _Finalize) -> str:
+        value = super()._output_child_to_const(node, frame, finalize)
+        constant = _Constant(value)
+        constant.line = node.lineno
+        constant.step = 1 if isinstance(node, nodes.TemplateData) else 0
+        return constant
+
+    def _output_const_repr(self, group: Sequence[Any]) -> str:
+        calls = [f"environment.literal({str(c)!r}, {self.name!r}, {c.line}, {c.step})" for c in group]
+        return calls[0] if len(calls) == 1 else f"concat([{', '.join(calls)}])"
+
+    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: _Finalize) -> None:
+        self.write("environment.printed(")
+
+    def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: _Finalize) -> None:
+        self.write(f", {self.name!r}, {node.lineno})")
+
+    def visit_Extends(self, node: nodes.Extends, frame: Frame) -> None:
+        super().visit_Extends(node, frame)
+        self.writeline(f"environment.extended({self.name!r}, parent_template)", node)

@@ -1,0 +1,33 @@
+"""Training: one loop with its arguments, checkpoints, callbacks and the job that runs it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_HOME = {
+    "JsonlCallback": "jsonl",
+    "ProgressCallback": "progress",
+    "TensorBoardCallback": "tensorboard",
+    "TextSamples": "text_samples",
+    "TrainOutput": "state",
+    "Trainer": "trainer",
+    "TrainerCallback": "callbacks",
+    "TrainerControl": "state",
+    "TrainerState": "state",
+    "TrainingArguments": "arguments",
+    "latest_checkpoint": "checkpoint",
+    "run_training": "run",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

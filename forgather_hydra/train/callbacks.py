@@ -1,0 +1,130 @@
+"""Callback events with Hugging Face's names and signature, and their dispatch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .arguments import TrainingArguments
+from .state import TrainerControl, TrainerState
+
+Handler = Callable[..., TrainerControl | None]
+
+EVENTS = (
+    "on_init_end",
+    "on_train_begin",
+    "on_train_end",
+    "on_epoch_begin",
+    "on_epoch_end",
+    "on_step_begin",
+    "on_step_end",
+    "on_substep_end",
+    "on_pre_optimizer_step",
+    "on_optimizer_step",
+    "on_evaluate",
+    "on_prediction_step",
+    "on_log",
+    "on_save",
+)
+
+# The flag that an event answers to; it is cleared before the event's handlers run.
+_CLEARS = {
+    "on_train_begin": ("should_training_stop", "should_abort_without_save"),
+    "on_epoch_begin": ("should_epoch_stop",),
+    "on_step_begin": ("should_log", "should_evaluate", "should_save"),
+    "on_log": ("should_log",),
+    "on_evaluate": ("should_evaluate",),
+    "on_save": ("should_save",),
+}
+
+
+class TrainerCallback:
+    """Base of callbacks: any method named after an event in `EVENTS` is called at that event.
+
+    Handlers take `(args, state, control, **kwargs)`; `kwargs` holds `model`, `processing_class`,
+    `optimizer`, `lr_scheduler`, `train_dataloader`, `eval_dataloader`, with `logs` in `on_log` and
+    `metrics` in `on_evaluate`. A handler may set flags of `control`, or return another one.
+    Callbacks written for `transformers.Trainer` work as they are. This base defines no handler, so
+    an event that nobody listens to costs nothing.
+
+    What a method `state() -> {"args": ..., "attributes": ...}` returns is saved with checkpoints,
+    and the attributes are set again when a run resumes.
+    """
+
+
+class CallbackHandler:
+    """Calls the callbacks in order."""
+
+    def __init__(self, callbacks: Iterable[Any]) -> None:
+        self.callbacks = [_instance(callback) for callback in callbacks]
+        self._collect()
+
+    def add(self, callback: Any) -> None:
+        """Appends a callback, or an instance of a callback class."""
+        self.callbacks.append(_instance(callback))
+        self._collect()
+
+    def pop(self, callback: Any) -> Any:
+        """Removes and returns the first callback that is `callback` or of that class, if any."""
+        for candidate in self.callbacks:
+            if candidate is callback or (
+                isinstance(callback, type) and isinstance(candidate, callback)
+            ):
+                self.callbacks.remove(candidate)
+                self._collect()
+                return candidate
+        return None
+
+    def fire(
+        self,
+        event: str,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        context: Callable[[], dict[str, Any]],
+        **details: Any,
+    ) -> TrainerControl:
+        """Calls every handler of `event`; `context()` makes the keyword arguments of all events."""
+        for flag in _CLEARS.get(event, ()):
+            setattr(control, flag, False)
+        if handlers := self._handlers[event]:
+            keywords = context() | details
+            for handler in handlers:
+                control = handler(args, state, control, **keywords) or control
+        return control
+
+    def state_dict(self) -> dict[str, list[dict[str, Any]]]:
+        """States of the callbacks that have one, by class name, in order."""
+        states: dict[str, list[dict[str, Any]]] = {}
+        for callback in self.callbacks:
+            if hasattr(callback, "state"):
+                states.setdefault(type(callback).__name__, []).append(callback.state())
+        return states
+
+    def load_state_dict(self, states: dict[str, list[dict[str, Any]]]) -> None:
+        """Gives saved attributes back to the callbacks of the same class, in order."""
+        remaining = {name: list(saved) for name, saved in states.items()}
+        for callback in self.callbacks:
+            if hasattr(callback, "state") and remaining.get(type(callback).__name__):
+                saved = remaining[type(callback).__name__].pop(0)
+                for name, value in saved["attributes"].items():
+                    setattr(callback, name, value)
+
+    def _collect(self) -> None:
+        self._handlers: dict[str, list[Handler]] = {
+            event: [
+                getattr(callback, event) for callback in self.callbacks if _handles(callback, event)
+            ]
+            for event in EVENTS
+        }
+
+
+def _instance(callback: Any) -> Any:
+    return callback() if isinstance(callback, type) else callback
+
+
+def _handles(callback: Any, event: str) -> bool:
+    """Whether `callback` does anything at `event`; an inherited empty handler is not called."""
+    function = getattr(type(callback), event, None)
+    empty = f"TrainerCallback.{event}"
+    return function is not None and getattr(function, "__qualname__", "") != empty

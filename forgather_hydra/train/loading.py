@@ -1,0 +1,87 @@
+"""Data loaders for training and evaluation that leave the training random numbers alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from .arguments import TrainingArguments
+from .sampler import ResumableBatchSampler
+
+Batch = dict[str, torch.Tensor]
+Collator = Callable[[list[Any]], Batch]
+
+
+def training_sampler(args: TrainingArguments, dataset: Any) -> ResumableBatchSampler:
+    """Sampler over a map-style dataset.
+
+    Raises:
+        ValueError: if there is no training data, or not enough for one batch.
+    """
+    if dataset is None:
+        raise ValueError("there is nothing to train on: give the trainer a train_dataset")
+    batch_size = args.per_device_train_batch_size
+    sampler = ResumableBatchSampler(
+        len(dataset),
+        batch_size,
+        seed=args.seed,
+        shuffle=args.shuffle,
+        drop_last=args.dataloader_drop_last,
+    )
+    if len(sampler) == 0:
+        raise ValueError(
+            f"the training set has {len(dataset)} samples, less than a batch of {batch_size}:"
+            " lower per_device_train_batch_size, unset dataloader_drop_last, or give more data"
+        )
+    return sampler
+
+
+def training_loader(
+    args: TrainingArguments,
+    dataset: Dataset[Any],
+    sampler: ResumableBatchSampler,
+    collate: Collator,
+) -> DataLoader[Batch]:
+    return DataLoader(dataset, batch_sampler=sampler, collate_fn=collate, **_worker_options(args))
+
+
+def evaluation_loader(
+    args: TrainingArguments, dataset: Any, collate: Collator
+) -> DataLoader[Batch]:
+    """Loader in dataset order.
+
+    Raises:
+        ValueError: if the dataset is empty.
+    """
+    if len(dataset) == 0:
+        raise ValueError("the evaluation set is empty: give it data, or leave eval_dataset out")
+    return DataLoader(
+        dataset,
+        batch_size=args.per_device_eval_batch_size,
+        collate_fn=collate,
+        **_worker_options(args),
+    )
+
+
+def accumulation_groups(loader: DataLoader[Batch], size: int) -> Iterator[list[Batch]]:
+    """The rest of an epoch in groups of `size` batches, one optimizer step each; the last may be
+    smaller."""
+    batches = iter(loader)
+    while group := list(islice(batches, size)):
+        yield group
+
+
+def _worker_options(args: TrainingArguments) -> dict[str, Any]:
+    return {
+        "num_workers": args.dataloader_num_workers,
+        "pin_memory": args.dataloader_pin_memory and not args.use_cpu and torch.cuda.is_available(),
+        "persistent_workers": args.dataloader_persistent_workers,
+        "prefetch_factor": args.dataloader_prefetch_factor,
+        # A loader draws worker seeds when it starts; from a generator of its own, so that starting
+        # one more loader (an evaluation, a resumption) does not shift the model's random numbers.
+        "generator": torch.Generator(),
+    }

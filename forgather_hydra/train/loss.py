@@ -1,0 +1,46 @@
+"""Token-mean loss of a causal language model and the number of targets it is a mean over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+IGNORE_INDEX = -100
+
+LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def count_targets(batch: Mapping[str, torch.Tensor]) -> int:
+    """Number of tokens that `batch` (on the CPU) has as targets.
+
+    Position t predicts t+1, so the first label of a row is never a target.
+    """
+    if (labels := batch.get("labels")) is None:
+        rows, length = batch["input_ids"].shape
+        return rows * (length - 1)
+    return int((labels[:, 1:] != IGNORE_INDEX).sum())
+
+
+def mean_loss(
+    model: torch.nn.Module, batch: dict[str, torch.Tensor], loss_function: LossFunction | None
+) -> torch.Tensor:
+    """Mean loss over the targets of `batch`; `labels` default to `input_ids`.
+
+    The model computes it, returning a mapping with `loss` or a tuple `(loss, logits)`, unless
+    `loss_function(logits, labels)` is given; that one has to shift the labels itself.
+    """
+    inputs: dict[str, Any] = {"labels": batch["input_ids"], **batch}
+    if loss_function is None:
+        outputs = model(**inputs)
+        return outputs["loss"] if isinstance(outputs, Mapping) else outputs[0]
+    labels = inputs.pop("labels")
+    outputs = model(**inputs)
+    return loss_function(_logits(outputs), labels)
+
+
+def _logits(outputs: Any) -> torch.Tensor:
+    if isinstance(outputs, torch.Tensor):
+        return outputs
+    return outputs["logits"] if isinstance(outputs, Mapping) else outputs[0]

@@ -1,0 +1,55 @@
+"""Manifest of a checkpoint: size and SHA-256 of every file, written last and checked first."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+MANIFEST = "manifest.json"
+
+
+def seal(directory: Path, step: int) -> None:
+    """Writes the manifest of all files in `directory` and forces everything to the disk."""
+    files = {path.name: _describe(path) for path in sorted(directory.iterdir())}
+    text = json.dumps({"step": step, "files": files}, indent=2)
+    (directory / MANIFEST).write_text(text, encoding="utf-8")
+    for path in directory.iterdir():
+        sync(path)
+    sync(directory)
+
+
+def damage(directory: Path) -> str | None:
+    """What is wrong with the checkpoint in `directory`, or None if it is complete."""
+    try:
+        files = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))["files"]
+    except FileNotFoundError:
+        return f"{MANIFEST} is missing"
+    except (ValueError, KeyError, TypeError):
+        return f"{MANIFEST} is not readable"
+    for name, expected in files.items():
+        path = directory / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if (size := path.stat().st_size) != expected["size"]:
+            return f"{name} has {size} bytes instead of {expected['size']}"
+        if _describe(path) != expected:
+            return f"{name} does not have the content that was written (SHA-256 differs)"
+    return None
+
+
+def sync(path: Path) -> None:
+    """Returns when a file, or the names in a directory, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {"size": path.stat().st_size, "sha256": digest}

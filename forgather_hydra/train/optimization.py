@@ -1,0 +1,73 @@
+"""Optimizer and learning-rate schedule, from the user's factories or from the arguments."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch.optim.lr_scheduler import LRScheduler
+
+from .arguments import TrainingArguments
+
+NamedParameters = Iterable[tuple[str, torch.nn.Parameter]]
+OptimizerFactory = Callable[[NamedParameters], torch.optim.Optimizer]
+
+FUSED_DEVICES = ("cpu", "cuda", "xpu", "mps")
+
+
+def build_optimizer(
+    args: TrainingArguments, model: torch.nn.Module, factory: OptimizerFactory | None
+) -> torch.optim.Optimizer:
+    """`factory(named_parameters)` with the parameters that need gradients, else AdamW."""
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    return factory(named) if factory else _adamw(args, named)
+
+
+def _adamw(
+    args: TrainingArguments, named: list[tuple[str, torch.nn.Parameter]]
+) -> torch.optim.Optimizer:
+    """Fused AdamW; weight decay leaves vectors (norm scales and biases) alone."""
+    matrices = [(name, p) for name, p in named if p.ndim >= 2]
+    vectors = [(name, p) for name, p in named if p.ndim < 2]
+    groups = [
+        {"params": matrices, "weight_decay": args.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]] if args.weight_decay else named,
+        lr=args.learning_rate,
+        betas=(args.adam_beta1, args.adam_beta2),
+        eps=args.adam_epsilon,
+        weight_decay=args.weight_decay,
+        fused=named[0][1].device.type in FUSED_DEVICES,
+    )
+
+
+def build_scheduler(
+    args: TrainingArguments,
+    optimizer: torch.optim.Optimizer,
+    num_training_steps: int,
+    factory: Callable[..., LRScheduler] | None,
+) -> LRScheduler:
+    """`factory(optimizer=...)`, told `num_training_steps` if it asks; else the named schedule."""
+    if factory is not None:
+        length = {"num_training_steps": num_training_steps} if _asks_for_length(factory) else {}
+        return factory(optimizer=optimizer, **length)
+
+    from transformers.optimization import get_scheduler  # a second of imports, often not needed
+
+    return get_scheduler(
+        args.lr_scheduler_type,
+        optimizer,
+        num_warmup_steps=args.warmup(num_training_steps),
+        num_training_steps=num_training_steps,
+        scheduler_specific_kwargs=args.lr_scheduler_kwargs,
+    )
+
+
+def _asks_for_length(factory: Callable[..., Any]) -> bool:
+    """Whether `num_training_steps` is a parameter that is not already bound to a value."""
+    parameter = inspect.signature(factory).parameters.get("num_training_steps")
+    return parameter is not None and parameter.default in (inspect.Parameter.empty, None)

@@ -1,0 +1,89 @@
+"""A whole training job: evaluate, train, evaluate, save the model, report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from .evaluation import perplexity
+from .jsonl import METRICS_FILE, append_record, position
+from .report import print_report
+from .text_samples import generate_text, print_samples
+from .trainer import Trainer
+
+
+def run_training(
+    trainer: Trainer,
+    *,
+    resume: bool | str | Path = False,
+    model_dir: str | Path | None = None,
+    prompts: Sequence[str] | None = None,
+    max_new_tokens: int = 40,
+    unigram_entropy: float | Callable[[], float] | None = None,
+) -> dict[str, Any]:
+    """Runs `trainer` from the first evaluation to the saved model.
+
+    Args:
+        trainer: its `args.output_dir` receives metrics, checkpoints and logs.
+        resume: as `resume_from_checkpoint` of `Trainer.train`.
+        model_dir: where to save model and tokenizer; not saved if None.
+        prompts: texts that the trained model continues, of `max_new_tokens` tokens each.
+        unigram_entropy: entropy of the evaluation tokens in nats, or a callable that computes it:
+            the loss of the best model that ignores context, to hold the evaluation loss against.
+
+    Returns:
+        The final metrics, which are also the last line of `metrics.jsonl`, marked `"final": true`.
+    """
+    trainer.args.eval_on_start = trainer.eval_dataset is not None
+    output = trainer.train(resume_from_checkpoint=resume)
+    _evaluate_last(trainer)
+    metrics = _summary(trainer) | output.metrics
+    if unigram_entropy is not None:
+        metrics["unigram_entropy"] = (
+            unigram_entropy() if callable(unigram_entropy) else unigram_entropy
+        )
+    if model_dir is not None:
+        trainer.save_model(model_dir)
+    append_record(
+        Path(trainer.args.output_dir) / METRICS_FILE,
+        {"final": True, **position(trainer.state), **metrics},
+    )
+    if prompts:
+        texts = generate_text(
+            trainer.model, trainer.processing_class, prompts, max_new_tokens=max_new_tokens
+        )
+        print_samples(prompts, texts)
+    print_report(trainer.args.output_dir, metrics, model_dir)
+    return metrics
+
+
+def _evaluate_last(trainer: Trainer) -> None:
+    """Evaluates the final weights, unless the run did so at its last step."""
+    state = trainer.state
+    evaluations = [record for record in state.log_history if "eval_loss" in record]
+    best_loaded = trainer.args.load_best_model_at_end
+    if not evaluations or evaluations[-1]["step"] != state.global_step or best_loaded:
+        trainer.evaluate()
+
+
+def _summary(trainer: Trainer) -> dict[str, Any]:
+    """First and last losses of the run, from its history, and the size of the model."""
+    history = trainer.state.log_history
+    losses = [record["loss"] for record in history if "loss" in record]
+    evaluations = [record["eval_loss"] for record in history if "eval_loss" in record]
+    summary: dict[str, Any] = {
+        "global_step": trainer.state.global_step,
+        "parameters": sum(p.numel() for p in trainer.model.parameters()),
+    }
+    if losses:
+        summary |= {"initial_train_loss": losses[0], "final_train_loss": losses[-1]}
+    if evaluations:
+        first, last = evaluations[0], evaluations[-1]
+        summary |= {
+            "initial_eval_loss": first,
+            "initial_eval_perplexity": perplexity(first),
+            "eval_loss": last,
+            "eval_perplexity": perplexity(last),
+        }
+    return summary

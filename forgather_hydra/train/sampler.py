@@ -1,0 +1,72 @@
+"""Batch order as a function of (seed, epoch), with a position that can be saved and restored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from torch.utils.data import Sampler
+
+
+class ResumableBatchSampler(Sampler[list[int]]):
+    """Yields lists of dataset indices, starting at `position` samples into the current epoch.
+
+    The position only moves when `advance` reports batches as trained on, so batches that loader
+    workers have fetched ahead are not counted and a resumed run trains on each sample once.
+    """
+
+    def __init__(
+        self, length: int, batch_size: int, *, seed: int, shuffle: bool, drop_last: bool
+    ) -> None:
+        self.batch_size = batch_size
+        self.seed = seed
+        self.shuffle = shuffle
+        self.epoch = 0
+        self.position = 0
+        self.length = length
+        self.usable = length - length % batch_size if drop_last else length
+
+    def __len__(self) -> int:
+        """Batches in a whole epoch."""
+        return -(-self.usable // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = self._order()
+        for start in range(self.position, self.usable, self.batch_size):
+            yield order[start : min(start + self.batch_size, self.usable)].tolist()
+
+    def advance(self, batches: int) -> None:
+        """Counts batches as trained on."""
+        self.position = min(self.position + batches * self.batch_size, self.usable)
+
+    def next_epoch(self) -> None:
+        self.epoch += 1
+        self.position = 0
+
+    @property
+    def exhausted(self) -> bool:
+        return self.position >= self.usable
+
+    def state_dict(self) -> dict[str, Any]:
+        names = ("seed", "epoch", "position", "shuffle", "length")
+        return {name: getattr(self, name) for name in names}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continues where `state` was taken, with its seed.
+
+        Raises:
+            ValueError: if the dataset has another length, which makes the position meaningless.
+        """
+        if state["length"] != self.length:
+            raise ValueError(
+                f"the checkpoint was trained on {state['length']} samples and the training set now "
+                f"has {self.length}: resume with the same data, or start a new run"
+            )
+        for name in ("seed", "epoch", "position", "shuffle"):
+            setattr(self, name, state[name])
+
+    def _order(self) -> np.ndarray:
+        if not self.shuffle:
+            return np.arange(self.length)
+        return np.random.default_rng((self.seed, self.epoch)).permutation(self.length)

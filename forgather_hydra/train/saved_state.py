@@ -1,0 +1,99 @@
+"""What a checkpoint holds: the files, and how they are written and restored."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import safetensors.torch
+import torch
+
+from .rng import capture_rng, restore_rng
+from .state import TrainerState
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+MODEL = "model.safetensors"
+OPTIMIZER = "optimizer.pt"
+SCHEDULER = "scheduler.pt"
+RNG = "rng.pt"
+STATE = "trainer_state.json"
+
+
+def write_state(trainer: Trainer, directory: Path) -> None:
+    """Writes all that a resumed run needs to continue as if it had not stopped."""
+    save_weights(trainer.model, directory)
+    torch.save(trainer.optimizer.state_dict(), directory / OPTIMIZER)
+    torch.save(trainer.lr_scheduler.state_dict(), directory / SCHEDULER)
+    torch.save(capture_rng(), directory / RNG)
+    content = {
+        "state": asdict(trainer.state),
+        "sampler": trainer.sampler.state_dict(),
+        "meter": trainer.meter.state_dict(trainer.state.global_step),
+        "callbacks": trainer.callbacks.state_dict(),
+        "arguments": trainer.args.to_dict(),
+        "torch": torch.__version__,
+    }
+    (directory / STATE).write_text(json.dumps(content, indent=2), encoding="utf-8")
+
+
+def restore_state(trainer: Trainer, directory: Path) -> None:
+    """Puts everything back into a prepared trainer, except for the random number generators."""
+    load_weights(trainer.model, directory)
+    trainer.optimizer.load_state_dict(_load(directory / OPTIMIZER))
+    trainer.lr_scheduler.load_state_dict(_load(directory / SCHEDULER))
+    content = json.loads((directory / STATE).read_text(encoding="utf-8"))
+    saved = TrainerState(**content["state"])
+    # How far to go and how often to log is the present run's business.
+    for name in ("max_steps", "num_train_epochs", "logging_steps", "eval_steps", "save_steps"):
+        setattr(saved, name, getattr(trainer.state, name))
+    trainer.state = saved
+    trainer.sampler.load_state_dict(content["sampler"])
+    trainer.meter.load_state_dict(content["meter"])
+    trainer.callbacks.load_state_dict(content["callbacks"])
+
+
+def restore_random_numbers(directory: Path) -> None:
+    """Sets the generators as they were; to be called last, right before the first step."""
+    restore_rng(_load(directory / RNG))
+
+
+def save_pretrained(model: Any, tokenizer: Any, directory: Path) -> None:
+    """Writes the trained model as its class does it, and the tokenizer, for `from_pretrained`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    if hasattr(model, "save_pretrained"):
+        model.save_pretrained(directory)
+    else:
+        save_weights(model, directory)
+    if hasattr(tokenizer, "save_pretrained"):
+        tokenizer.save_pretrained(directory)
+
+
+def save_weights(model: torch.nn.Module, directory: Path) -> None:
+    """Writes the weights as safetensors, tied ones once."""
+    safetensors.torch.save_model(model, str(directory / MODEL), metadata={"format": "pt"})
+
+
+def load_weights(model: torch.nn.Module, directory: Path) -> None:
+    """Reads weights into `model`.
+
+    Raises:
+        RuntimeError: if names or shapes do not match the model.
+    """
+    device = next(model.parameters()).device
+    safetensors.torch.load_model(model, directory / MODEL, device=str(device))
+
+
+def _load(path: Path) -> Any:
+    """Reads tensors and plain values; onto the CPU, from where they are copied to their owners."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{path} holds Python objects besides tensors and numbers, which is not safe to load: "
+            "keep the state of the optimizer and of the schedule to tensors and plain values"
+        ) from error

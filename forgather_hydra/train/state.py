@@ -1,0 +1,86 @@
+"""State and control flags of a run, as callbacks see them, and what `train()` returns."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from .arguments import TrainingArguments
+
+
+@dataclass
+class TrainerState:
+    """Where a run is; every field is plain JSON. Fields are those of `transformers.TrainerState`.
+
+    `epoch` is a fraction of steps, `num_input_tokens_seen` counts every input position, and
+    `train_seconds` is time spent training, over all resumptions, without evaluation and saving.
+    """
+
+    epoch: float = 0.0
+    global_step: int = 0
+    max_steps: int = 0
+    num_train_epochs: int = 0
+    logging_steps: int = 50
+    eval_steps: int = 100
+    save_steps: int = 1000
+    train_batch_size: int = 16
+    num_input_tokens_seen: int = 0
+    train_seconds: float = 0.0
+    total_flos: float = 0.0
+    log_history: list[dict[str, Any]] = field(default_factory=list)
+    best_metric: float | None = None
+    best_global_step: int | None = None
+    best_model_checkpoint: str | None = None
+    is_local_process_zero: bool = True
+    is_world_process_zero: bool = True
+    is_hyper_param_search: bool = False
+    trial_name: str | None = None
+    trial_params: dict[str, Any] | None = None
+
+
+def initial_state(args: TrainingArguments, steps_per_epoch: int) -> TrainerState:
+    """State at step 0; `max_steps` overrides the number of epochs, which may be a fraction."""
+    max_steps = args.max_steps
+    if max_steps <= 0:
+        max_steps = math.ceil(args.num_train_epochs * steps_per_epoch)
+    return TrainerState(
+        max_steps=max_steps,
+        num_train_epochs=math.ceil(max_steps / steps_per_epoch),
+        logging_steps=args.logging_steps,
+        eval_steps=args.eval_steps,
+        save_steps=args.save_steps,
+        train_batch_size=args.per_device_train_batch_size,
+    )
+
+
+@dataclass
+class TrainerControl:
+    """What callbacks ask of the loop. A flag is cleared once it has been acted on."""
+
+    should_training_stop: bool = False
+    should_epoch_stop: bool = False
+    should_save: bool = False
+    should_evaluate: bool = False
+    should_log: bool = False
+    should_abort_without_save: bool = False
+
+
+class TrainOutput(NamedTuple):
+    """Result of `Trainer.train`: `training_loss` is the mean over all steps of the run."""
+
+    global_step: int
+    training_loss: float
+    metrics: dict[str, float]
+
+
+def train_output(state: TrainerState, training_loss: float) -> TrainOutput:
+    """The result of a run that ended in `state`."""
+    seconds = state.train_seconds
+    metrics = {
+        "train_loss": training_loss,
+        "train_runtime": seconds,
+        "train_tokens_per_second": state.num_input_tokens_seen / seconds if seconds else 0.0,
+        "epoch": state.epoch,
+    }
+    return TrainOutput(state.global_step, training_loss, metrics)

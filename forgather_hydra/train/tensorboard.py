@@ -1,0 +1,51 @@
+"""Logs for TensorBoard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .arguments import TrainingArguments
+from .callbacks import TrainerCallback
+from .state import TrainerControl, TrainerState
+
+RUNS = "runs"
+
+
+class TensorBoardCallback(TrainerCallback):
+    """Writes scalars under `<output_dir>/runs`; a resumed run hides what it is about to repeat."""
+
+    def __init__(self) -> None:
+        self.writer: Any = None
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # slow to import
+
+        purge = state.global_step + 1 if state.global_step else None
+        self.writer = SummaryWriter(str(Path(args.output_dir) / RUNS), purge_step=purge)
+        self.writer.add_text("arguments", f"```json\n{args.to_json_string()}\n```")
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        if self.writer is None:  # an evaluation outside training
+            return
+        for name, value in logs.items():
+            group = "eval" if name.startswith("eval_") else "train"
+            self.writer.add_scalar(
+                f"{group}/{name.removeprefix('eval_')}", value, state.global_step
+            )
+        self.writer.flush()
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.writer.close()
+        self.writer = None

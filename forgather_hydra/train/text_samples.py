@@ -1,0 +1,87 @@
+"""Text written by the model under training, so that progress can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.text import Text
+
+from .arguments import TrainingArguments
+from .callbacks import TrainerCallback
+from .rng import preserved_rng, seed_everything
+from .state import TrainerControl, TrainerState
+
+
+class TextSamples(TrainerCallback):
+    """Continues each prompt at every evaluation, prints the text and keeps it.
+
+    `samples` is a list of `{"step", "prompt", "text"}`.
+    Always draws with the same seed, and does not disturb the random numbers of training.
+    `generation` goes to `model.generate`, for example `temperature` or `top_k`.
+    """
+
+    def __init__(
+        self,
+        prompts: Sequence[str],
+        max_new_tokens: int = 40,
+        do_sample: bool = True,
+        **generation: Any,
+    ) -> None:
+        self.prompts = list(prompts)
+        self.generation = {"max_new_tokens": max_new_tokens, "do_sample": do_sample, **generation}
+        self.samples: list[dict[str, Any]] = []
+
+    def state(self) -> dict[str, Any]:
+        return {"args": {}, "attributes": {"samples": self.samples}}
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: Any,
+        processing_class: Any,
+        **kwargs: Any,
+    ) -> None:
+        texts = generate_text(model, processing_class, self.prompts, **self.generation)
+        for prompt, text in zip(self.prompts, texts, strict=True):
+            self.samples.append({"step": state.global_step, "prompt": prompt, "text": text})
+        print_samples(self.prompts, texts)
+
+
+@torch.no_grad()
+def generate_text(
+    model: Any, tokenizer: Any, prompts: Sequence[str], *, seed: int = 0, **generation: Any
+) -> list[str]:
+    """Continuation of each prompt by `model.generate`, without the prompt itself."""
+    was_training = model.training
+    model.eval()
+    with preserved_rng():
+        seed_everything(seed)
+        texts = [_continue(model, tokenizer, prompt, generation) for prompt in prompts]
+    model.train(was_training)
+    return texts
+
+
+def print_samples(
+    prompts: Sequence[str], texts: Sequence[str], console: Console | None = None
+) -> None:
+    """Prints prompts in bold, each with its continuation."""
+    console = console or Console()
+    for prompt, text in zip(prompts, texts, strict=True):
+        console.print(Text.assemble("  > ", (prompt, "bold"), text))
+
+
+def _continue(model: Any, tokenizer: Any, prompt: str, generation: dict[str, Any]) -> str:
+    inputs = tokenizer(prompt, return_tensors="pt").to(model.device)
+    ids = inputs["input_ids"]
+    output = model.generate(
+        ids,
+        attention_mask=inputs["attention_mask"],
+        pad_token_id=tokenizer.eos_token_id,
+        **generation,
+    )
+    return tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True)

@@ -1,0 +1,6 @@
+"""What Hydra's plugin scan finds: the config sources and the search-path plugin."""
+
+from forgather_hydra.config.search_path import ForgatherSearchPathPlugin
+from forgather_hydra.config.source import ForgatherOverlaySource, ForgatherSource
+
+__all__ = ["ForgatherOverlaySource", "ForgatherSearchPathPlugin", "ForgatherSource"]

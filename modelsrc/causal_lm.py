@@ -1,0 +1,109 @@
+"""Core of a causal language model: encoder, layers and decoder, assembled from parts.
+
+Shapes: B batch, T tokens, D model width, V vocabulary.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.cache_utils import Cache
+
+from .causal_loss import CausalLoss
+from .causal_mask import causal_mask
+from .init_weights import simple_weight_init
+
+
+class CasualLM(nn.Module):
+    """Predict each token from those before it.
+
+    Encoder and decoder may be None, and layers may be missing: a pipeline stage is a model from
+    which the parts of the other stages were removed.
+
+    Args:
+        input_encoder: called as `(input_ids, position_ids, inputs_embeds)`, makes (B, T, D).
+        layer_stack: called as `(x_BTD, attention_mask=..., position_ids=..., past_key_values=...)`.
+        output_decoder: makes logits (B, T, V) from (B, T, D); None to return hidden states.
+        loss_fn: called by the owner of this model as `(logits, labels)`; default `CausalLoss`.
+        init_weights: called by the owner of this model for each module; default
+            `simple_weight_init`.
+        attn_mask_fn: makes the attention mask; default `causal_mask`.
+    """
+
+    def __init__(
+        self,
+        input_encoder: nn.Module | None,
+        layer_stack: nn.Module,
+        output_decoder: nn.Module | None = None,
+        loss_fn: Callable[..., Tensor] | None = None,
+        init_weights: Callable[[nn.Module], None] | None = None,
+        attn_mask_fn: Callable[..., Tensor | None] | None = None,
+    ) -> None:
+        super().__init__()
+        self.loss_fn = loss_fn or CausalLoss()
+        self.init_weights = init_weights or simple_weight_init
+        self.attn_mask_fn = attn_mask_fn or causal_mask
+        self.input_encoder = input_encoder
+        self.layer_stack = layer_stack
+        self.output_decoder = output_decoder
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        *,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: Tensor | None = None,
+        logits_to_keep: int | Tensor = 0,
+        return_hidden_states: bool = False,
+        **kwargs: Any,
+    ) -> Tensor:
+        """Logits (B, T, V); hidden states (B, T, D) without a decoder or when asked for.
+
+        Args:
+            input_ids: (B, T).
+            attention_mask: (B, tokens so far) with 0 at padding, or a 4-D mask.
+            position_ids: (B, T) or (1, T); None: counted on from the cache.
+            past_key_values: keys and values of the tokens before, extended in place.
+            inputs_embeds: (B, T, D), in place of `input_ids`; without an encoder, the hidden
+                states of the stage before.
+            logits_to_keep: compute logits for this many last tokens only, or for the tokens with
+                these indices; 0 for all.
+        """
+        inputs = input_ids if inputs_embeds is None else inputs_embeds
+        if inputs is None:
+            raise ValueError("the model needs input_ids or inputs_embeds, got neither")
+        if past_key_values is not None and position_ids is None:
+            position_ids = _positions_after(past_key_values, inputs)
+        if self.input_encoder is None:
+            x_BTD = inputs
+        else:
+            x_BTD = self.input_encoder(input_ids, position_ids, inputs_embeds)
+        mask = self.attn_mask_fn(
+            hidden_states=x_BTD,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+        )
+        x_BTD = self.layer_stack(
+            x_BTD,
+            attention_mask=mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            **kwargs,
+        )
+        if self.output_decoder is None or return_hidden_states:
+            return x_BTD
+        if isinstance(logits_to_keep, int):
+            return self.output_decoder(x_BTD[:, -logits_to_keep:])
+        return self.output_decoder(x_BTD[:, logits_to_keep])
+
+    def extra_repr(self) -> str:
+        return f"loss_fn={self.loss_fn!r}"
+
+
+def _positions_after(cache: Cache, inputs: Tensor) -> Tensor:
+    """Positions (1, T) of inputs (B, T, ...) that follow the tokens in the cache."""
+    return (cache.get_seq_length() + torch.arange(inputs.shape[1], device=inputs.device))[None]

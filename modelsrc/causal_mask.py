@@ -1,0 +1,77 @@
+"""Attention mask of a causal model: causality, padding, packed documents and a sliding window.
+
+Shapes: B batch, T queries, S keys.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from transformers.cache_utils import Cache
+
+
+def causal_mask(
+    *,
+    hidden_states: Tensor,
+    attention_mask: Tensor | None = None,
+    position_ids: Tensor | None = None,
+    past_key_values: Cache | None = None,
+    sliding_window: int | None = None,
+    **_: Any,
+) -> Tensor | None:
+    """Boolean mask, True where a query may attend, broadcastable to (B, heads, T, S).
+
+    None when the mask is plain causal, which every attention back end applies by itself. No value
+    of a tensor is looked at, so the host never waits for an accelerator.
+
+    Args:
+        hidden_states: (B, T, ...), read for its shape and device.
+        attention_mask: (B, S) with 0 at padding; or a finished 4-D mask, returned as it is.
+        position_ids: (B, T). Without a padding mask and a cache, each place where they do not
+            grow by one starts a new document, which does not see those before it.
+        sliding_window: number of tokens a query sees, itself included; None for all.
+    """
+    if attention_mask is not None and attention_mask.ndim == 4:
+        return attention_mask
+    T, device = hidden_states.shape[1], hidden_states.device
+    past, S, offset = _cache_extent(past_key_values, T)
+    packed = position_ids if attention_mask is None and past_key_values is None else None
+    full = isinstance(past, int) and past + T == S  # not so for a preallocated cache
+    if sliding_window is not None and full and sliding_window >= S:
+        sliding_window = None
+    if attention_mask is None and packed is None and full and sliding_window is None:
+        return None
+
+    query_T1 = past + torch.arange(T, device=device)[:, None]
+    key_S = offset + torch.arange(S, device=device)
+    mask = key_S <= query_T1
+    if sliding_window is not None:
+        mask = mask & (key_S > query_T1 - sliding_window)
+    if attention_mask is not None:
+        real_BS = _keys_of(attention_mask, S, offset)
+        # A padding token sees itself, for a softmax over nothing has no value.
+        mask = mask & (real_BS[:, None, None] | (key_S == query_T1))
+    if packed is not None:
+        document_BT = _document_index(packed)
+        mask = mask & (document_BT[:, None, :, None] == document_BT[:, None, None, :])
+    return mask
+
+
+def _cache_extent(cache: Cache | None, T: int) -> tuple[int | Tensor, int, int]:
+    """Tokens seen before the first query, number of keys, and position of the first key."""
+    if cache is None:
+        return 0, T, 0
+    return cache.get_seq_length(), *cache.get_mask_sizes(T, 0)
+
+
+def _keys_of(attention_mask: Tensor, S: int, offset: int) -> Tensor:
+    """The padding mask of the S keys from `offset` on; free slots of a static cache are padding."""
+    mask_BS = attention_mask[:, offset : offset + S].bool()
+    return F.pad(mask_BS, (0, S - mask_BS.shape[1]))
+
+
+def _document_index(position_ids: Tensor) -> Tensor:
+    """(B, T) -> (B, T): 0 for the tokens of the first document, 1 for those of the next ..."""
+    step = position_ids.diff(dim=-1, prepend=position_ids[:, :1] - 1)
+    return (step != 1).cumsum(-1)

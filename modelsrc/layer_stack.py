@@ -1,0 +1,66 @@
+"""The repeated layers of a model, with an optional final norm.
+
+Shapes: B batch, T tokens, D model width.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+
+
+class LayerDict(nn.ModuleDict):
+    """Layers by index, which may be written `0` or `"0"`.
+
+    A dictionary rather than a list, so that the remaining layers keep their names when some are
+    deleted: a pipeline stage holds, say, layers 4 to 7.
+    """
+
+    def __getitem__(self, key: int | str) -> nn.Module:
+        return super().__getitem__(str(key))
+
+    def __delitem__(self, key: int | str) -> None:
+        super().__delitem__(str(key))
+
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(str(key))
+
+
+class LayerStack(nn.Module):
+    """Layers applied one after the other.
+
+    Activation checkpointing is switched by `PreTrainedModel.gradient_checkpointing_enable`, which
+    sets the two attributes named `gradient_checkpointing` and `_gradient_checkpointing_func`.
+
+    Args:
+        layer_factory: called with `layer_idx` for each layer.
+        post_norm_factory: makes the norm after the last layer.
+    """
+
+    gradient_checkpointing = False
+    _gradient_checkpointing_func: Callable[..., Tensor]
+
+    def __init__(
+        self,
+        layer_factory: Callable[..., nn.Module],
+        num_hidden_layers: int,
+        post_norm_factory: Callable[[], nn.Module] | None = None,
+    ) -> None:
+        super().__init__()
+        self.layers = LayerDict(
+            {str(i): layer_factory(layer_idx=i) for i in range(num_hidden_layers)}
+        )
+        self.layer_norm = post_norm_factory() if post_norm_factory else None
+
+    def forward(self, x_BTD: Tensor, *, past_key_values: Any = None, **kwargs: Any) -> Tensor:
+        """(B, T, D) -> (B, T, D); keywords go to every layer."""
+        # A layer that runs twice would also write its keys into the cache twice.
+        checkpointing = self.gradient_checkpointing and self.training and past_key_values is None
+        for layer in self.layers.values():
+            apply = partial(layer, past_key_values=past_key_values, **kwargs)
+            if checkpointing:
+                x_BTD = self._gradient_checkpointing_func(apply, x_BTD)
+            else:
+                x_BTD = apply(x_BTD)
+        return x_BTD if self.layer_norm is None else self.layer_norm(x_BTD)

@@ -1,0 +1,96 @@
+"""Hub datasets, against a small local server and against no server at all."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+CODE = """
+import json, sys
+from forgather_hydra.data import HubCorpus
+corpus = HubCorpus(**json.loads(sys.argv[1]))
+try:
+    texts = [[document["text"] for document in split] for split in (corpus.train, corpus.eval)]
+    print(json.dumps([corpus.fingerprint(), *texts]))
+except Exception as error:
+    print(json.dumps([type(error).__name__, str(error)]))
+"""
+
+
+def read(environment: dict[str, str], **settings: object) -> list:
+    command = [sys.executable, "-c", CODE, json.dumps(settings)]
+    done = subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def fake_hub() -> ModuleType:
+    spec = importlib.util.spec_from_file_location(
+        "fake_hub", Path(__file__).with_name("fake_hub.py")
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def hub(fake_hub: ModuleType, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Environment in which the Hub is a local server with one dataset."""
+    lines = "".join(json.dumps({"text": f"tale {number}"}) + "\n" for number in range(20))
+    files = {"README.md": "a dataset", "train.jsonl": lines, "validation.jsonl": '{"text": "eval"}'}
+    server = fake_hub.FakeHub({name: text.encode() for name, text in files.items()})
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield {"HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path)}
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_streams_the_documents(hub: dict[str, str], fake_hub: ModuleType) -> None:
+    fingerprint, train, held_out = read(hub, path=fake_hub.REPO, max_documents=3)
+    assert train == ["tale 0", "tale 1", "tale 2"]
+    assert held_out == ["eval"]
+    other, *_ = read(hub, path=fake_hub.REPO, max_documents=4)
+    assert other != fingerprint
+
+
+def test_downloaded_dataset_is_found_again_offline(
+    hub: dict[str, str], fake_hub: ModuleType
+) -> None:
+    settings = {"path": fake_hub.REPO, "streaming": False, "eval_split": None}
+    online = read(hub, eval_fraction=0.1, **settings)
+    assert online[2] == ["tale 0", "tale 10"]
+    assert len(online[1]) == 18
+    assert read({**hub, "HF_HUB_OFFLINE": "1"}, eval_fraction=0.1, **settings) == online
+
+
+def test_wrong_column_is_named(hub: dict[str, str], fake_hub: ModuleType) -> None:
+    kind, message = read(hub, path=fake_hub.REPO, text_field="story")
+    assert kind == "ValueError"
+    assert "'story'; it has text" in message
+
+
+def test_unknown_dataset_is_not_taken_for_a_missing_network(hub: dict[str, str]) -> None:
+    assert read(hub, path="someone/nothing")[0] == "RepositoryNotFoundError"
+
+
+@pytest.mark.parametrize(
+    "environment", [{"HF_HUB_OFFLINE": "1"}, {"HF_ENDPOINT": "http://127.0.0.1:9"}]
+)
+def test_unreachable_hub_names_the_dataset_and_the_ways_out(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    kind, message = read({"HF_HOME": str(tmp_path), **environment})
+    assert kind == "ConnectionError"
+    for hint in ("roneneldan/TinyStories", "data=sotu", "data=stories", "data=folder data.path="):
+        assert hint in message

@@ -1,0 +1,63 @@
+"""Generation with a key-value cache gives what the whole prefix gives."""
+
+import pytest
+import torch
+from transformers import DynamicCache
+
+
+def greedy(model, ids, **kwargs):
+    # Fresh weights are nearly uniform: no end token, or some sequences would stop at once.
+    return model.generate(ids, max_new_tokens=12, do_sample=False, eos_token_id=None, **kwargs)
+
+
+@pytest.fixture(params=["sdpa", "eager"])
+def model(build, request):
+    model = build(attn_implementation=request.param)
+    for parameter in model.parameters():  # sharpen the distribution, so that arg max is stable
+        parameter.data.mul_(4)
+    return model
+
+
+def left_padded(ids):
+    padded = torch.cat((torch.full((2, 3), 2), ids), dim=1)
+    mask = torch.ones_like(padded)
+    mask[0, :3] = 0
+    padded[1, :3] = ids[1, :3]
+    return padded, mask
+
+
+def test_cache_changes_nothing(model, random_ids):
+    ids = random_ids(2, 6)
+    assert torch.equal(greedy(model, ids, use_cache=True), greedy(model, ids, use_cache=False))
+
+
+def test_cache_changes_nothing_with_left_padding(model, random_ids):
+    ids, mask = left_padded(random_ids(2, 6))
+    cached = greedy(model, ids, attention_mask=mask, use_cache=True)
+    assert torch.equal(cached, greedy(model, ids, attention_mask=mask, use_cache=False))
+
+
+def test_padding_changes_nothing(model, random_ids):
+    ids = random_ids(2, 6)
+    padded, mask = left_padded(ids)
+    alone = greedy(model, ids[:1])
+    assert torch.equal(greedy(model, padded, attention_mask=mask)[:1, 3:], alone)
+
+
+def test_preallocated_cache_changes_nothing(build, random_ids):
+    model, ids = build(), random_ids(2, 6)
+    kwargs = {"cache_implementation": "static", "disable_compile": True}
+    assert torch.equal(greedy(model, ids, **kwargs), greedy(model, ids))
+
+
+def test_cache_changes_nothing_with_a_sliding_window(build, random_ids):
+    model, ids = build(sliding_window=4), random_ids(2, 6)
+    assert torch.equal(greedy(model, ids, use_cache=True), greedy(model, ids, use_cache=False))
+
+
+def test_cache_filled_in_pieces_gives_the_same_logits(model, random_ids):
+    ids, cache = random_ids(2, 9), DynamicCache()
+    with torch.no_grad():
+        pieces = [model(piece, past_key_values=cache) for piece in ids.split([4, 3, 2], dim=1)]
+        torch.testing.assert_close(torch.cat(pieces, 1), model(ids), rtol=1e-5, atol=1e-5)
+    assert cache.get_seq_length() == 9

@@ -1,0 +1,74 @@
+"""A saved model comes back equal, whichever way transformers is asked for it."""
+
+import json
+
+import pytest
+import torch
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+
+
+def assert_same_tensors(model, other):
+    ours, theirs = model.state_dict(), other.state_dict()
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        assert tensor.dtype == theirs[name].dtype, name
+        assert torch.equal(tensor, theirs[name]), name
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_every_tensor_survives_save_and_load(build, tmp_path, tied, dtype):
+    model = build(tie_word_embeddings=tied).to(dtype)
+    for parameter in model.parameters():  # values that no initialisation would give
+        parameter.data.add_(torch.rand_like(parameter))
+    model.save_pretrained(tmp_path / "model")
+    loaded = AutoModelForCausalLM.from_pretrained(
+        tmp_path / "model", trust_remote_code=True, dtype=dtype
+    )
+    assert_same_tensors(model, loaded)
+    head, embedding = loaded.get_output_embeddings(), loaded.get_input_embeddings()
+    assert (head.weight is embedding.weight) == tied
+
+
+def test_a_tied_model_stores_the_shared_matrix_once(build):
+    tied, untied = build(tie_word_embeddings=True), build()
+    assert untied.num_parameters() - tied.num_parameters() == 96 * 64
+
+
+def test_saving_keeps_what_auto_classes_need(build, tmp_path):
+    model = build()
+    before = json.loads((tmp_path / "model/config.json").read_text())
+    model.save_pretrained(tmp_path / "model")
+    after = json.loads((tmp_path / "model/config.json").read_text())
+    assert after.items() >= {k: v for k, v in before.items() if k != "transformers_version"}.items()
+
+
+def test_fresh_model_from_the_directory_alone(build, tmp_path):
+    build()
+    config = AutoConfig.from_pretrained(tmp_path / "model", trust_remote_code=True)
+    torch.manual_seed(1)
+    model = AutoModelForCausalLM.from_config(config)
+    torch.manual_seed(1)
+    assert_same_tensors(model, build())
+
+
+def test_headless_model_returns_the_states_that_the_head_sees(build, random_ids, tmp_path):
+    model, ids = build(), random_ids(2, 7)
+    model.save_pretrained(tmp_path / "model")
+    headless, info = AutoModel.from_pretrained(
+        tmp_path / "model", trust_remote_code=True, output_loading_info=True
+    )
+    assert not info["missing_keys"]
+    assert not info["unexpected_keys"]
+    hidden = headless.eval()(ids)
+    assert torch.equal(model.get_output_embeddings()(hidden), model(ids))
+    assert torch.equal(hidden, model(ids, return_hidden_states=True))
+
+
+def test_requested_attention_back_end_is_used(build, tmp_path):
+    build().save_pretrained(tmp_path / "model")
+    model = AutoModelForCausalLM.from_pretrained(
+        tmp_path / "model", trust_remote_code=True, attn_implementation="eager"
+    )
+    attention = model.causal_lm.layer_stack.layers[0].attention
+    assert attention.attention_fn.__name__ == "eager_attention"

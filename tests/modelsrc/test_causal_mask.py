@@ -1,0 +1,58 @@
+"""The mask: absent when plain causal, and right in every other case."""
+
+import pytest
+import torch
+from transformers import DynamicCache, LlamaConfig, StaticCache
+
+
+@pytest.fixture
+def mask(part):
+    def mask(T, **kwargs):
+        return part("causal_mask").causal_mask(hidden_states=torch.empty(2, T, 1), **kwargs)
+
+    return mask
+
+
+def cache_of(length, cache=None):
+    cache = cache or DynamicCache()
+    cache.update(torch.zeros(2, 1, length, 4), torch.zeros(2, 1, length, 4), 0)
+    return cache
+
+
+def test_plain_causal_needs_no_mask(mask):
+    assert mask(4) is None
+    assert mask(4, sliding_window=4) is None
+    assert mask(1, past_key_values=cache_of(3)) is None
+    assert mask(2, past_key_values=cache_of(3)) is None
+
+
+def test_padding_with_a_cache(mask):
+    padding = torch.tensor([[0, 1, 1, 1], [1, 1, 1, 1]])
+    rows = mask(2, attention_mask=padding, past_key_values=cache_of(2))
+    assert rows.int().tolist() == [[[[0, 1, 1, 0], [0, 1, 1, 1]]], [[[1, 1, 1, 0], [1, 1, 1, 1]]]]
+
+
+def test_free_slots_of_a_static_cache_are_hidden(mask):
+    cache = StaticCache(config=LlamaConfig(num_hidden_layers=1), max_cache_len=5)
+    cache_of(2, cache)
+    assert mask(2, past_key_values=cache).int().tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 1, 0]]
+
+
+def test_window_with_a_cache(mask):
+    rows = mask(2, past_key_values=cache_of(3), sliding_window=2)
+    assert rows.int().tolist() == [[0, 0, 1, 1, 0], [0, 0, 0, 1, 1]]
+
+
+def test_documents_start_where_positions_do_not_grow_by_one(mask):
+    rows = mask(4, position_ids=torch.tensor([[0, 1, 0, 1], [7, 8, 9, 0]]))
+    assert rows[0, 0].int().tolist() == [[1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 1, 1]]
+    assert rows[1, 0].int().tolist() == [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [0, 0, 0, 1]]
+
+
+def test_one_row_of_positions_serves_the_batch(mask):
+    assert mask(4, position_ids=torch.arange(4)[None]).shape == (1, 1, 4, 4)
+
+
+def test_finished_mask_is_passed_on(mask):
+    finished = torch.zeros(2, 1, 4, 4)
+    assert mask(4, attention_mask=finished) is finished

@@ -1,0 +1,86 @@
+"""The stack of layers, its container, and the small parts around it."""
+
+import pytest
+import torch
+from torch import nn
+
+
+@pytest.fixture
+def stack(part):
+    class Layer(nn.Module):
+        def __init__(self, layer_idx):
+            super().__init__()
+            self.factor = nn.Parameter(torch.tensor(layer_idx + 2.0))
+
+        def forward(self, x, **_):
+            return x * self.factor
+
+    return part("layer_stack").LayerStack(Layer, num_hidden_layers=3)
+
+
+def test_layers_by_number_and_by_name(stack):
+    assert stack.layers[2] is stack.layers["2"]
+    assert stack.layers[2].factor == 4
+    assert (1 in stack.layers, "1" in stack.layers, 3 in stack.layers) == (True, True, False)
+
+
+def test_remaining_layers_keep_names_and_order(stack):
+    del stack.layers[1]
+    assert list(stack.state_dict()) == ["layers.0.factor", "layers.2.factor"]
+    assert stack(torch.ones(1)) == 8
+
+
+def test_pre_ln_layer_adds_both_branches(part):
+    seen = []
+
+    class Branch(nn.Module):
+        def __init__(self, factor, layer_idx):
+            super().__init__()
+            self.factor = factor * (layer_idx + 1)
+
+        def forward(self, x, **kwargs):
+            seen.append(kwargs)
+            return x * self.factor
+
+    layer = part("pre_ln_layer").PreLNLayer(
+        attention_factory=lambda layer_idx: Branch(10, layer_idx),
+        feedforward_factory=lambda layer_idx: Branch(100, layer_idx),
+        norm_factory=lambda: lambda x: x - 1,
+        layer_idx=1,
+    )
+    # 3 + 20 (3 - 1) = 43, then 43 + 200 (43 - 1) = 8443
+    assert layer(torch.tensor(3.0), position_ids="given") == 8443
+    assert seen == [{"position_ids": "given"}] * 2
+
+
+def test_rms_norm_ignores_the_scale_of_its_input(part):
+    norm = part("rms_norm").RMSNorm(16, eps=1e-12)
+    x = torch.randn(2, 3, 16)
+    torch.testing.assert_close(norm(x * 7), norm(x))
+    torch.testing.assert_close(norm(x).square().mean(-1), torch.ones(2, 3))
+
+
+def test_encoder_scales_then_adds_positions(part):
+    class AddPosition(nn.Module):
+        def forward(self, x, *, position_ids=None):
+            return x + position_ids[..., None]
+
+    encoder = part("input_encoder").InputEncoder(
+        4, 10, positional_encoder=AddPosition(), scale_sqrt_d_model=True
+    )
+    ids, positions = torch.tensor([[3, 5]]), torch.tensor([[0, 1]])
+    expected = 2 * encoder.embedding(ids) + positions[..., None]
+    torch.testing.assert_close(encoder(ids, positions), expected)
+
+
+def test_null_encoding_returns_its_input(part):
+    x = torch.randn(1, 2, 3)
+    assert part("null_pe").NullPE()(x, position_ids=torch.zeros(1, 2)) is x
+
+
+def test_feedforward_gates_the_up_projection(part):
+    layer = part("glu_feedforward").GLUFeedforwardLayer(4, 6, activation_factory=nn.Sigmoid)
+    x = torch.randn(2, 3, 4)
+    gate = torch.sigmoid(x @ layer.gate_proj.weight.T)
+    expected = (gate * (x @ layer.up_proj.weight.T)) @ layer.down_proj.weight.T
+    torch.testing.assert_close(layer(x, position_ids=None), expected)

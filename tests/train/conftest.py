@@ -1,0 +1,57 @@
+"""A trainer of a toy model, made anew for each test."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from forgather_hydra.train import Trainer, TrainingArguments
+
+# `toys` is also imported by the scripts that tests run as processes of their own.
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def make_trainer(tmp_path: Any) -> Callable[..., Trainer]:
+    """Makes a trainer of a toy model: `make_trainer(train_dataset=..., max_steps=4)`."""
+    import toys
+
+    parts = {
+        "model",
+        "model_init",
+        "train_dataset",
+        "eval_dataset",
+        "callbacks",
+        "optimizer_factory",
+        "lr_scheduler_factory",
+        "compute_loss_func",
+        "processing_class",
+    }
+
+    def make(**options: Any) -> Trainer:
+        given = {name: options.pop(name) for name in list(options) if name in parts}
+        given.setdefault("train_dataset", toys.Rows(24))
+        given.setdefault("callbacks", [])
+        if "model" not in given:
+            given.setdefault("model_init", toys.ToyModel)
+        defaults = {
+            "output_dir": tmp_path / "run",
+            "use_cpu": True,
+            "per_device_train_batch_size": 4,
+            "logging_steps": 1,
+            "learning_rate": 1e-2,
+            "save_strategy": "no",
+        }
+        return Trainer(TrainingArguments(**defaults | options), **given)
+
+    return make

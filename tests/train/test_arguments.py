@@ -1,0 +1,76 @@
+"""Arguments: normalisation, checks before work, and what Hugging Face callbacks ask of them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from transformers.trainer_utils import IntervalStrategy as HFIntervalStrategy
+
+from forgather_hydra.train import TrainingArguments
+
+
+def test_strategies_are_normalised_and_equal_to_hugging_face_ones() -> None:
+    args = TrainingArguments(eval_strategy="steps", save_strategy=False)  # type: ignore[arg-type]
+    assert args.eval_strategy == HFIntervalStrategy.STEPS == "steps"
+    assert args.save_strategy == "no"
+
+
+def test_all_problems_are_reported_at_once_each_with_a_cure() -> None:
+    with pytest.raises(ValueError, match="cannot work") as caught:
+        TrainingArguments(
+            per_device_train_batch_size=0,
+            max_steps=-1,
+            num_train_epochs=0,
+            eval_strategy="sometimes",  # type: ignore[arg-type]
+            dataloader_prefetch_factor=2,
+            save_total_limit=0,
+        )
+    message = str(caught.value)
+    for part in (
+        "per_device_train_batch_size is 0: give 1 or more",
+        "give one of them above 0",
+        "'sometimes': use 'no', 'steps' or 'epoch'",
+        "set dataloader_num_workers",
+        "save_total_limit is 0",
+    ):
+        assert part in message
+
+
+def test_late_changes_are_checked_when_training_starts(make_trainer) -> None:
+    trainer = make_trainer()
+    trainer.args.gradient_accumulation_steps = 0
+    with pytest.raises(ValueError, match="gradient_accumulation_steps is 0"):
+        trainer.train()
+
+
+def test_best_model_needs_an_evaluation_at_every_save() -> None:
+    with pytest.raises(ValueError, match=r"save_steps \(15\) to be a multiple of"):
+        TrainingArguments(
+            load_best_model_at_end=True, eval_strategy="steps", eval_steps=10, save_steps=15
+        )
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(TypeError, match="learning_rte"):
+        TrainingArguments(learning_rte=1.0)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("metric", "greater"), [("loss", False), ("eval_perplexity", False), ("accuracy", True)]
+)
+def test_direction_of_the_best_metric_follows_from_its_name(metric: str, greater: bool) -> None:
+    assert TrainingArguments(metric_for_best_model=metric).greater_is_better is greater
+
+
+def test_warmup_is_a_count_or_a_share() -> None:
+    assert TrainingArguments(warmup_steps=7).warmup(100) == 7
+    assert TrainingArguments(warmup_steps=0.1).warmup(95) == 10
+
+
+def test_arguments_are_plain_json() -> None:
+    args = TrainingArguments(eval_strategy="epoch", lr_scheduler_kwargs={"num_cycles": 2})
+    assert json.loads(args.to_json_string()) == args.to_dict()
+    assert args.to_dict()["eval_strategy"] == "epoch"
+    kinds = (bool, int, float, str)
+    assert all(isinstance(value, kinds) for value in args.to_sanitized_dict().values())
