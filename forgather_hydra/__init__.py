@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from forgather_hydra.graph.codegen import NamePolicy, generate_code
     from forgather_hydra.graph.dump import to_yaml
     from forgather_hydra.graph.latent import Latent
-    from forgather_hydra.project.project import Project
+    from forgather_hydra.project.project import Project, from_project
 
 __version__ = "0.1.0"
 
@@ -26,6 +26,7 @@ _HOMES = {
     "Latent": "graph.latent",
     "NamePolicy": "graph.codegen",
     "Project": "project.project",
+    "from_project": "project.project",
     "from_omegaconf": "config.decode",
     "generate_code": "graph.codegen",
     "materialize": "graph.build",

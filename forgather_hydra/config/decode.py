@@ -16,7 +16,7 @@ from forgather_hydra.errors import ForgatherError
 from forgather_hydra.graph.nodes import MISSING, Call, DList, Element, Mapping, Sequence, Shared, Tuple, Var
 from forgather_hydra.graph.walk import path_text
 
-_REFERENCE = re.compile(r"\$\{(?P<dots>\.*)(?P<path>[A-Za-z_][\w-]*(?:\.[\w-]+)*)\}\Z")
+_REFERENCE = re.compile(r"\$\{(?P<dots>\.*)(?P<path>[\w-]+(?:\.[\w-]+)*)\}\Z")
 _VARIABLE = re.compile(r"\$\{(?:vars\.(?P<name>\w+)|oc\.select:vars\.(?P<selected>\w+),(?P<default>.*))\}\Z")
 _TUPLE = "${fg.tuple:"
 _CALL_KEYS = ("_target_", "_partial_", "_args_", "_convert_", "_recursive_")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from typing import Any
 
 from forgather_hydra.errors import ForgatherError, did_you_mean, error_like
 from forgather_hydra.graph.imports import resolve
 from forgather_hydra.graph.nodes import MISSING, Call, DList, Element, Shared, Var, origin_of
+from forgather_hydra.graph.regions import session_collections
 from forgather_hydra.graph.walk import path_to
 
-Memo = MutableMapping[int, Any]
+Memo = dict[int, Any]
 
 
 def materialize(
@@ -38,15 +38,12 @@ def materialize(
         ForgatherError: unknown_target, unbound_var, import_failed, attribute_missing, not_callable, or
             constructor_failed, which is also an instance of the constructor's exception type.
     """
-    session = Session(context_vars or {})
+    wanted = _wanted(graph, targets)
+    session = Session(context_vars or {}, wanted)
     try:
-        if targets is None:
-            if isinstance(graph, Call) and graph.kind == "partial":
-                return session.bind(graph)(*args, **kwargs)
-            return session.build(graph)
-        if isinstance(targets, str):
-            return session.build(_target(graph, targets))
-        return {name: session.build(_target(graph, name)) for name in targets}
+        if targets is None and isinstance(graph, Call) and graph.kind == "partial":
+            return session.bind(graph)(*args, **kwargs)
+        return session.build(wanted)
     except ForgatherError as error:
         node = error.__dict__.pop("element", None)
         if error.path is None and node is not None:
@@ -57,6 +54,14 @@ def materialize(
 def targets(graph: Any) -> list[str]:
     """The names in a graph that can be constructed, in order."""
     return [str(key) for key in graph] if isinstance(graph, dict) else []
+
+
+def _wanted(graph: Any, targets: str | list[str] | tuple[str, ...] | None) -> Any:
+    if targets is None:
+        return graph
+    if isinstance(targets, str):
+        return _target(graph, targets)
+    return {name: _target(graph, name) for name in targets}
 
 
 def _target(graph: Any, name: str) -> Any:
@@ -72,10 +77,16 @@ def _target(graph: Any, name: str) -> Any:
 
 
 class Session:
-    """One construction: variables, and the object that each shared element has become."""
+    """One construction: variables, and the object that each shared element has become.
 
-    def __init__(self, variables: dict[str, Any]) -> None:
+    A plain collection in the arguments of a partial or factory is made anew at each call, unless the
+    graph also has it outside of these: then it is one object in the whole session.
+    """
+
+    def __init__(self, variables: dict[str, Any], root: Any) -> None:
         self.variables = variables
+        self.root = root
+        self.kept = session_collections(root)
         self.objects: Memo = {}
 
     def build(self, value: Any) -> Any:
@@ -95,6 +106,8 @@ class Session:
             return value.value
         if not isinstance(value, (dict, list, tuple)):
             return value
+        if id(value) in self.kept:
+            memo = self.objects
         if id(value) not in memo:
             memo[id(value)] = self._build_container(value, memo)
         return memo[id(value)]
@@ -127,9 +140,9 @@ class Session:
                 self.objects[id(node)] = BoundPartial(self, node)
             return self.objects[id(node)]
         if node.kind == "factory":
-            return self._call(node, ChainMap({}, self.objects))
+            return self._call(node, {})
         if id(node) not in self.objects:
-            self.objects[id(node)] = self._call(node, memo)
+            self.objects[id(node)] = self._call(node, self.objects)
         return self.objects[id(node)]
 
     def _call(self, node: Call, memo: Memo) -> Any:
@@ -186,7 +199,7 @@ class BoundPartial:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         function = self.session.function(self.node)
-        own_args, own_kwargs = self.session.arguments(self.node, ChainMap({}, self.session.objects))
+        own_args, own_kwargs = self.session.arguments(self.node, {})
         try:
             return function(*own_args, *args, **{**own_kwargs, **kwargs})
         except Exception as error:

@@ -46,6 +46,14 @@ class Parameter(Named):
 
 
 @dataclass(eq=False)
+class Loader(Named):
+    """The function that imports files, written only where it is used."""
+
+    name: str = "import_file"
+    is_used: bool = False
+
+
+@dataclass(eq=False)
 class Symbol(Named):
     """A name imported from a module; `builtins` needs no import unless the name is taken."""
 
@@ -144,21 +152,33 @@ class Join(Expression):
 
 
 class Bound(Expression):
-    """What a partial yields: ``functools.partial(...)``, or a lambda if arguments must wait for the call."""
+    """What a partial yields.
 
-    def __init__(self, early: Expression | None, late: Expression) -> None:
+    Attributes:
+        early: ``functools.partial(...)`` or the bare function; None if an argument has to be made
+            anew at each call.
+        late: the call that a function of `parameters` makes.
+        is_late: an argument's variable is not assigned yet, so `early` cannot be used.
+    """
+
+    def __init__(self, early: Expression | None, late: Expression, parameters: tuple[Parameter, Parameter]) -> None:
+        args, kwargs = parameters
         self.early = early
         self.late = late
+        self.parameters = parameters
+        self.function = Join(
+            Text("lambda *"), Ref(args), Text(", **"), Ref(kwargs), Text(": "), late, effect=False, loose=True
+        )
         self.is_late = early is None
         self.depth = late.depth
 
     @property
     def chosen(self) -> Expression:
-        return self.late if self.early is None or self.is_late else self.early
+        return self.function if self.early is None or self.is_late else self.early
 
     @property
     def loose(self) -> bool:  # type: ignore[override]
-        return self.chosen is self.late
+        return self.chosen is self.function
 
     def below(self) -> Iterable[Expression]:
         return (self.chosen,)

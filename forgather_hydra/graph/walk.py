@@ -67,7 +67,7 @@ def path_text(path: Path) -> str:
     return ".".join(str(step) for step in path)
 
 
-def isomorphic(left: Any, right: Any) -> bool:
+def isomorphic(left: Any, right: Any, labels: bool = True) -> bool:
     """Whether two graphs mean the same: equal values, kinds and labels, shared in the same places."""
     pairs: dict[int, int] = {}
     partners: dict[int, int] = {}
@@ -82,7 +82,7 @@ def isomorphic(left: Any, right: Any) -> bool:
             if pairs.get(id(a)) != id(b) or partners.get(id(b)) != id(a):
                 return False
             continue
-        if not _same_head(a, b):
+        if not _same_head(a, b) or (labels and label_of(a) != label_of(b)):
             return False
         if not isinstance(a, Var):
             pairs[id(a)], partners[id(b)] = id(b), id(a)
@@ -99,8 +99,8 @@ def _same_scalar(a: Any, b: Any) -> bool:
 
 
 def _same_head(a: Any, b: Any) -> bool:
-    """Whether two elements agree in everything but their children."""
-    if _shape(a) != _shape(b) or label_of(a) != label_of(b):
+    """Whether two elements agree in everything but their labels and children."""
+    if _shape(a) != _shape(b):
         return False
     if isinstance(a, Call):
         facts = (a.kind, canonical(a.spec)) == (b.kind, canonical(b.spec))

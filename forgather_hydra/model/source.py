@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from forgather_hydra.graph.codegen import generate_code
+
 TEMPLATE = Path(__file__).with_name("causal_lm.py.jinja")
 
 
@@ -26,8 +28,6 @@ def modeling_code(
     Raises:
         ValueError: for a short name that cannot name a module.
     """
-    from forgather_hydra.graph.codegen import generate_code
-
     if not short_name.isidentifier():
         raise ValueError(f"short_name={short_name!r} cannot name a Python module; use a_z0_9 only")
     if template_name is None:
@@ -37,6 +37,7 @@ def modeling_code(
     return generate_code(
         model,
         factory_name="construct_model",
+        relaxed_kwargs=True,
         **template,
         short_name=short_name,
         source=source,

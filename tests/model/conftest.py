@@ -1,65 +1,16 @@
 """A small Llama-like model: its generated code, its configuration and a tokenizer."""
 
-import re
 from pathlib import Path
-from types import SimpleNamespace
 
-import jinja2
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from forgather_hydra.model import build_model
-from forgather_hydra.model.source import TEMPLATE
+import forgather_hydra as fg
+from forgather_hydra.model import build_model, modeling_code
 
-IMPORTS = """
-from functools import partial
-from torch.nn import Linear
-from .causal_lm import CasualLM
-from .causal_mask import causal_mask
-from .causal_multihead_attn import CausalMultiheadAttn
-from .glu_feedforward import GLUFeedforwardLayer
-from .init_weights import simple_weight_init
-from .input_encoder import InputEncoder
-from .layer_stack import LayerStack
-from .pre_ln_layer import PreLNLayer
-from .rms_norm import RMSNorm
-from .rotary_embeddings import RotaryPE
-"""
-
-DEFINITIONS = """
-norm_factory = partial(RMSNorm, hidden_size, eps=rms_norm_eps)
-attention_factory = partial(
-    CausalMultiheadAttn,
-    d_model=hidden_size,
-    num_heads=num_attention_heads,
-    num_kv_heads=num_kv_heads,
-    d_head=d_head,
-    pos_encoder=RotaryPE(d_head, max_sequence_length, theta=rope_theta),
-    attn_implementation=attn_implementation,
-)
-layer_factory = partial(
-    PreLNLayer,
-    feedforward_factory=partial(
-        GLUFeedforwardLayer, d_model=hidden_size, d_feedforward=dim_feedforward
-    ),
-    attention_factory=attention_factory,
-    norm_factory=norm_factory,
-)
-"""
-
-MAIN_BODY = """CasualLM(
-    input_encoder=InputEncoder(d_model=hidden_size, vocab_size=vocab_size),
-    layer_stack=LayerStack(
-        layer_factory, num_hidden_layers=num_hidden_layers, post_norm_factory=norm_factory
-    ),
-    output_decoder=Linear(hidden_size, vocab_size, bias=False),
-    init_weights=partial(simple_weight_init, residual_layers=num_hidden_layers),
-    attn_mask_fn=partial(causal_mask, sliding_window=sliding_window),
-)"""
-
-DEFAULTS = {"sliding_window": "None"}
+LLAMA = Path(__file__).with_name("llama.yaml")
 
 CONFIG = {
     "hidden_size": 64,
@@ -79,20 +30,9 @@ CONFIG = {
 
 
 def render_llama(short_name: str = "small_llama") -> str:
-    """The module of the model, its constructor written by hand."""
-    names = [*[*CONFIG][:10], "attn_implementation", *DEFAULTS]
-    text = re.sub(r"(?m)^-- (.*)$", r"{% \1 %}", TEMPLATE.read_text())
-    return jinja2.Template(text, trim_blocks=True, keep_trailing_newline=True).render(
-        short_name=short_name,
-        source="a test",
-        import_lines=IMPORTS,
-        variables=[
-            SimpleNamespace(name=n, has_default=n in DEFAULTS, default=DEFAULTS.get(n))
-            for n in names
-        ],
-        definitions=DEFINITIONS,
-        main_body=MAIN_BODY,
-    )
+    """The module of the model, as written from the graph of its parts."""
+    graph = fg.ConfigEnvironment().parse(LLAMA.read_text()).config
+    return modeling_code(graph.model_factory, short_name=short_name, source="llama.yaml")
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 directory, ids_path, out_path = sys.argv[1:]
 model = AutoModelForCausalLM.from_pretrained(directory, trust_remote_code=True).eval()
 tokenizer = AutoTokenizer.from_pretrained(directory)
-fresh = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(directory, trust_remote_code=True))
+config = AutoConfig.from_pretrained(directory, trust_remote_code=True)
+fresh = AutoModelForCausalLM.from_config(config)
 assert fresh.num_parameters() == model.num_parameters()
 ids = torch.load(ids_path)
 generated = model.generate(ids, max_new_tokens=6, do_sample=False)

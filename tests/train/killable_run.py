@@ -1,4 +1,4 @@
-"""A training run to be killed and started again: `killable_run.py OUTPUT_DIR [KILL_AT_STEP]`."""
+"""A training run to be killed and started again: `killable_run.py OUTPUT_DIR [STEP MOMENT]`."""
 
 from __future__ import annotations
 
@@ -14,17 +14,28 @@ from forgather_hydra.train import JsonlCallback, Trainer, TrainerCallback, Train
 
 
 class KillAt(TrainerCallback):
-    """Ends the process without warning after a step."""
+    """Ends the process without warning at a moment of a step: its `end`, or while it `save`s."""
 
-    def __init__(self, step: int) -> None:
+    def __init__(self, step: int, moment: str) -> None:
         self.step = step
+        self.moment = moment
+        self.now = 0
 
     def on_step_end(self, args, state, control, **kwargs) -> None:
-        if state.global_step == self.step:
+        self.now = state.global_step
+        self._kill("end")
+
+    def state(self) -> dict:
+        """Asked for when the weights are already written and the trainer's state is not."""
+        self._kill("save")
+        return {"args": {}, "attributes": {}}
+
+    def _kill(self, moment: str) -> None:
+        if (self.now, moment) == (self.step, self.moment):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(output_dir: str, kill_at: int = -1) -> None:
+def main(output_dir: str, step: str = "-1", moment: str = "") -> None:
     torch.set_num_threads(1)
     args = TrainingArguments(
         output_dir=output_dir,
@@ -45,9 +56,10 @@ def main(output_dir: str, kill_at: int = -1) -> None:
         model_init=partial(ToyModel, dropout=0.3),
         train_dataset=Rows(50, masked=True),
         eval_dataset=Rows(10, seed=1),
-        callbacks=[JsonlCallback(), KillAt(kill_at)],
+        lr_scheduler_factory=partial(torch.optim.lr_scheduler.LinearLR, total_iters=30),
+        callbacks=[JsonlCallback(), KillAt(int(step), moment)],
     ).train(resume_from_checkpoint=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:]))
+    main(*sys.argv[1:])

@@ -77,7 +77,7 @@ def test_a_damaged_checkpoint_asked_for_by_path_is_an_error(make_trainer) -> Non
     trainer.train()
     path = trainer.args.checkpoint_dir / "checkpoint-2"
     (path / "rng.pt").unlink()
-    with pytest.raises(ValueError, match="rng.pt is missing; resume from another one"):
+    with pytest.raises(ValueError, match=r"rng\.pt is missing; resume from another one"):
         make_trainer().train(resume_from_checkpoint=path)
     with pytest.raises(FileNotFoundError, match="checkpoint-7"):
         make_trainer().train(resume_from_checkpoint=str(path.with_name("checkpoint-7")))
@@ -150,7 +150,7 @@ class OpaqueState(torch.optim.SGD):
 def test_pickled_objects_in_optimizer_state_are_refused(make_trainer) -> None:
     options = {"max_steps": 2, "save_strategy": "steps", "optimizer_factory": OpaqueState}
     make_trainer(**options).train()
-    with pytest.raises(ValueError, match="optimizer.pt holds Python objects"):
+    with pytest.raises(ValueError, match=r"optimizer\.pt holds Python objects"):
         make_trainer(**options).train(resume_from_checkpoint=True)
 
 

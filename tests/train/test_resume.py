@@ -21,8 +21,8 @@ SCRIPT = Path(__file__).with_name("killable_run.py")
 TIMES = {"time", "tokens_per_second"}
 
 
-def run(output_dir: Path, kill_at: int | None = None) -> int:
-    command = [sys.executable, str(SCRIPT), str(output_dir), *([str(kill_at)] if kill_at else [])]
+def run(output_dir: Path, *kill: str) -> int:
+    command = [sys.executable, str(SCRIPT), str(output_dir), *kill]
     package = str(Path(__file__).parents[2])
     return subprocess.run(command, env={**os.environ, "PYTHONPATH": package}).returncode
 
@@ -33,11 +33,12 @@ def records(output_dir: Path) -> list[dict[str, Any]]:
 
 
 def test_a_killed_run_continues_as_if_it_had_not_been(tmp_path: Path) -> None:
-    """Killed before the first checkpoint, mid-epoch between checkpoints, and right after one."""
+    """Killed before the first checkpoint, and mid-epoch while writing a later one."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert run(whole) == 0
-    for step in (2, 15, 25):
-        assert run(killed, kill_at=step) == -signal.SIGKILL
+    for kill in (("2", "end"), ("16", "save")):
+        assert run(killed, *kill) == -signal.SIGKILL
+    assert (killed / "checkpoints/.tmp-checkpoint-16/model.safetensors").exists()
     assert run(killed) == 0
     assert records(killed) == records(whole)
     weights = "checkpoints/checkpoint-30/model.safetensors"

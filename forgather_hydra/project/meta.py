@@ -1,0 +1,109 @@
+"""A project's meta.yaml: its name, where its templates are, and which configuration is the default."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import sys
+import warnings
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import platformdirs
+
+from forgather_hydra.environment import ConfigEnvironment
+from forgather_hydra.errors import ForgatherError, ForgatherWarning, did_you_mean
+from forgather_hydra.graph.build import materialize
+from forgather_hydra.project.workspace import WORKSPACE, workspace_root
+
+META_FILE = "meta.yaml"
+_SYNONYMS = {"project_name": "name", "project_description": "description"}
+_KEYS = ("name", "description", "searchdir", "config_prefix", "default_config", "system_path")
+
+
+@dataclass
+class Meta:
+    """What meta.yaml says.
+
+    Attributes:
+        project_dir: absolute path of the project.
+        workspace_root: absolute path of the workspace that encloses it.
+        searchpath: folders in which the project's templates are found.
+        config_prefix: folder of the configurations, relative to the search path.
+        default_config: the configuration that is loaded when none is named.
+        system_path: a folder that the project's code is imported from.
+    """
+
+    project_dir: str
+    workspace_root: str
+    name: str | None = None
+    description: str | None = None
+    searchpath: list[str] = field(default_factory=list)
+    config_prefix: str = "configs"
+    default_config: str | None = None
+    system_path: str | None = None
+
+
+def load_meta(project_dir: str) -> Meta:
+    """Read the meta.yaml of a project.
+
+    Raises:
+        ForgatherError: ``no_project`` without a meta.yaml, ``no_workspace`` outside a workspace.
+    """
+    project_dir = os.path.abspath(project_dir)
+    if not os.path.isfile(os.path.join(project_dir, META_FILE)):
+        raise ForgatherError(
+            "no_project", f"{project_dir} is not a project: it has no {META_FILE}", hint="name a project's folder: -p DIR"
+        )
+    root = workspace_root(project_dir)
+    folders = [project_dir, os.path.join(root, WORKSPACE), os.path.join(platformdirs.user_config_dir("forgather"), "templates")]
+    config = ConfigEnvironment(folders, project_globals(project_dir, root)).load(META_FILE)
+    values = materialize(config.config) or {}
+    known = {_SYNONYMS.get(key, key): value for key, value in values.items()}
+    _warn_unread(config, values)
+    searchdir = known.get("searchdir") or ["templates"]
+    entries = [searchdir] if isinstance(searchdir, str) else searchdir
+    return Meta(
+        project_dir,
+        root,
+        name=known.get("name"),
+        description=known.get("description"),
+        searchpath=[os.path.normpath(os.path.join(project_dir, entry)) for entry in entries],
+        config_prefix=known.get("config_prefix") or "configs",
+        default_config=known.get("default_config"),
+        system_path=known.get("system_path"),
+    )
+
+
+def project_globals(project_dir: str, root: str) -> dict[str, Any]:
+    """The variables that every template of a project sees."""
+    return {
+        "project_dir": project_dir,
+        "workspace_root": root,
+        "hostname": socket.gethostname(),
+        "uname": platform.uname(),
+        "versions": _versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": sys.version.split()[0]}
+    for package in ("torch", "transformers", "accelerate"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _warn_unread(config: Any, values: dict[str, Any]) -> None:
+    lines = getattr(config.config, "_lines_", None) or {}
+    for key in values:
+        if key not in _KEYS and key not in _SYNONYMS:
+            origin = config.source_map.origin(lines.get(key, [1])[-1])
+            hint = did_you_mean(key, _KEYS)
+            text = f"nothing reads the key {key!r}" + (f" ({hint})" if hint else "")
+            place = (origin.file or origin.template, origin.line) if origin else (META_FILE, 1)
+            warnings.warn_explicit(text, ForgatherWarning, *place)

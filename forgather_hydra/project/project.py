@@ -1,0 +1,107 @@
+"""A project: a folder of configurations with a meta.yaml, loaded and constructed by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from forgather_hydra.environment import Config, ConfigEnvironment
+from forgather_hydra.errors import ForgatherError, did_you_mean
+from forgather_hydra.graph.build import materialize
+from forgather_hydra.graph.nodes import Mapping
+from forgather_hydra.project.meta import load_meta, project_globals
+
+
+class Project:
+    """A project and one of its configurations.
+
+    Args:
+        config_name: configuration relative to the project's prefix, with its suffix; empty for the
+            default one.
+        project_dir: the folder with the meta.yaml.
+        render_vars: variables for the templates.
+
+    Attributes:
+        meta: what meta.yaml says.
+        config: the node graph of the configuration.
+        pp_config: its rendered text.
+
+    Raises:
+        ForgatherError: no_project, no_workspace, missing_template, and all that loading raises.
+    """
+
+    def __init__(self, config_name: str = "", project_dir: str = ".", **render_vars: Any) -> None:
+        self.meta = load_meta(project_dir)
+        variables = project_globals(self.meta.project_dir, self.meta.workspace_root)
+        self.environment = ConfigEnvironment(self.meta.searchpath, variables)
+        self.load_config(config_name, **render_vars)
+
+    def load_config(self, config_name: str = "", **render_vars: Any) -> Config:
+        """Load another configuration of the project."""
+        self.config_name = config_name or self.meta.default_config or self._first_config()
+        template = f"{self.meta.config_prefix}/{self.config_name}"
+        try:
+            self.loaded = self.environment.load(template, **render_vars)
+        except ForgatherError as error:
+            if error.kind == "missing_template" and error.template is None:
+                names = self.configs()
+                error.message = f"the project has no configuration {self.config_name!r}"
+                error.hint = did_you_mean(self.config_name, names) or f"it has {', '.join(names) or 'none'}"
+            raise
+        self.config, self.pp_config = self.loaded.config, self.loaded.pp_config
+        return self.loaded
+
+    def configs(self) -> list[str]:
+        """The names of the project's configurations, sorted."""
+        found = set()
+        for folder in self.meta.searchpath:
+            base = os.path.join(folder, self.meta.config_prefix)
+            for root, _, files in os.walk(base):
+                found |= {os.path.relpath(os.path.join(root, f), base) for f in files if f.endswith(".yaml")}
+        return sorted(found)
+
+    def __call__(self, *targets: str | list[str], **variables: Any) -> Any:
+        """Construct targets of the configuration, with new objects at every call.
+
+        Args:
+            targets: nothing for ``main``; one name for its value; several names for an iterator over
+                their values; a list of names for a mapping with the names as attributes.
+            variables: values of the graph's variables; ``pp_config`` is always there.
+        """
+        context = {"pp_config": self.pp_config, **variables}
+        if len(targets) == 1 and not isinstance(targets[0], str):
+            return Mapping(materialize(self.config, targets=list(targets[0]), context_vars=context))
+        names = [str(name) for name in targets] or ["main"]
+        built = materialize(self.config, targets=names, context_vars=context)
+        return built[names[0]] if len(names) == 1 else _values(built, names)
+
+    def _first_config(self) -> str:
+        names = self.configs()
+        if not names:
+            folders = ", ".join(os.path.join(f, self.meta.config_prefix) for f in self.meta.searchpath)
+            raise ForgatherError("missing_template", "the project has no configuration", hint=f"put one into {folders}")
+        return names[0]
+
+
+def from_project(
+    project_dir: str = ".",
+    config_template: str = "",
+    targets: str | list[str] = "main",
+    pp_kwargs: dict[str, Any] | None = None,
+    **variables: Any,
+) -> Any:
+    """Construct targets of another project: what ``!call:forgather_hydra:from_project`` calls.
+
+    Args:
+        project_dir: the other project's folder.
+        config_template: its configuration; empty for the default one.
+        targets: one name, or a list of names for a mapping.
+        pp_kwargs: variables for its templates.
+        variables: values of its graph's variables.
+    """
+    return Project(config_template, project_dir, **(pp_kwargs or {}))(targets, **variables)
+
+
+def _values(built: dict[str, Any], names: list[str]) -> Iterator[Any]:
+    return (built[name] for name in names)

@@ -1,0 +1,182 @@
+"""Rendering: inheritance, sub-templates, source map, and state that stays within one load."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from forgather_hydra.errors import ForgatherError, ForgatherWarning
+from forgather_hydra.template.render import Rendered, Renderer
+
+Write = Callable[..., Renderer]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write_templates(strict: bool = False, **templates: str) -> Renderer:
+        for name, text in templates.items():
+            (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+        return Renderer(tmp_path, strict=strict)
+
+    return write_templates
+
+
+def origins(rendered: Rendered) -> dict[str, tuple[str, int]]:
+    """Rendered line without blanks -> (template, line)."""
+    found = {}
+    for number, line in enumerate(rendered.text.splitlines(), start=1):
+        origin = rendered.source_map.origin(number)
+        if line.strip() and origin is not None:
+            found[line.strip()] = (origin.template, origin.line)
+    return found
+
+
+def test_origins_through_extends_super_include_macro_and_sub_template(write: Write) -> None:
+    renderer = write(
+        base="## comment\n\n[head]\nhead: 1\n\n[body]\nbody:\n    a: 1\n",
+        macros="-- macro pair(k, v)\n{{ k }}_key: {{ v }}\n{{ k }}_other: 0\n-- endmacro\n",
+        inc="inc_a: 1\n## hidden\ninc_b: {{ 1 + 1 }}\n",
+        main=(
+            "-- extends 'base.yaml'\n-- from 'macros.yaml' import pair\n[body]\n    == super()\n"
+            "    b: 2 ## note\n-- include 'inc.yaml'\n== pair('k', 7)\n-- include 'sub.part'\n\n"
+            "# --- sub.part ---\n## first line of the part\nin_part: 1\nsecond: 2\n"
+        ),
+    )
+    found = origins(renderer.render("main.yaml"))
+    assert found == {
+        "head: 1": ("base.yaml", 4),
+        "body:": ("base.yaml", 7),
+        "a: 1": ("base.yaml", 8),
+        "b: 2": ("main.yaml", 5),
+        "inc_a: 1": ("inc.yaml", 1),
+        "inc_b: 2": ("inc.yaml", 3),
+        "k_key: 7": ("macros.yaml", 2),
+        "k_other: 0": ("macros.yaml", 3),
+        "in_part: 1": ("main.yaml", 12),
+        "second: 2": ("main.yaml", 13),
+    }
+
+
+def test_origins_survive_trimming(write: Write) -> None:
+    renderer = write(
+        base="[a]\n\n\nx: 1\n\n\n",
+        main="-- extends 'base.yaml'\n[a]\n=> super()\n-- filter trim\n\n\ny: 2\nz: 3\n\n-- endfilter\n",
+    )
+    found = origins(renderer.render("main.yaml"))
+    assert found["x: 1"] == ("base.yaml", 4)
+    assert found["z: 3"] == ("main.yaml", 8)
+
+
+def test_origins_of_values_printed_over_several_lines(write: Write) -> None:
+    renderer = write(main="a: 1\n== text\nb: 2\n")
+    found = origins(renderer.render("main.yaml", {"text": "t: 1\nu: 2"}))
+    assert found == {"a: 1": ("main.yaml", 1), "t: 1": ("main.yaml", 2), "u: 2": ("main.yaml", 2), "b: 2": ("main.yaml", 3)}
+
+
+def test_sub_templates_belong_to_one_load(write: Write) -> None:
+    part = "-- include 'my.part'\n\n#--- my.part ---\nwho: {}\n"
+    renderer = write(a=part.format("a"), b=part.format("b"), c="-- include 'my.part'\n")
+    alone = write(a=part.format("a"), b=part.format("b"), c="-- include 'my.part'\n").render("b.yaml").text
+    assert renderer.render("a.yaml").text.strip() == "who: a"
+    assert renderer.render("b.yaml").text == alone == "who: b\n\n"
+    with pytest.raises(ForgatherError, match=r"no template 'my\.part'"):
+        renderer.render("c.yaml")
+
+
+def test_a_changed_file_is_read_again(write: Write, tmp_path: Path) -> None:
+    renderer = write(main="-- include 'inc.yaml'\n", inc="a: 1\n")
+    assert renderer.render("main.yaml").text == "a: 1\n"
+    (tmp_path / "inc.yaml").write_text("a: 22\n")
+    assert renderer.render("main.yaml").text == "a: 22\n"
+
+
+def test_a_block_of_a_parts_parent_can_be_overridden(write: Write) -> None:
+    renderer = write(
+        base="[t]\nt:\n    -- include 'inner.yaml'\n", inner="[x]\n    x: 1\n",
+        main="-- extends 'base.yaml'\n[t]\nt:\n-- include 'm.t'\n#---m.t---\n-- extends 'inner.yaml'\n[x]\n    x: 2\n",
+    )
+    assert renderer.render("main.yaml").text.split() == ["t:", "x:", "2"]
+
+
+def test_pinned_variables_win_and_derived_ones_follow(write: Write) -> None:
+    renderer = write(
+        main="-- set ns = namespace(width=1)\n-- set ns.heads = 2\n-- set ns.width = ns.heads * 64\nw: {{ ns.width }}\n"
+    )
+    assert renderer.render("main.yaml").text == "w: 128\n"
+    pinned = renderer.render("main.yaml", pins={"heads": 4})
+    assert pinned.text == "w: 256\n"
+    assert pinned.assigned == {"width": 256, "heads": 2}
+
+
+def test_the_time_of_a_render_does_not_change_within_it(write: Write) -> None:
+    renderer = write(main="{% for i in range(200) %}{{ now().isoformat() }} {% endfor %}")
+    assert len(set(renderer.render("main.yaml").text.split())) == 1
+
+
+def test_orphan_block_warns_with_the_line_and_the_nearest_name(write: Write) -> None:
+    renderer = write(base="[optimizer]\na: 1\n", main="-- extends 'base.yaml'\n\n[optimiser]\na: 2\n")
+    with pytest.warns(ForgatherWarning, match=r"'optimiser' has no effect.*did you mean 'optimizer'") as caught:
+        renderer.render("main.yaml")
+    assert (Path(caught[0].filename).name, caught[0].lineno) == ("main.yaml", 3)
+
+
+def test_new_blocks_inside_an_overridden_block_are_fine(write: Write) -> None:
+    renderer = write(base="[a]\nx: 1\n", main="-- extends 'base.yaml'\n[a]\n-- block inner\ny: 1\n-- endblock\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert renderer.render("main.yaml").text == "y: 1\n"
+
+
+def test_strict_turns_warnings_into_errors(write: Write) -> None:
+    renderer = write(strict=True, main="a: 1\n# --- Optimizer ---\nb: 2\n")
+    with pytest.raises(ForgatherError, match="'Optimizer' is used nowhere") as caught:
+        renderer.render("main.yaml")
+    assert (caught.value.kind, caught.value.line) == ("unused_template", 2)
+
+
+def test_a_chain_of_60_extends(write: Write) -> None:
+    chain = {f"t{i}": f"-- extends 't{i - 1}.yaml'\n[a]\n=> super()\nk{i}: {i}\n" for i in range(1, 61)}
+    rendered = write(t0="[a]\nk0: 0\n", **chain).render("t60.yaml")
+    assert rendered.text.split() == [word for i in range(61) for word in (f"k{i}:", str(i))]
+    assert origins(rendered)["k17: 17"] == ("t17.yaml", 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "line", "told"),
+    [
+        ("a: 1\n## c\nb: {{ missing }}\n", "undefined_variable", 3, "missing"),
+        ("-- set ns = namespace(heads=1)\na: {{ ns.haeds }}\n", "undefined_variable", 2, "nearest: heads"),
+        ("a: 1\n\n-- if x\nb: 1\n", "template_syntax", 3, "add '-- endif'"),
+        ("a: 1\n-- esle\n", "template_syntax", 2, "did you mean 'else'"),
+        ("a: {{ ''.__class__ }}\n", "security", 1, "unsafe"),
+        ("a: {{ '{0.__class__}'.format(1) }}\n", "security", 1, "unsafe"),
+        ("-- include 'nowhere.yaml'\n", "missing_template", 1, "nowhere.yaml"),
+        ("a: {{ 1 / 0 }}\n", "template_runtime", 1, "ZeroDivisionError"),
+        ("x: 1\n{{ joinpath(missing, 'a') }}\n", "undefined_variable", 2, "missing"),
+    ],
+)
+def test_errors_name_the_line(write: Write, text: str, kind: str, line: int, told: str) -> None:
+    with pytest.raises(ForgatherError) as caught:
+        write(main=text).render("main.yaml")
+    error = caught.value
+    assert (error.kind, error.template, error.line) == (kind, "main.yaml", line)
+    assert told in str(error)
+    assert f"main.yaml:{line}" in str(error)
+
+
+def test_an_error_in_a_macro_names_the_macro_and_who_called_it(write: Write) -> None:
+    renderer = write(m="-- macro f(x)\n\nv: {{ x.y.z }}\n-- endmacro\n", main="-- import 'm.yaml' as m\na: 1\n== m.f({})\n")
+    with pytest.raises(ForgatherError) as caught:
+        renderer.render("main.yaml")
+    assert (caught.value.template, caught.value.line) == ("m.yaml", 3)
+    assert "rendering main.yaml:3" in str(caught.value)
+
+
+def test_an_error_in_a_sub_template_counts_lines_from_the_files_start(write: Write) -> None:
+    renderer = write(main="-- include 'p.q'\n\n# ---- p.q ----\na: 1\n\nb: {{ nope }}\n")
+    with pytest.raises(ForgatherError) as caught:
+        renderer.render("main.yaml")
+    assert (caught.value.template, caught.value.line) == ("main.yaml", 6)

@@ -1,0 +1,86 @@
+"""The shape of the code: who may import whom, and how long files and functions may be."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "forgather_hydra"
+
+# A part may import itself, `errors`, `paths` and what stands here.
+ALLOWED = {
+    "errors": set(),
+    "paths": set(),
+    "template": set(),
+    "graph": {"template"},
+    "environment": {"graph", "template"},
+    "config": {"environment", "graph", "template"},
+    "project": {"config", "environment", "graph", "template"},
+    "model": {"graph"},
+    "data": set(),
+    "train": set(),
+    "run": {"config", "graph"},
+    "cli": {"config", "environment", "graph", "project", "run", "template"},
+}
+FREE_OF_OURS = ("data", "train")
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if part not in ("__init__", "__main__"):
+            yield part, path
+
+
+def imported_parts(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        found |= {n.split(".")[1] for n in names if n.startswith("forgather_hydra.")}
+    return found
+
+
+@pytest.mark.parametrize(("part", "path"), list(modules()), ids=lambda v: v.name if isinstance(v, Path) else v)
+def test_imports_point_one_way(part: str, path: Path) -> None:
+    allowed = ALLOWED[part] | {part} | (set() if part in FREE_OF_OURS else {"errors", "paths"})
+    assert imported_parts(path) <= allowed
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "modelsrc").glob("*.py")), ids=lambda p: p.name)
+def test_model_parts_stand_alone(path: Path) -> None:
+    siblings = {p.stem for p in path.parent.glob("*.py")}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            assert node.level == 1
+            assert node.module in siblings
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+            assert not any(n.startswith("forgather_hydra") for n in names)
+
+
+def python_files() -> list[Path]:
+    return [p for folder in ("forgather_hydra", "modelsrc", "launchers") for p in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def test_no_file_has_more_than_300_lines() -> None:
+    long = {str(p.relative_to(ROOT)): n for p in python_files() if (n := len(p.read_text().splitlines())) > 300}
+    assert not long
+
+
+def test_no_function_has_more_than_60_lines() -> None:
+    long = {}
+    for path in python_files():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                length = (node.end_lineno or 0) - node.lineno + 1
+                if length > 60:
+                    long[f"{path.relative_to(ROOT)}:{node.name}"] = length
+    assert not long

@@ -1,0 +1,85 @@
+"""What a run leaves behind: metrics, TensorBoard events, console output."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from toys import Rows
+
+from forgather_hydra.train import JsonlCallback, ProgressCallback, TensorBoardCallback
+
+
+def metrics(trainer) -> list[dict]:
+    path = Path(trainer.args.output_dir) / "metrics.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_metrics_have_one_record_a_log_and_evaluation(make_trainer) -> None:
+    trainer = make_trainer(
+        max_steps=4, logging_steps=2, max_grad_norm=1.0, eval_dataset=Rows(4),
+        eval_strategy="steps", eval_steps=4, gradient_accumulation_steps=2,
+        callbacks=[JsonlCallback()],
+    )  # fmt: skip
+    trainer.train()
+    first, second, evaluation = metrics(trainer)
+    position = ["step", "epoch", "tokens", "time"]
+    assert sorted(first) == sorted(
+        [*position, "loss", "learning_rate", "grad_norm", "tokens_per_second"]
+    )
+    assert [record["step"] for record in (first, second, evaluation)] == [2, 4, 4]
+    assert first["tokens"] == 2 * 2 * 4 * 6
+    assert first["epoch"] == pytest.approx(2 / 3)
+    assert second["time"] > first["time"] > 0
+    assert second["tokens_per_second"] == pytest.approx(
+        (second["tokens"] - first["tokens"]) / (second["time"] - first["time"])
+    )
+    assert sorted(evaluation) == sorted([*position, "eval_loss", "eval_perplexity"])
+
+
+def test_a_new_run_starts_a_new_file(make_trainer) -> None:
+    for steps in (5, 3):
+        trainer = make_trainer(max_steps=steps, callbacks=[JsonlCallback()])
+        trainer.train()
+    assert [record["step"] for record in metrics(trainer)] == [1, 2, 3]
+
+
+def test_tensorboard_shows_a_resumed_run_once(make_trainer) -> None:
+    options = {"max_steps": 6, "save_strategy": "steps", "save_steps": 2, "save_total_limit": 9}
+    first = make_trainer(**options, callbacks=[TensorBoardCallback()])
+    first.train()
+    resumed = make_trainer(**options, callbacks=[TensorBoardCallback()])
+    resumed.train(resume_from_checkpoint=first.args.checkpoint_dir / "checkpoint-4")
+    events = EventAccumulator(str(Path(first.args.output_dir) / "runs"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("train/loss")] == [1, 2, 3, 4, 5, 6]
+
+
+def progress_output(make_trainer, **console_options) -> str:
+    stream = io.StringIO()
+    console = Console(file=stream, width=160, **console_options)
+    make_trainer(
+        max_steps=4, logging_steps=2, eval_dataset=Rows(4), eval_strategy="steps", eval_steps=4,
+        callbacks=[ProgressCallback(console)],
+    ).train()  # fmt: skip
+    return stream.getvalue()
+
+
+def test_without_a_terminal_there_is_one_line_a_log(make_trainer) -> None:
+    lines = progress_output(make_trainer).splitlines()
+    assert len(lines) == 3
+    for part in ("step 2/4", "epoch 0.33", "eta 0:00:0", "loss ", "lr 7.50e-03", "tokens/s"):
+        assert part in lines[0]
+    assert "eval loss" in lines[2]
+    assert "perplexity" in lines[2]
+
+
+def test_on_a_terminal_there_is_a_bar(make_trainer) -> None:
+    text = progress_output(make_trainer, force_terminal=True, color_system=None)
+    assert "4/4" in text
+    assert "tokens/s" in text
+    assert "eval loss" in text
