@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from forgather_hydra.graph.explain import Setting, explain
 from forgather_hydra.graph.parse import parse
 from forgather_hydra.template.render import Rendered, Renderer
 from forgather_hydra.template.source_map import Place, SourceMap, join, piece
@@ -27,6 +28,14 @@ class Config:
     config: Any
     source_map: SourceMap
     assigned: dict[str, Any]
+
+    def explain(self, path: str) -> list[Setting]:
+        """The template lines that set a value such as ``optimizer.lr``, in order; the last one wins.
+
+        Raises:
+            ForgatherError: ``unknown_target`` when no line has ever set the path.
+        """
+        return explain(self.config, path)
 
 
 class ConfigEnvironment:
@@ -60,9 +69,16 @@ class ConfigEnvironment:
 
     def parse(self, rendered: str, /) -> Config:
         """Load YAML with tags that needs no rendering, such as `to_yaml` writes."""
-        source_map = SourceMap(join([piece(rendered, "<yaml>", 1)]), {"<yaml>": Place("<yaml>", None, 0)})
+        source_map = SourceMap(
+            join([piece(rendered, "<yaml>", 1)]), {"<yaml>": Place("<yaml>", None, 0)}
+        )
         return Config(rendered, parse(rendered, source_map), source_map, {})
 
 
 def _config(rendered: Rendered) -> Config:
-    return Config(rendered.text, parse(rendered.text, rendered.source_map), rendered.source_map, rendered.assigned)
+    return Config(
+        rendered.text,
+        parse(rendered.text, rendered.source_map),
+        rendered.source_map,
+        rendered.assigned,
+    )

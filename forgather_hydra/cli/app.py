@@ -14,8 +14,12 @@ from forgather_hydra.config.command_line import UsageExit, command_line
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.paths import conf_dir
 from forgather_hydra.run import directory
+from forgather_hydra.run.record import RunIsBusy
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+
+# Failures of the world rather than of code: their message says all there is to say.
+_TOLD = (OSError, FloatingPointError, MemoryError, RunIsBusy)
 
 
 def task(cfg: DictConfig) -> Any:
@@ -27,12 +31,16 @@ def task(cfg: DictConfig) -> Any:
 
     try:
         return run(cfg)
-    except Exception as error:
+    except ForgatherError as error:
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise  # the other jobs go on; Hydra reports this one at the end
-        if isinstance(error, ForgatherError) and not _is_bug(error):
-            raise UsageExit(error) from error
-        raise
+        raise UsageExit(error) from error
+    except _TOLD as error:
+        if HydraConfig.get().mode == RunMode.MULTIRUN or _wants_traceback():
+            raise
+        notes = [f"  {note}" for note in getattr(error, "__notes__", [])]
+        print("\n".join([f"error: {error}", *notes]), file=sys.stderr)
+        sys.exit(EXIT_FAILED)
 
 
 def main() -> None:
@@ -50,12 +58,11 @@ def main() -> None:
         sys.exit(EXIT_INTERRUPTED)
 
 
-def _is_bug(error: ForgatherError) -> bool:
-    """Whether a constructor failed inside its own code rather than on its arguments."""
-    return False
-
-
 def _tell(error: ForgatherError) -> None:
     print(f"error: {error}", file=sys.stderr)
-    if os.environ.get("HYDRA_FULL_ERROR") == "1" and error.__cause__ is not None:
+    if _wants_traceback() and error.__cause__ is not None:
         traceback.print_exception(error.__cause__)
+
+
+def _wants_traceback() -> bool:
+    return os.environ.get("HYDRA_FULL_ERROR") == "1"

@@ -2,20 +2,54 @@
 
 from __future__ import annotations
 
+import os
 import re
 
-_STATEMENT = re.compile(
-    r"^[ \t]*(?:--|<<|>>)[ \t]+(?:extends|block|include|import|from|set|if|for|macro|filter|call|with)\b",
-    re.MULTILINE,
+# Patterns rather than compiled ones: most applications never need them.
+_STATEMENT = (
+    r"(?m)^[ \t]*(?:--|<<|>>)[ \t]+"
+    r"(?:extends|block|include|import|from|set|if|for|macro|filter|call|with)\b"
 )
-_TAG = re.compile(
-    r"(?:^|[:\-,\[{?][ \t]+|[\[{,]|&\S+[ \t]+)"
-    r"!(?:call|singleton|factory|partial|lambda|meta|var|list|tuple|dict|dlist)(?=[:@\s]|$)",
-    re.MULTILINE,
+_TAG = (
+    r"(?m)(?:^|[:\-,\[{?][ \t]+|[\[{,]|&\S+[ \t]+)"
+    r"!(?:call|singleton|factory|partial|lambda|meta|var|list|tuple|dict|dlist)(?=[:@\s]|$)"
 )
-_COMMENT = re.compile(r"(?:^|[ \t])#.*$", re.MULTILINE)
+_COMMENT = r"(?m)(?:^|[ \t])#.*$"
+_TELLING = (b"--", b"<<", b">>", b"!")
+
+_known: dict[str, tuple[int, int, bool]] = {}
 
 
 def is_template(text: str) -> bool:
     """True for text with a line statement, or with a tag of ours outside comments."""
-    return _STATEMENT.search(text) is not None or _TAG.search(_COMMENT.sub("", text)) is not None
+    return bool(re.search(_STATEMENT, text) or re.search(_TAG, re.sub(_COMMENT, "", text)))
+
+
+def is_template_file(path: str) -> bool:
+    """Whether a file is a template; it is read again only after it has changed."""
+    status = os.stat(path)
+    known = _known.get(path)
+    if known is None or known[:2] != (status.st_mtime_ns, status.st_size):
+        known = _known[path] = (status.st_mtime_ns, status.st_size, _is_template_now(path))
+    return known[2]
+
+
+def holds_template(folder: str) -> bool:
+    """Whether a YAML file in a folder or below it is a template."""
+    for root, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            if name.endswith((".yaml", ".yml")) and is_template_file(os.path.join(root, name)):
+                return True
+    return False
+
+
+def _is_template_now(path: str) -> bool:
+    with open(path, "rb") as file:
+        content = file.read()
+    if not any(token in content for token in _TELLING):
+        return False
+    try:
+        return is_template(content.decode("utf-8"))
+    except UnicodeDecodeError:
+        return False

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from forgather_hydra.config.composition import COMMAND_LINE
 from forgather_hydra.errors import ForgatherError, did_you_mean, nearest
-
-_ACTIVE: ContextVar[bool] = ContextVar("forgather_command_line", default=False)
 
 
 class UsageExit(BaseException):
@@ -31,16 +29,16 @@ class UsageExit(BaseException):
 @contextmanager
 def command_line() -> Iterator[None]:
     """While this is open, compositions belong to our command line rather than to another application."""
-    token = _ACTIVE.set(True)
+    token = COMMAND_LINE.set(True)
     try:
         yield
     finally:
-        _ACTIVE.reset(token)
+        COMMAND_LINE.reset(token)
 
 
 def is_active() -> bool:
     """Whether our command line is running."""
-    return _ACTIVE.get()
+    return COMMAND_LINE.get()
 
 
 @contextmanager
@@ -53,7 +51,11 @@ def command_line_errors(
     except (ForgatherError, HydraException, OmegaConfBaseException) as error:
         if not is_active():
             raise
-        told = error if isinstance(error, ForgatherError) else _told(error, inner, config_name, overrides, run_mode)
+        told = (
+            error
+            if isinstance(error, ForgatherError)
+            else _told(error, inner, config_name, overrides, run_mode)
+        )
         raise UsageExit(told) from error
 
 
@@ -78,9 +80,15 @@ def resumed_folder(overrides: list[str]) -> Path | None:
         return None
     folder = Path(chosen[-1])
     if not (folder / ".hydra" / "overrides.yaml").is_file():
-        problem = "holds no run (.hydra/overrides.yaml is missing)" if folder.is_dir() else "does not exist"
+        problem = (
+            "holds no run (.hydra/overrides.yaml is missing)"
+            if folder.is_dir()
+            else "does not exist"
+        )
         hint = "name a run directory such as outputs/DATE/TIME, or write resume=auto"
-        raise UsageExit(ForgatherError("bad_override", f"resume={folder}: the directory {problem}", hint=hint))
+        raise UsageExit(
+            ForgatherError("bad_override", f"resume={folder}: the directory {problem}", hint=hint)
+        )
     return folder
 
 
@@ -100,7 +108,11 @@ def _key(override: str) -> str:
 
 
 def _told(
-    error: Exception, inner: ConfigLoader, config_name: str | None, overrides: list[str], run_mode: RunMode
+    error: Exception,
+    inner: ConfigLoader,
+    config_name: str | None,
+    overrides: list[str],
+    run_mode: RunMode,
 ) -> ForgatherError:
     if isinstance(error, MissingConfigException):
         return _missing_config(error)
@@ -131,7 +143,9 @@ def _unknown_key(
     error = ForgatherError("unknown_key", f"{override}: the configuration has no key {key!r}")
     try:
         others = [o for o in overrides if _key(o) != key]
-        cfg = inner.load_configuration(config_name, others, run_mode, validate_sweep_overrides=False)
+        cfg = inner.load_configuration(
+            config_name, others, run_mode, validate_sweep_overrides=False
+        )
     except (HydraException, OmegaConfBaseException, ForgatherError):
         return error
     known = _known_keys(cfg)

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from collections.abc import Mapping as AnyMapping
+from contextlib import contextmanager
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from forgather_hydra.config.encode import RESERVED, Path, Positions
+from forgather_hydra.config.encode import Positions
+from forgather_hydra.config.homes import RESERVED, Path
 from forgather_hydra.config.resolvers import register
 from forgather_hydra.config.targets import DLIST_TARGET, from_target
 from forgather_hydra.errors import ForgatherError
-from forgather_hydra.graph.nodes import MISSING, Call, DList, Element, Mapping, Sequence, Shared, Tuple, Var
+from forgather_hydra.graph.nodes import (
+    MISSING,
+    Call,
+    DList,
+    Element,
+    Mapping,
+    Sequence,
+    Shared,
+    Tuple,
+    Var,
+)
 from forgather_hydra.graph.walk import path_text
 
 _REFERENCE = re.compile(r"\$\{(?P<dots>\.*)(?P<path>[\w-]+(?:\.[\w-]+)*)\}\Z")
-_VARIABLE = re.compile(r"\$\{(?:vars\.(?P<name>\w+)|oc\.select:vars\.(?P<selected>\w+),(?P<default>.*))\}\Z")
+_VARIABLE = re.compile(
+    r"\$\{(?:vars\.(?P<name>\w+)|oc\.select:vars\.(?P<selected>\w+),(?P<default>.*))\}\Z"
+)
 _TUPLE = "${fg.tuple:"
 _CALL_KEYS = ("_target_", "_partial_", "_args_", "_convert_", "_recursive_")
 
@@ -45,6 +60,8 @@ class _Decoder:
         about = self.raw.get("forgather") if isinstance(self.raw, dict) else None
         self.about: dict[str, Any] = about or {}
         self.referenced: set[Path] = set()
+        self.reading: set[Path] = set()
+        self.following: set[Path] = set()
         self.collect_references(self.raw, ())
 
     def run(self) -> Any:
@@ -67,13 +84,21 @@ class _Decoder:
     def target_of(self, text: str, path: Path) -> Path | None:
         """The place that a pure reference names, written from the root; None for other text."""
         match = _REFERENCE.match(text)
-        if match is None or match["path"].startswith("vars.") and not match["dots"]:
+        if match is None or (match["path"].startswith("vars.") and not match["dots"]):
             return None
         base = path[: len(path) - len(match["dots"])] if match["dots"] else ()
+        with self.once(path, self.following):
+            return self.walk((*base, *match["path"].split(".")))
+
+    def walk(self, steps: Path) -> Path | None:
+        """The place that steps lead to, references on the way followed; None if there is none."""
         place: Any = self.raw
         target: list[Any] = []
-        for step in (*base, *match["path"].split(".")):
-            if isinstance(place, str) and (through := self.target_of(place, tuple(target))) is not None:
+        for step in steps:
+            if (
+                isinstance(place, str)
+                and (through := self.target_of(place, tuple(target))) is not None
+            ):
                 target, place = list(through), self.raw_at(through)
             key = _key_in(place, step)
             if key is MISSING:
@@ -92,20 +117,32 @@ class _Decoder:
         """The graph value at a path."""
         if path in self.memo:
             return self.memo[path]
-        if isinstance(value, str):
-            made = self.text(value, path)
-        elif isinstance(value, dict):
-            made = self.dict(value, path)
-        elif isinstance(value, list):
-            made = Sequence([self.at((*path, i), item) for i, item in enumerate(value)])
-        else:
-            made = value
+        with self.once(path, self.reading):
+            made = self.made(value, path)
         if path in self.referenced and not isinstance(made, Element):
             made = Shared(made)
         if isinstance(made, Element):
             self.describe(made, path)
             self.memo[path] = made
         return made
+
+    def made(self, value: Any, path: Path) -> Any:
+        if isinstance(value, str):
+            return self.text(value, path)
+        if isinstance(value, dict):
+            return self.dict(value, path)
+        if isinstance(value, list):
+            return Sequence([self.at((*path, i), item) for i, item in enumerate(value)])
+        return value
+
+    @contextmanager
+    def once(self, path: Path, places: set[Path]) -> Iterator[None]:
+        """While a place is in the set, what is in it must not lead back to it."""
+        if path in places:
+            raise self.failed("cyclic_reference", "the value refers to itself", path)
+        places.add(path)
+        yield
+        places.remove(path)
 
     def text(self, value: str, path: Path) -> Any:
         if value == "???":
@@ -145,12 +182,25 @@ class _Decoder:
         is_meta, spec = from_target(target)
         args = self.at((*path, "_args_"), value["_args_"]) if "_args_" in value else []
         kwargs = {k: self.at((*path, k), v) for k, v in value.items() if k not in _CALL_KEYS}
-        if spec == "tuple" and not is_meta and not kwargs and len(args) == 1 and type(args[0]) is Sequence:
+        if (
+            spec == "tuple"
+            and not is_meta
+            and not kwargs
+            and len(args) == 1
+            and type(args[0]) is Sequence
+        ):
             return Tuple(args[0])
         if spec == "dict" and not is_meta and not kwargs and len(args) == 1 and _are_pairs(args[0]):
             return Mapping(args[0])
-        kind = "meta" if is_meta else {True: "partial", False: "factory", None: "singleton"}[value.get("_partial_")]
-        search_path, latent = kwargs.pop("submodule_searchpath", None), kwargs.pop("latent_args", None)
+        kind = (
+            "meta"
+            if is_meta
+            else {True: "partial", False: "factory", None: "singleton"}[value.get("_partial_")]
+        )
+        search_path, latent = (
+            kwargs.pop("submodule_searchpath", None),
+            kwargs.pop("latent_args", None),
+        )
         return Call(kind, spec, list(args), kwargs, search_path=search_path, latent_args=latent)
 
     def describe(self, element: Element, path: Path) -> None:
@@ -184,9 +234,13 @@ class _Decoder:
 
     def missing(self, path: Path) -> ForgatherError:
         text = path_text(path)
-        return self.failed("missing_value", "a value is required here", path, hint=f"set it: {text}=...")
+        return self.failed(
+            "missing_value", "a value is required here", path, hint=f"set it: {text}=..."
+        )
 
-    def failed(self, kind: str, message: str, path: Path, hint: str | None = None) -> ForgatherError:
+    def failed(
+        self, kind: str, message: str, path: Path, hint: str | None = None
+    ) -> ForgatherError:
         text = path_text(path)
         error = ForgatherError(kind, message, path=text, hint=hint)
         marks = self.positions.get(text)
@@ -203,6 +257,9 @@ def _key_in(place: Any, step: Any) -> Any:
 
 
 def _are_pairs(value: Any) -> bool:
-    return type(value) is Sequence and bool(value) and all(type(p) is Sequence and len(p) == 2 for p in value) and any(
-        not isinstance(p[0], (str, int, float, bool)) for p in value
+    return (
+        type(value) is Sequence
+        and bool(value)
+        and all(type(p) is Sequence and len(p) == 2 for p in value)
+        and any(not isinstance(p[0], (str, int, float, bool)) for p in value)
     )

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import pickle
-import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from forgather_hydra.config.encode import Positions, encode
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from forgather_hydra.config.composition import Composition
+from forgather_hydra.config.encode import Encoded, encode
+from forgather_hydra.config.package import header_package, join, package_path
+from forgather_hydra.config.reserved import check_reserved_keys
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.graph.parse import parse
 from forgather_hydra.paths import conf_dir, template_dirs
-from forgather_hydra.template.files import Stamp, file_stamp
+from forgather_hydra.template.files import file_stamp
 from forgather_hydra.template.render import Rendered, Renderer
 
-_PACKAGE = re.compile(r"^#\s*@package\s+(\S+)\s*$", re.MULTILINE)
-_SIMPLE = (bool, int, float, str, type(None))
+_PLAIN = (bool, int, float, str, type(None))
 
 
 @dataclass
@@ -26,19 +29,15 @@ class Document:
 
     Attributes:
         pickled: the encoded configuration; every composition consumes its own copy.
-        positions: marks of template lines by path within the document.
+        encoded: what the encoder tells of it.
         package: the package its header asks for, or None.
-        assigned: what it assigned to ``ns`` variables.
-        text: the rendered text.
-        files: state of every file that took part.
+        rendered: the rendered text, and what rendering tells of it.
     """
 
     pickled: bytes
-    positions: Positions
+    encoded: Encoded
     package: str | None
-    assigned: dict[str, Any]
-    text: str
-    files: list[Stamp]
+    rendered: Rendered
 
     def config(self) -> Any:
         """A fresh copy of the configuration."""
@@ -47,71 +46,111 @@ class Document:
     def is_current(self) -> bool:
         """Whether no file has changed since."""
         try:
-            return all(file_stamp(stamp[0]) == stamp for stamp in self.files)
+            return all(file_stamp(stamp[0]) == stamp for stamp in self.rendered.files)
         except FileNotFoundError:
             return False
+
+    def join(self, composition: Composition, name: str) -> Any:
+        """Tell a composition about the document, whose config name is `name`.
+
+        Returns:
+            A copy of the configuration, in which the references that overrides pass through are
+            typed.
+        """
+        package = package_path(self.package, name) or ""
+        composition.texts[name] = self.rendered.text
+        for variable, value in self.rendered.assigned.items():
+            composition.assigned.setdefault(variable, []).append(value)
+        for path, marks in self.encoded.positions.items():
+            composition.positions.setdefault(join(package, path), []).extend(marks)
+        config = self.config()
+        for path, target in self.encoded.references.items():
+            is_written = path in self.encoded.written
+            place = join(package, path)
+            composition.references[place] = target if is_written else join(package, target)
+            if is_written and place in composition.typed:
+                _type_reference(config, path, target)
+        return config
 
 
 _documents: dict[tuple[Any, ...], Document] = {}
 
 
-def load_document(folder: str, name: str, pins: dict[str, Any]) -> Document:
-    """The document for template `name` of `folder`, from memory when nothing has changed."""
-    key = (folder, name, repr(sorted(pins.items())))
+def load_document(
+    folder: str, name: str, folders: tuple[str, ...] = (), pins: dict[str, Any] | None = None
+) -> Document:
+    """The document for a template, from memory when nothing has changed.
+
+    Args:
+        folder: where the template is.
+        name: its file name, relative to the folder.
+        folders: where it finds other templates, besides its own folder and the library.
+        pins: values of ``ns`` variables that it must keep.
+    """
+    pins = pins or {}
+    key = (folder, name, folders, repr(sorted(pins.items())))
     known = _documents.get(key)
     if known is None or not known.is_current():
-        known = _documents[key] = _make(folder, name, pins)
+        known = _documents[key] = _make(folder, name, folders, pins)
     return known
 
 
 @cache
-def renderer(folder: str) -> Renderer:
-    """The renderer for a config folder: its own templates, the library's, then the shipped configs."""
-    return Renderer([folder, *template_dirs(), conf_dir()])
+def renderer(folders: tuple[str, ...]) -> Renderer:
+    """The renderer for config folders: their templates, the library's, then the shipped configs."""
+    return Renderer(dict.fromkeys([*folders, *map(str, template_dirs()), str(conf_dir())]))
 
 
-def _make(folder: str, name: str, pins: dict[str, Any]) -> Document:
-    rendered = renderer(os.path.abspath(folder)).render(name, pins=pins)
+def _make(folder: str, name: str, folders: tuple[str, ...], pins: dict[str, Any]) -> Document:
+    rendered = renderer((os.path.abspath(folder), *folders)).render(name, pins=pins)
     graph = parse(rendered.text, rendered.source_map)
     if graph is None:
         graph = {}
     if not isinstance(graph, (dict, list)) and not callable(graph):
-        raise ForgatherError("unsupported_type", "a Hydra config is a mapping or a list", template=name, line=1)
+        raise ForgatherError(
+            "unsupported_type", "a Hydra config is a mapping or a list", template=name, line=1
+        )
     package = _package(os.path.join(folder, name), rendered)
-    at_root = package == "_global_" or (package is None and "/" not in name)
-    ns = {k: v for k, v in {**rendered.assigned, **_used(pins, rendered)}.items() if isinstance(v, _SIMPLE)}
-    encoded = encode(graph, at_root=at_root, groups=_groups(graph), ns=ns)
+    at_root = package_path(package, name) == ""
+    if at_root:
+        check_reserved_keys(graph)
+    encoded = encode(graph, at_root=at_root, groups=_groups(graph), ns=_shown(rendered, pins))
     pickled = pickle.dumps(encoded.config, protocol=pickle.HIGHEST_PROTOCOL)
-    return Document(pickled, encoded.positions, package, rendered.assigned, rendered.text, rendered.files)
+    return Document(pickled, encoded, package, rendered)
 
 
-def _used(pins: dict[str, Any], rendered: Rendered) -> dict[str, Any]:
-    return {name: value for name, value in pins.items() if name in rendered.assigned}
+def _shown(rendered: Rendered, pins: dict[str, Any]) -> dict[str, Any]:
+    """The render variables that a configuration can hold, as they are: assigned, or pinned."""
+    values = {name: pins.get(name, value) for name, value in rendered.assigned.items()}
+    return {name: value for name, value in values.items() if _is_plain(value)}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
+    return isinstance(value, _PLAIN)
 
 
 def _package(path: str, rendered: Rendered) -> str | None:
     """The package of the file's own header, else of the template it extends."""
     with open(path, encoding="utf-8") as file:
-        own = _header_package(file.read())
-    return own or _header_package(rendered.text)
-
-
-def _header_package(text: str) -> str | None:
-    for line in text.splitlines():
-        if match := _PACKAGE.match(line):
-            return match[1]
-        if line.strip() and not line.lstrip().startswith("#"):
-            return None
-    return None
+        own = header_package(file.read())
+    return own or header_package(rendered.text)
 
 
 def _groups(graph: Any) -> set[str]:
     """The root keys that config groups of the document's defaults list will fill."""
-    defaults = graph.get("defaults", []) if isinstance(graph, dict) else []
-    groups = set()
-    for entry in defaults if isinstance(defaults, list) else []:
-        for key in entry if isinstance(entry, dict) else ():
-            name = str(key).removeprefix("override ").removeprefix("optional ").strip("/")
-            if "@" not in name and "/" not in name:
-                groups.add(name)
-    return groups
+    defaults = graph.get("defaults") if isinstance(graph, dict) else None
+    entries = defaults if isinstance(defaults, list) else []
+    keys = [str(key) for entry in entries if isinstance(entry, dict) for key in entry]
+    names = {key.rpartition(" ")[2].strip("/") for key in keys}
+    return {name for name in names if name.isidentifier()}
+
+
+def _type_reference(config: DictConfig, path: str, target: str) -> None:
+    """Make the text ``${x}`` at a path a typed reference, through which an override can go."""
+    parent, _, key = path.rpartition(".")
+    place: Any = OmegaConf.select(config, parent) if parent else config
+    place[int(key) if isinstance(place, ListConfig) else key] = DictConfig(f"${{{target}}}")

@@ -12,25 +12,45 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from forgather_hydra.config.homes import Homes, Path, is_reference
 from forgather_hydra.config.targets import DLIST_TARGET, to_target
 from forgather_hydra.errors import ForgatherError
-from forgather_hydra.graph.nodes import MISSING, Call, DList, Element, Mark, Shared, Var, children
-from forgather_hydra.graph.nodes import label_of, origin_of
-from forgather_hydra.graph.walk import path_text, post_order, use_counts, with_paths
+from forgather_hydra.graph.nodes import (
+    MISSING,
+    Call,
+    DList,
+    Element,
+    Mark,
+    Shared,
+    Var,
+    children,
+    label_of,
+    origin_of,
+)
+from forgather_hydra.graph.walk import path_text, post_order
 
-Path = tuple[Any, ...]
 Positions = dict[str, list[Mark]]
-RESERVED = ("vars", "ns", "forgather")
+References = dict[str, str]
 _RESERVED_KEYWORDS = ("_target_", "_args_", "_partial_", "_convert_", "_recursive_")
-_PURE_REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*)\}\Z")
+_PURE_REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*(?:\.\w+)*)\}\Z")
 _PLAIN_IN_RESOLVER = re.compile(r"[A-Za-z_][\w/.+-]*\Z")
 
 
 class Encoded(NamedTuple):
-    """An encoded graph, and the marks of the lines that set each of its paths."""
+    """An encoded graph.
+
+    Attributes:
+        config: the nodes.
+        positions: marks of the lines that set each path.
+        references: what the reference at each path names; both are paths within the document,
+            except for a target that the template wrote out as ``${...}``, which counts from the root.
+        written: the paths of the references that the template wrote out.
+    """
 
     config: DictConfig | ListConfig
     positions: Positions
+    references: References
+    written: frozenset[str]
 
 
 def to_omegaconf(graph: Any) -> DictConfig | ListConfig:
@@ -71,56 +91,35 @@ class _Encoder:
         self.graph = graph
         self.at_root = at_root
         self.escape = escape
-        self.containers = groups
+        nodes = graph.items() if isinstance(graph, dict) else ()
+        self.containers = groups | {key for key, value in nodes if isinstance(value, (Call, dict))}
         self.positions: Positions = {}
-        self.homes: dict[int, Path] = {}
-        self.hoisted: dict[str, Any] = {}
+        self.references: References = {}
+        self.written: set[str] = set()
+        self.homes = Homes(graph)
         self.names: dict[str, str] = {}
         self.disputed: set[str] = set()
 
     def run(self, ns: dict[str, Any]) -> Encoded:
-        self.choose_homes()
         declared = self.variables()
         root = self.value(self.graph, ())
         if not isinstance(root, (dict, list)):
-            raise ForgatherError("unsupported_type", "the root of a Hydra config is a mapping or a list")
+            raise ForgatherError(
+                "unsupported_type", "the root of a Hydra config is a mapping or a list"
+            )
         if isinstance(root, dict):
-            for name, element in self.hoisted.items():
+            for name, element in self.homes.hoisted.items():
                 root[name] = self.value(element, (name,))
             if self.at_root:
                 root |= self.sections(ns, declared)
-        return Encoded(OmegaConf.create(root), self.positions)
-
-    def choose_homes(self) -> None:
-        """Decide where each shared element is written; all other uses refer to that place."""
-        counts = use_counts(self.graph)
-        can_hoist = isinstance(self.graph, dict) and not isinstance(self.graph, DList)
-        if can_hoist:
-            self.containers |= {k for k, v in self.graph.items() if isinstance(v, (Call, dict))}
-        for path, element in with_paths(self.graph):
-            if isinstance(element, Var) or _is_reference(element):
-                continue
-            is_defined_here = _is_defined_at(self.graph, path, element)
-            if counts[id(element)] > 1 or (can_hoist and path and not is_defined_here):
-                addressable = all(isinstance(key, str) and key.isidentifier() for key in path)
-                if can_hoist and not (is_defined_here and addressable):
-                    path = (self.root_name(label_of(element) or str(path[-1])),)
-                    self.hoisted[path[0]] = element
-                self.homes[id(element)] = path
-
-    def root_name(self, label: str) -> str:
-        label = label if label.isidentifier() else "node"
-        name, count = label, 1
-        while name in self.graph or name in self.hoisted or name in RESERVED:
-            count += 1
-            name = f"{label}_{count}"
-        return name
+        config = OmegaConf.create(root)
+        return Encoded(config, self.positions, self.references, frozenset(self.written))
 
     def sections(self, ns: dict[str, Any], declared: dict[str, Any]) -> dict[str, Any]:
         """The root sections ``vars``, ``ns`` and ``forgather``, as far as there is something to say."""
         written = self.graph.get("vars", {}) if isinstance(self.graph, dict) else {}
         variables = {**declared, **written}
-        about = {"defines": list(self.hoisted), "names": self.names}
+        about = {"defines": list(self.homes.hoisted), "names": self.names}
         about = {key: value for key, value in about.items() if value}
         found = {"vars": variables, "ns": ns, "forgather": about}
         return {key: value for key, value in found.items() if value}
@@ -134,7 +133,8 @@ class _Encoder:
                 if found.setdefault(element.name, default) != default:
                     if _literal_default(element) is None:
                         raise ForgatherError(
-                            "unsupported_type", f"two uses of the variable {element.name!r} have different defaults"
+                            "unsupported_type",
+                            f"two uses of the variable {element.name!r} have different defaults",
                         ).locate(origin_of(element))
                     found[element.name] = "???"
                     self.disputed.add(element.name)
@@ -145,14 +145,14 @@ class _Encoder:
 
     def value(self, value: Any, path: Path) -> Any:
         if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, Shared) and _is_reference(value):
-            return self.text(value.value)
+            return self.text(value, path)
+        if isinstance(value, Shared) and is_reference(value):
+            return self.text(value.value, path)
         if not isinstance(value, (Element, dict, list, tuple)):
             return value
         if isinstance(value, Var):
             return self.variable(value)
-        home = self.homes.get(id(value), path)
+        home = self.homes.of.get(id(value), path)
         if home != path:
             return self.reference(value, home, path)
         return self.definition(value, path)
@@ -160,7 +160,7 @@ class _Encoder:
     def definition(self, value: Any, path: Path) -> Any:
         self.note(value, path)
         if isinstance(value, Shared):
-            return self.text(value.value) if isinstance(value.value, str) else value.value
+            return self.text(value.value, path) if isinstance(value.value, str) else value.value
         if isinstance(value, Call):
             return self.call(value, path)
         if isinstance(value, tuple):
@@ -173,7 +173,10 @@ class _Encoder:
 
     def mapping(self, value: dict[Any, Any], path: Path) -> dict[Any, Any]:
         if any(not isinstance(key, (str, int, float, bool)) for key in value):
-            pairs = [[self.value(k, ()), self.value(v, (*path, "_args_", 0, i, 1))] for i, (k, v) in enumerate(value.items())]
+            pairs = [
+                [self.value(k, ()), self.value(v, (*path, "_args_", 0, i, 1))]
+                for i, (k, v) in enumerate(value.items())
+            ]
             return {"_target_": "builtins.dict", "_args_": [pairs]}
         entries = value.items()
         if path == () and self.at_root:
@@ -184,13 +187,16 @@ class _Encoder:
         for keyword in _RESERVED_KEYWORDS:
             if keyword in node.kwargs:
                 raise ForgatherError(
-                    "bad_tag_argument", f"{keyword} means something to Hydra and cannot be an argument of {node.spec}"
+                    "bad_tag_argument",
+                    f"{keyword} means something to Hydra and cannot be an argument of {node.spec}",
                 ).locate(origin_of(node))
         encoded: dict[str, Any] = {"_target_": to_target(node.kind, node.spec)}
         if node.kind in ("partial", "factory"):
             encoded["_partial_"] = node.kind == "partial"
         if node.args:
-            encoded["_args_"] = [self.value(arg, (*path, "_args_", i)) for i, arg in enumerate(node.args)]
+            encoded["_args_"] = [
+                self.value(arg, (*path, "_args_", i)) for i, arg in enumerate(node.args)
+            ]
         for key, child in children(node):
             if isinstance(key, str):
                 encoded[key] = self.value(child, (*path, key))
@@ -205,7 +211,9 @@ class _Encoder:
 
     def variable(self, var: Var) -> str:
         if not var.name.isidentifier():
-            raise ForgatherError("unsupported_type", f"Hydra cannot name the variable {var.name!r}").locate(origin_of(var))
+            raise ForgatherError(
+                "unsupported_type", f"Hydra cannot name the variable {var.name!r}"
+            ).locate(origin_of(var))
         literal = _literal_default(var)
         if literal is not None and (var.name in self.disputed or not self.at_root):
             return f"${{oc.select:vars.{var.name},{literal}}}"
@@ -214,22 +222,31 @@ class _Encoder:
     def reference(self, value: Any, home: Path, path: Path) -> Any:
         dots = "" if self.at_root else "." * len(path)
         text = f"${{{dots}{path_text(home)}}}"
-        if isinstance(value, (Call, dict)) or (isinstance(value, tuple) and not _is_inline_tuple(value)):
+        self.references[path_text(path)] = path_text(home)
+        if isinstance(value, (Call, dict)) or (
+            isinstance(value, tuple) and not _is_inline_tuple(value)
+        ):
             return DictConfig(text)
         return ListConfig(text) if isinstance(value, list) else text
 
-    def text(self, value: str) -> Any:
+    def text(self, value: str, path: Path) -> Any:
         if self.escape:
             if value == "???":
-                raise ForgatherError("unsupported_type", "the text '???' means a missing value in a Hydra config")
+                raise ForgatherError(
+                    "unsupported_type", "the text '???' means a missing value in a Hydra config"
+                )
             return value.replace("\\${", "\\\\${").replace("${", "\\${")
         pure = _PURE_REFERENCE.match(value)
-        return DictConfig(value) if pure and pure[1] in self.containers else value
+        if pure is None or pure[1].startswith("vars."):
+            return value
+        self.references[path_text(path)] = pure[1]
+        self.written.add(path_text(path))
+        return DictConfig(value) if pure[1] in self.containers else value
 
     def note(self, value: Any, path: Path) -> None:
         """Remember the lines of an element, and its label if its place does not tell it."""
         label = label_of(value)
-        if label is not None and not (id(value) in self.homes and path and path[-1] == label):
+        if label is not None and not (id(value) in self.homes.of and path and path[-1] == label):
             self.names[path_text(path)] = label
         mark = value._mark_ if isinstance(value, Element) else None
         if mark is None:
@@ -238,27 +255,6 @@ class _Encoder:
         for key, lines in (value._lines_ or {}).items():
             below = path_text((*path, key))
             self.positions[below] = [Mark(mark.source, line, 1) for line in lines]
-
-
-def _is_reference(value: Any) -> bool:
-    return isinstance(value, Shared) and isinstance(value.value, str) and "${" in value.value
-
-
-def _is_defined_at(root: Any, path: Path, element: Any) -> bool:
-    """Whether the element is written out at its first place, rather than under a key that is gone."""
-    mark = element._mark_ if isinstance(element, Element) else None
-    if mark is None or not path:
-        return True
-    parent = root
-    steps = [step for step in path if step != "_args_"]
-    for step in steps[:-1]:
-        parent = dict(_by_last_key(parent)).get(step)
-    lines = (getattr(parent, "_lines_", None) or {}).get(steps[-1])
-    return lines is None or mark.line >= lines[-1]
-
-
-def _by_last_key(value: Any) -> list[tuple[Any, Any]]:
-    return [(key[-1] if isinstance(key, tuple) else key, child) for key, child in children(value)]
 
 
 def _literal_default(var: Var) -> str | None:
@@ -277,6 +273,10 @@ def _in_resolver(value: Any) -> str | None:
         return str(value).lower()
     if isinstance(value, (int, float)):
         return str(value)
-    if isinstance(value, str) and _PLAIN_IN_RESOLVER.match(value) and value.lower() not in ("null", "true", "false", "inf", "nan"):
+    if (
+        isinstance(value, str)
+        and _PLAIN_IN_RESOLVER.match(value)
+        and value.lower() not in ("null", "true", "false", "inf", "nan")
+    ):
         return value
     return None

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from typing import TYPE_CHECKING
 
-from hydra._internal.hydra import Hydra
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathElement
 from hydra.core.global_hydra import GlobalHydra
 from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+from forgather_hydra.config.claim import holds_template
+
+if TYPE_CHECKING:
+    from hydra._internal.hydra import Hydra
 
 
 class ForgatherSearchPathPlugin(SearchPathPlugin):
@@ -50,14 +55,25 @@ class ForgatherGlobalHydra(GlobalHydra):
         super().clear()
 
 
+def folders_of(search_path: ConfigSearchPath) -> tuple[str, ...]:
+    """The folders of an application's config sources, in search order."""
+    folders = [_folder(element) for element in search_path.get_path()]
+    return tuple(dict.fromkeys(folder for folder in folders if folder is not None))
+
+
 def _add_overlays(search_path: ConfigSearchPath) -> bool:
-    """Put an overlay before each folder of the application, so that its templates are found first."""
+    """Put an overlay before each folder of the application that holds a template.
+
+    Where there is none, nothing changes: neither what Hydra finds nor what it says.
+    """
     elements = search_path.get_path()
     added = False
     for element in list(elements):
         folder = _folder(element)
         overlay = f"forgather-auto://{folder}"
-        if folder is not None and not any(e.path == overlay for e in elements):
+        if folder is None or any(e.path in (overlay, f"forgather://{folder}") for e in elements):
+            continue
+        if holds_template(folder):
             elements.insert(elements.index(element), SearchPathElement("forgather", overlay))
             added = True
     return added
@@ -65,12 +81,12 @@ def _add_overlays(search_path: ConfigSearchPath) -> bool:
 
 def _folder(element: SearchPathElement) -> str | None:
     """The folder of a search path element that may hold templates, or None."""
-    if element.path is None or element.provider in ("hydra", "schema", "forgather"):
+    if element.path is None or element.provider in ("hydra", "schema"):
         return None
     scheme, separator, rest = element.path.rpartition("://")
     if scheme == "pkg":
         return _package_folder(rest)
-    if scheme == "file" or not separator:
+    if not separator or scheme in ("file", "forgather", "forgather-auto"):
         return os.path.abspath(rest)
     return None
 

@@ -7,6 +7,9 @@ import os
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 
+from forgather_hydra.config.claim import is_template_file
+from forgather_hydra.config.composition import CURRENT
+
 
 class ForgatherSource(ConfigSource):
     """``forgather://FOLDER``: each file is a template if it uses the language, else plain YAML.
@@ -19,9 +22,11 @@ class ForgatherSource(ConfigSource):
         return "forgather"
 
     def available(self) -> bool:
-        return self.is_group("")
+        return os.path.isdir(self.path)
 
     def is_group(self, config_path: str) -> bool:
+        if composition := CURRENT.get():
+            composition.is_asked = True
         return os.path.isdir(os.path.join(self.path, config_path))
 
     def is_config(self, config_path: str) -> bool:
@@ -34,43 +39,37 @@ class ForgatherSource(ConfigSource):
         return sorted(set(files))
 
     def load_config(self, config_path: str) -> ConfigResult:
-        from forgather_hydra.config.claim import is_template
-
         file = self.file_of(config_path)
         if not os.path.isfile(file):
             raise ConfigLoadError(f"Config not found : {file}")
-        with open(file, encoding="utf-8") as stream:
-            text = stream.read()
-        if is_template(text):
-            return self._load_template(self._normalize_file_name(config_path), text)
-        return self._load_plain(text)
+        if is_template_file(file):
+            return self._load_template(self._normalize_file_name(config_path))
+        return self._load_plain(file)
 
     def file_of(self, config_path: str) -> str:
         """The file of a config name."""
         return os.path.realpath(os.path.join(self.path, self._normalize_file_name(config_path)))
 
-    def _load_plain(self, text: str) -> ConfigResult:
-        from io import StringIO
-
+    def _load_plain(self, file: str) -> ConfigResult:
         from omegaconf import OmegaConf
 
-        header = self._get_header_dict(text[:512])
-        return ConfigResult(self.provider, self.full_path(), OmegaConf.load(StringIO(text)), header)
+        with open(file, encoding="utf-8") as stream:
+            header = self._get_header_dict(stream.read(512))
+            stream.seek(0)
+            config = OmegaConf.load(stream)
+        return ConfigResult(self.provider, self.full_path(), config, header)
 
-    def _load_template(self, name: str, text: str) -> ConfigResult:
-        from forgather_hydra.config.composition import CURRENT
+    def _load_template(self, name: str) -> ConfigResult:
         from forgather_hydra.config.document import load_document
 
         composition = CURRENT.get()
-        document = load_document(self.path, name, composition.pins if composition else {})
-        if composition is not None:
-            composition.texts[name] = document.text
-            composition.assigned.update(document.assigned)
-            package = _package_of(document.package, name)
-            for path, marks in document.positions.items():
-                composition.positions.setdefault(_join(package, path), []).extend(marks)
-        header = {**self._get_header_dict(text), "package": document.package}
-        return ConfigResult(self.provider, self.full_path(), document.config(), header)
+        if composition is None:
+            document = load_document(self.path, name)
+            config = document.config()
+        else:
+            document = load_document(self.path, name, composition.folders, composition.pins)
+            config = document.join(composition, name)
+        return ConfigResult(self.provider, self.full_path(), config, {"package": document.package})
 
 
 class ForgatherOverlaySource(ForgatherSource):
@@ -81,21 +80,5 @@ class ForgatherOverlaySource(ForgatherSource):
         return "forgather-auto"
 
     def is_config(self, config_path: str) -> bool:
-        from forgather_hydra.config.claim import is_template
-
-        try:
-            with open(self.file_of(config_path), encoding="utf-8") as stream:
-                return is_template(stream.read())
-        except (OSError, UnicodeDecodeError):
-            return False
-
-
-def _package_of(header: str | None, name: str) -> str:
-    if header in ("_global_", "_here_") or (header is None and "/" not in name):
-        return ""
-    group = os.path.dirname(name).replace("/", ".")
-    return header.replace("_group_", group).replace("_name_", os.path.basename(name)) if header else group
-
-
-def _join(package: str, path: str) -> str:
-    return ".".join(part for part in (package, path) if part)
+        file = self.file_of(config_path)
+        return os.path.isfile(file) and is_template_file(file)

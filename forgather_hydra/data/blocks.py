@@ -1,5 +1,6 @@
 """Pack a corpus into rows of token ids on disk, and read them as a dataset."""
 
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from functools import cached_property
@@ -16,6 +17,8 @@ from transformers import PreTrainedTokenizerFast
 
 from forgather_hydra.data.cache import build_once, cache_path, content_hash
 from forgather_hydra.data.corpus import Corpus, Document, Split
+
+logger = logging.getLogger(__name__)
 
 # Characters encoded in one call: enough for every thread, little enough for any memory.
 _BATCH_CHARACTERS = 2_000_000
@@ -101,6 +104,7 @@ def pack_blocks(
     dtype = "uint16" if len(tokenizer) <= 2**16 else "uint32"
 
     def build(file: Path) -> None:
+        logger.info("tokenizing the %s split of %s", split, corpus.name)
         batches = _encode(documents, encoder, tokenizer.eos_token_id, dtype)
         found = _write_rows(file, batches, block_size, max_tokens)
         if found < block_size:
@@ -113,7 +117,11 @@ def pack_blocks(
     settings = (tokenizer.eos_token_id, block_size, max_tokens, tokenizers.__version__)
     key = content_hash((corpus.fingerprint(), split, encoder.to_str(), *settings))
     path = build_once(cache_path(cache_dir, "blocks", f"{key}.bin"), build)
-    return TokenBlocks(path, block_size, dtype)
+    blocks = TokenBlocks(path, block_size, dtype)
+    if split == "train":
+        logger.info("data: %s", corpus.describe())
+    logger.info("  %s: %s tokens in rows of %d", split, f"{blocks.num_tokens:,}", block_size)
+    return blocks
 
 
 def _documents(corpus: Corpus, split: Split) -> Iterable[Document]:

@@ -1,5 +1,6 @@
 """Train a byte-level BPE tokenizer on a corpus, once for the same text and settings."""
 
+import logging
 import math
 import os
 from collections.abc import Iterable
@@ -11,6 +12,8 @@ from transformers import PreTrainedTokenizerFast
 
 from forgather_hydra.data.cache import build_once, cache_path, content_hash
 from forgather_hydra.data.corpus import Corpus, Document
+
+logger = logging.getLogger(__name__)
 
 PAD, BOS, EOS = "<|pad|>", "<|bos|>", "<|eos|>"
 _SMALLEST_VOCAB = 256 + len((PAD, BOS, EOS))
@@ -50,6 +53,7 @@ def train_tokenizer(
         )
 
     def build(folder: Path) -> None:
+        logger.info("training a tokenizer of %d entries on %s", vocab_size, corpus.name)
         sample = _sample(corpus.train, max_training_bytes)
         if not sample:
             raise ValueError(f"corpus {corpus.name} has no text to train a tokenizer on")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
 from forgather_hydra.errors import ForgatherError, did_you_mean, error_like
+from forgather_hydra.graph.bounds import check_bounds
 from forgather_hydra.graph.imports import resolve
 from forgather_hydra.graph.nodes import MISSING, Call, DList, Element, Shared, Var, origin_of
 from forgather_hydra.graph.regions import session_collections
@@ -35,20 +37,30 @@ def materialize(
         The constructed object. A partial at the root is called; anywhere else it yields a callable.
 
     Raises:
-        ForgatherError: unknown_target, unbound_var, import_failed, attribute_missing, not_callable, or
-            constructor_failed, which is also an instance of the constructor's exception type.
+        ForgatherError: unknown_target, unbound_var, import_failed, attribute_missing, not_callable,
+            too_many_calls, or constructor_failed, which is also an instance of the constructor's
+            exception type.
     """
     wanted = _wanted(graph, targets)
-    session = Session(context_vars or {}, wanted)
+    check_bounds(wanted)
+    session = Session(context_vars or {}, wanted, graph)
     try:
         if targets is None and isinstance(graph, Call) and graph.kind == "partial":
-            return session.bind(graph)(*args, **kwargs)
+            return session.call(graph, {}, args, kwargs)
         return session.build(wanted)
     except ForgatherError as error:
-        node = error.__dict__.pop("element", None)
-        if error.path is None and node is not None:
-            error.path = path_to(graph, node)
+        _settle_path(error, graph)
         raise
+    except RecursionError as error:
+        told = "the graph is nested too deeply to construct"
+        raise error_like(error, "constructor_failed", told) from error
+
+
+def _settle_path(error: ForgatherError, graph: Any) -> None:
+    """Say where in `graph` the element stands that an error is about."""
+    node = error.__dict__.pop("element", None)
+    if error.path is None and node is not None:
+        error.path = path_to(graph, node)
 
 
 def targets(graph: Any) -> list[str]:
@@ -79,14 +91,15 @@ def _target(graph: Any, name: str) -> Any:
 class Session:
     """One construction: variables, and the object that each shared element has become.
 
-    A plain collection in the arguments of a partial or factory is made anew at each call, unless the
-    graph also has it outside of these: then it is one object in the whole session.
+    A plain collection in the arguments of a partial or factory is made anew at each call, unless
+    the graph also has it outside of these: then it is one object in the whole session.
     """
 
-    def __init__(self, variables: dict[str, Any], root: Any) -> None:
+    def __init__(self, variables: dict[str, Any], wanted: Any, graph: Any) -> None:
         self.variables = variables
-        self.root = root
-        self.kept = session_collections(root)
+        self.graph = graph
+        self.wanted = wanted  # kept alive, because the memo goes by the identity of its elements
+        self.kept = session_collections(wanted)
         self.objects: Memo = {}
 
     def build(self, value: Any) -> Any:
@@ -140,12 +153,19 @@ class Session:
                 self.objects[id(node)] = BoundPartial(self, node)
             return self.objects[id(node)]
         if node.kind == "factory":
-            return self._call(node, {})
+            return self.call(node, {})
         if id(node) not in self.objects:
-            self.objects[id(node)] = self._call(node, self.objects)
+            self.objects[id(node)] = self.call(node, self.objects)
         return self.objects[id(node)]
 
-    def _call(self, node: Call, memo: Memo) -> Any:
+    def call(
+        self,
+        node: Call,
+        memo: Memo,
+        more_args: tuple[Any, ...] = (),
+        more_kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Call what a node names, with its own arguments and then those of the caller."""
         function = self.function(node)
         try:
             args, kwargs = self.arguments(node, memo)
@@ -153,26 +173,33 @@ class Session:
             error.chain.append(f"constructing {_described(node)}")
             raise
         try:
-            return function(*args, **kwargs)
+            return function(*args, *more_args, **{**kwargs, **(more_kwargs or {})})
         except ForgatherError as error:
             error.chain.append(f"constructing {_described(node)}")
             raise
         except Exception as error:
             told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             failure = error_like(error, "constructor_failed", f"{node.spec} failed with {told}")
-            failure.__dict__.update({k: v for k, v in vars(error).items() if k not in failure.__dict__})
+            failure.__dict__.update(
+                {k: v for k, v in vars(error).items() if k not in failure.__dict__}
+            )
             failure.chain.append(f"constructing {_described(node)}")
             raise self._failed(failure, node) from error
 
     def function(self, node: Call) -> Callable[..., Any]:
         """What a node calls, imported."""
         try:
-            function = resolve(node.spec, tuple(self.build(node.search_path) or ()))
+            function = resolve(node.spec, self.folders(node))
         except ForgatherError as error:
             raise self._failed(error, node) from error.__cause__
         if not callable(function):
             raise self._failed(
-                error_like(TypeError(), "not_callable", f"{node.spec} is {type(function).__name__}, not callable"), node
+                error_like(
+                    TypeError(),
+                    "not_callable",
+                    f"{node.spec} is {type(function).__name__}, not callable",
+                ),
+                node,
             )
         return function
 
@@ -182,7 +209,21 @@ class Session:
             return list(node.args), dict(node.kwargs)
         args = [self._build(arg, memo) for arg in node.args]
         kwargs = {key: self._build(arg, memo) for key, arg in node.kwargs.items()}
-        return args, kwargs | (self._build(node.latent_args, memo) or {})
+        if node.latent_args is None:
+            return args, kwargs
+        injected = self._build(node.latent_args, memo)
+        if injected is not None and not isinstance(injected, dict):
+            told = f"latent_args is a mapping, not {type(injected).__name__}"
+            raise self._failed(ForgatherError("bad_tag_argument", told), node)
+        return args, kwargs | (injected or {})
+
+    def folders(self, node: Call) -> tuple[str, ...]:
+        """The folders in which a file's relative imports are resolved."""
+        folders = self.build(node.search_path) or ()
+        if not isinstance(folders, (list, tuple)) or not all(isinstance(f, (str, os.PathLike)) for f in folders):
+            told = "submodule_searchpath is a list of folders"
+            raise ForgatherError("bad_tag_argument", told)
+        return tuple(map(os.fspath, folders))
 
     def _failed(self, error: ForgatherError, element: Element) -> ForgatherError:
         if "element" not in error.__dict__:
@@ -198,8 +239,13 @@ class BoundPartial:
         self.node = node
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        function = self.session.function(self.node)
-        own_args, own_kwargs = self.session.arguments(self.node, {})
+        try:
+            function = self.session.function(self.node)
+            own_args, own_kwargs = self.session.arguments(self.node, {})
+        except ForgatherError as error:
+            error.chain.append(f"calling {_described(self.node)}")
+            _settle_path(error, self.session.graph)
+            raise
         try:
             return function(*own_args, *args, **{**own_kwargs, **kwargs})
         except Exception as error:

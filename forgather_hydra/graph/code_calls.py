@@ -16,10 +16,11 @@ from forgather_hydra.graph.code_expr import (
     call,
     is_usable,
     operand,
+    parenthesised,
     quoted,
 )
 
-_METHODS = ("keys", "values", "items")
+METHODS = ("keys", "values", "items")
 _DISPLAYS = {"list": "[]", "tuple": "()", "dict": "{}"}
 
 
@@ -101,12 +102,19 @@ def native(spec: str, arguments: Arguments, attribute: object = None) -> Express
         return None
     if spec == "getitem" and len(positional) == 2:
         key = Group("[", [Item("", positional[1])], "]", separator="")
-        return Join(operand(positional[0]), key, effect=True)
-    if spec in _METHODS and len(positional) == 1:
-        return Join(operand(positional[0]), Text(f".{spec}()"), effect=True)
+        return Join(_receiver(positional[0]), key, effect=True)
+    if spec in METHODS and len(positional) == 1:
+        return Join(_receiver(positional[0]), Text(f".{spec}()"), effect=True)
     if spec == "getattr" and len(positional) == 2 and is_usable(attribute):
-        return Join(operand(positional[0]), Text(f".{attribute}"), effect=True)
+        return Join(_receiver(positional[0]), Text(f".{attribute}"), effect=True)
     return None
+
+
+def _receiver(expression: Expression) -> Expression:
+    """What stands before a dot, where a number needs parentheses."""
+    if isinstance(expression, Text) and expression.text[0] in "-0123456789":
+        return parenthesised([expression])
+    return operand(expression)
 
 
 def bound(

@@ -33,7 +33,7 @@ class Expression:
 
 
 class Named:
-    """Something that code refers to by a name, which is chosen after everything has been written."""
+    """Something that code refers to by a name, which is chosen last."""
 
     name: str = ""
 
@@ -61,6 +61,15 @@ class Symbol(Named):
     symbol: str
     name: str = ""
 
+    @property
+    def alias(self) -> str | None:
+        """The name it is imported as, if that differs."""
+        return None if self.name == self.symbol else self.name
+
+    def __str__(self) -> str:
+        alias = f" as {self.alias}" if self.alias else ""
+        return f"from {self.module} import {self.symbol}{alias}"
+
 
 @dataclass(eq=False)
 class FileSymbol(Named):
@@ -69,7 +78,12 @@ class FileSymbol(Named):
     file: str
     symbol: str
     search_path: tuple[str, ...]
+    loader: Loader
     name: str = ""
+
+    def __str__(self) -> str:
+        arguments = ", ".join(quoted(path) for path in (self.file, *self.search_path))
+        return f"{self.name} = {self.loader.name}({arguments}).{self.symbol}"
 
 
 @dataclass(eq=False)
@@ -113,7 +127,7 @@ class Ref(Expression):
 
 
 class Item(NamedTuple):
-    """An element between brackets: ``value``, ``key=value``, ``"key": value``, ``*value`` or ``**value``."""
+    """An element between brackets; its prefix is ``key=``, ``"key": ``, ``*``, ``**`` or empty."""
 
     prefix: str
     value: Expression
@@ -123,7 +137,13 @@ class Group(Expression):
     """Elements between brackets, one a line when they do not fit on one."""
 
     def __init__(
-        self, opening: str, items: list[Item], closing: str, *, fresh: bool = True, separator: str = ","
+        self,
+        opening: str,
+        items: list[Item],
+        closing: str,
+        *,
+        fresh: bool = True,
+        separator: str = ",",
     ) -> None:
         self.opening = opening
         self.items = items
@@ -140,7 +160,9 @@ class Group(Expression):
 class Join(Expression):
     """Expressions written one after the other."""
 
-    def __init__(self, *pieces: Expression, effect: bool | None = None, loose: bool = False) -> None:
+    def __init__(
+        self, *pieces: Expression, effect: bool | None = None, loose: bool = False
+    ) -> None:
         self.pieces = pieces
         self.effect = any(piece.effect for piece in pieces) if effect is None else effect
         self.fresh = self.effect or any(piece.fresh for piece in pieces)
@@ -161,13 +183,22 @@ class Bound(Expression):
         is_late: an argument's variable is not assigned yet, so `early` cannot be used.
     """
 
-    def __init__(self, early: Expression | None, late: Expression, parameters: tuple[Parameter, Parameter]) -> None:
+    def __init__(
+        self, early: Expression | None, late: Expression, parameters: tuple[Parameter, Parameter]
+    ) -> None:
         args, kwargs = parameters
         self.early = early
         self.late = late
         self.parameters = parameters
         self.function = Join(
-            Text("lambda *"), Ref(args), Text(", **"), Ref(kwargs), Text(": "), late, effect=False, loose=True
+            Text("lambda *"),
+            Ref(args),
+            Text(", **"),
+            Ref(kwargs),
+            Text(": "),
+            late,
+            effect=False,
+            loose=True,
         )
         self.is_late = early is None
         self.depth = late.depth
@@ -200,15 +231,17 @@ def call(function: Expression, items: list[Item]) -> Expression:
 
 def operand(expression: Expression) -> Expression:
     """The expression, in parentheses where it could not stand before a bracket or a dot."""
-    return Group("(", [Item("", expression)], ")", fresh=False, separator="") if expression.loose else expression
+    return parenthesised([expression]) if expression.loose else expression
+
+
+def parenthesised(values: list[Expression]) -> Group:
+    """Values in parentheses, with nothing between them."""
+    return Group("(", [Item("", value) for value in values], ")", fresh=False, separator="")
 
 
 def tuple_of(values: list[Expression]) -> Expression:
     """A tuple; of constants it is itself a constant."""
-    if len(values) == 1:
-        closing = ",)"
-    else:
-        closing = ")"
+    closing = ",)" if len(values) == 1 else ")"
     return Group("(", [Item("", value) for value in values], closing, fresh=False)
 
 
@@ -222,12 +255,11 @@ def literal(value: Any, float_type: Named) -> Expression:
     if isinstance(value, float) and not math.isfinite(value):
         return Join(Ref(float_type), Text(f'("{value}")'), effect=False)
     if not isinstance(value, str):
-        text = repr(value)
-        return Text(text, loose=text.startswith("-") or text.isdigit())
+        return Text(repr(value))
     pieces = list(_pieces(value))
     if len(pieces) < 2:
         return Text(quoted(value))
-    return Group("(", [Item("", Text(quoted(piece))) for piece in pieces], ")", fresh=False, separator="")
+    return parenthesised([Text(quoted(piece)) for piece in pieces])
 
 
 def _pieces(text: str) -> Iterator[str]:

@@ -32,7 +32,7 @@ def import_file(path, *folders):
 
 
 def importable(spec: str) -> tuple[str, str, str]:
-    """What to import for a spec: the module, the name to import from it, and the attributes after it.
+    """The module to import from, the name to import, and the attributes to follow, for a spec.
 
     Raises:
         ForgatherError: ``import_failed`` when no part of a dotted path is a module.
@@ -43,7 +43,7 @@ def importable(spec: str) -> tuple[str, str, str]:
     elif module is None:
         module, dotted = _split_dotted(spec)
     first, _, rest = dotted.partition(".")
-    while rest and "." in rest and not module.endswith(".py") and _is_module(f"{module}.{first}.{rest.partition('.')[0]}"):
+    while "." in rest and _is_module(f"{module}.{first}.{rest.partition('.')[0]}"):
         module = f"{module}.{first}"
         first, _, rest = rest.partition(".")
     return module, first, rest
@@ -65,7 +65,7 @@ def _split_dotted(path: str) -> tuple[str, str]:
 def _is_module(name: str) -> bool:
     """Whether a module exists, by looking for its file; its packages are not imported."""
     parts = name.split(".")
-    if name.startswith("."):
+    if not all(part.isidentifier() for part in parts):
         return False
     locations = None
     for end in range(1, len(parts) + 1):

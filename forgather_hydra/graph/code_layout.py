@@ -11,13 +11,13 @@ from forgather_hydra.graph.code_expr import (
     FileSymbol,
     Group,
     Join,
+    Loader,
     Ref,
     Symbol,
     Text,
-    quoted,
 )
 from forgather_hydra.graph.code_imports import LOADER, LOADER_IMPORTS
-from forgather_hydra.graph.code_names import Program
+from forgather_hydra.graph.code_symbols import Symbols
 
 WIDTH = 92
 """Longest line, which leaves room for the body of a method."""
@@ -27,10 +27,13 @@ _STEP = 4
 class Layout:
     """Writes expressions on one line where they fit, else with one element a line."""
 
-    def __init__(self) -> None:
+    def __init__(self, symbols: Symbols) -> None:
+        self.symbols = symbols
         self.widths: dict[int, float] = {}
 
-    def expression(self, expression: Expression, indent: int = 0, column: int = 0, tail: int = 0) -> str:
+    def expression(
+        self, expression: Expression, indent: int = 0, column: int = 0, tail: int = 0
+    ) -> str:
         """The text of an expression.
 
         Args:
@@ -49,7 +52,9 @@ class Layout:
 
     def joined(self, pieces: list[Expression], indent: int, column: int, tail: int) -> str:
         """Pieces one after the other; the last one that has brackets gets the line breaks."""
-        last = max((i for i, piece in enumerate(pieces) if _has_items(piece)), default=len(pieces) - 1)
+        last = max(
+            (i for i, piece in enumerate(pieces) if _has_items(piece)), default=len(pieces) - 1
+        )
         text = ""
         for i, piece in enumerate(pieces):
             if i < last and self.width(piece) < math.inf:
@@ -58,7 +63,9 @@ class Layout:
             line = text.rpartition("\n")[2]
             start = len(line) if "\n" in text else column + len(line)
             rest = sum(self.width(p) for p in pieces[i + 1 :])
-            text += self.expression(piece, indent, start, int(rest) + tail if rest < math.inf else tail)
+            text += self.expression(
+                piece, indent, start, int(rest) + tail if rest < math.inf else tail
+            )
         return text
 
     def broken(self, group: Group, indent: int) -> str:
@@ -66,7 +73,9 @@ class Layout:
         lines = [group.opening]
         for prefix, value in group.items:
             start = indent + _STEP + len(prefix)
-            lines.append(f"{pad}{prefix}{self.expression(value, indent + _STEP, start, 1)}{group.separator}")
+            lines.append(
+                f"{pad}{prefix}{self.expression(value, indent + _STEP, start, 1)}{group.separator}"
+            )
         return "\n".join([*lines, " " * indent + group.closing.removeprefix(",")])
 
     def width(self, expression: Expression) -> float:
@@ -93,7 +102,9 @@ class Layout:
         if isinstance(expression, Ref):
             return expression.target.name
         if isinstance(expression, Group):
-            items = ", ".join(prefix + self.flat(value) for prefix, value in expression.items)
+            items = f"{expression.separator} ".join(
+                prefix + self.flat(value) for prefix, value in expression.items
+            )
             return f"{expression.opening}{items}{expression.closing}"
         return "".join(self.flat(piece) for piece in expression.below())
 
@@ -121,36 +132,22 @@ class Layout:
             return start + self.expression(result, 0, len(start))
         stars = ("*", "**")
         listed = ", ".join(star + p.name for star, p in zip(stars, parameters, strict=False))
-        decorator = "@{}\n" if definition.form == "cached" else ""
+        decorator = f"@{self.symbols.cache.name}\n" if definition.form == "cached" else ""
         head = f"{decorator}def {definition.name}({listed}):\n"
         body = self.statements(definition.statements)
         returned = "return " + self.expression(result, 0, len("return "), _STEP)
         return head + _indented("\n".join(part for part in (body, returned) if part))
 
 
-def definitions_text(program: Program) -> str:
-    """The statements of a program, not indented."""
-    return Layout().statements(program.statements).replace("@{}\n", f"@{program.symbols.cache.name}\n")
-
-
-def import_line(symbol: Symbol | FileSymbol, loader: str) -> str:
-    """The line that makes a name available."""
-    if isinstance(symbol, FileSymbol):
-        folders = "".join(f", {quoted(folder)}" for folder in symbol.search_path)
-        return f"{symbol.name} = {loader}({quoted(symbol.file)}{folders}).{symbol.symbol}"
-    alias = "" if symbol.name == symbol.symbol else f" as {symbol.name}"
-    return f"from {symbol.module} import {symbol.symbol}{alias}"
-
-
-def import_text(symbols: list[Symbol | FileSymbol], loader: str, needs_loader: bool) -> str:
-    """Everything that stands before the function: imports, then files, with the function that loads them."""
-    lines = [import_line(s, loader) for s in symbols if isinstance(s, Symbol)]
-    if not needs_loader:
-        return "\n".join(lines)
+def import_text(symbols: list[Symbol | FileSymbol], loader: Loader) -> str:
+    """What stands before the function: imports, then files, with the function that loads them."""
+    imports = [str(symbol) for symbol in symbols if isinstance(symbol, Symbol)]
+    if not loader.is_used:
+        return "\n".join(imports)
     modules = [f"import {module}" for module in LOADER_IMPORTS]
-    text = "\n".join([*modules, *lines]) + "\n\n\n" + LOADER.replace("import_file", loader)
-    files = [import_line(s, loader) for s in symbols if isinstance(s, FileSymbol)]
-    return "\n\n".join([text, "\n".join(files)]) if files else text
+    files = [str(symbol) for symbol in symbols if isinstance(symbol, FileSymbol)]
+    text = "\n".join([*modules, *imports, "", "", LOADER.replace("import_file", loader.name)])
+    return "\n".join([text, "", *files]) if files else text.rstrip()
 
 
 def _indented(text: str) -> str:

@@ -21,11 +21,13 @@ from forgather_hydra.graph.code_expr import (
     is_usable,
     literal,
     operand,
+    parenthesised,
     quoted,
     tuple_of,
 )
 from forgather_hydra.graph.code_plan import Mode, Plan, is_partial
 from forgather_hydra.graph.code_symbols import Symbols
+from forgather_hydra.graph.imports import split_spec
 from forgather_hydra.graph.nodes import CONTAINERS, Call, DList, Shared, Var, label_of, origin_of
 
 _MAX_DEPTH = 24
@@ -73,7 +75,8 @@ class Lowering:
             return self.in_region(value, scope)
         if isinstance(value, (str, int, float, type(None))):
             return literal(value, self.symbols.builtin("float"))
-        raise ForgatherError("unsupported_type", f"{type(value).__name__} {value!r} cannot be written as Python code")
+        kind = type(value).__name__
+        raise ForgatherError("unsupported_type", f"there is no Python literal for {kind} {value!r}")
 
     def shared(self, value: Shared) -> Expression:
         if self.plan.uses[id(value)] < 2:
@@ -84,18 +87,22 @@ class Lowering:
 
     def variable(self, var: Var, scope: Scope) -> Expression:
         default = self.plan.defaults[var.name]
-        parameter = Ref(self.symbols.variable(var.name, default.value if not default.varies else ...))
+        written = ... if default.varies else default.value
+        parameter = Ref(self.symbols.variable(var.name, written))
         if not default.varies:
             return parameter
         own = self.expression(var.default, replace(scope, conditional=True))
-        return Join(operand(own), Text(" if "), parameter, Text(" is ... else "), parameter, loose=True)
+        return Join(
+            operand(own), Text(" if "), parameter, Text(" is ... else "), parameter, loose=True
+        )
 
     def partial(self, node: Call) -> Expression:
         if id(node) in self.definitions:
             return Ref(self.definitions[id(node)])
         body = Scope(region=node)
         function, arguments = self.pieces(node, body)
-        result = bound(function, arguments, Ref(self.symbols.imported("functools", "partial")), self.symbols.rest)
+        partial = Ref(self.symbols.imported("functools", "partial"))
+        result = bound(function, arguments, partial, self.symbols.rest)
         is_shallow = result.depth <= _MAX_DEPTH and not body.statements
         if is_shallow and not self.plan.wants_name(node):
             return result
@@ -109,7 +116,8 @@ class Lowering:
 
     def factory(self, node: Call, scope: Scope) -> Expression:
         if not self.plan.is_function(node):
-            return self.kept_shallow(node, self.call(node, replace(scope, region=node, local={})), scope)
+            made = self.called(node, *self.pieces(node, replace(scope, region=node, local={})))
+            return self.kept_shallow(node, made, scope)
         if scope.runs_now and not scope.conditional:
             for part in self.plan.hoisted.pop(id(node), ()):
                 self.once(part, scope)
@@ -117,7 +125,7 @@ class Lowering:
         if definition.result is None:
             body = Scope(region=node)
             function, arguments = self.pieces(node, body)
-            if not arguments.items() and node.spec not in ("call", "keys", "values", "items"):
+            if not arguments.items():
                 definition.result = function
             else:
                 definition.form, definition.statements = "function", body.statements
@@ -125,10 +133,11 @@ class Lowering:
         return call(Ref(definition), [])
 
     def once(self, value: Any, scope: Scope) -> Expression:
-        """Something that exists once per session: inline, a variable, or the call of a cached function."""
+        """What exists once per session: inline, a variable, or the call of a cached function."""
         mode = self.plan.mode_of(value)
         if mode is Mode.INLINE:
-            return self.kept_shallow(value, self.made(value, replace(scope, region=None, local={})), scope)
+            made = self.made(value, replace(scope, region=None, local={}))
+            return self.kept_shallow(value, made, scope)
         is_pure = id(value) in self.plan.pure
         definition = self.definition(value, pure=is_pure or mode is Mode.CACHED)
         if definition.result is None and definition.pure:
@@ -160,7 +169,7 @@ class Lowering:
         if isinstance(value, Call) and value.kind == "meta":
             return self.meta_result(value, scope)
         if isinstance(value, Call):
-            return self.call(value, scope)
+            return self.called(value, *self.pieces(value, scope))
         items = self.in_order(list(self.plan.parts(value)), scope)
         if isinstance(value, dict) and not isinstance(value, DList):
             keys = [f"{_key(key)}: " for key in value]
@@ -182,7 +191,9 @@ class Lowering:
             return expression
         return self.assigned(value, expression, scope.statements, len(scope.statements))
 
-    def assigned(self, value: Any, expression: Expression, statements: list[Definition], at: int) -> Ref:
+    def assigned(
+        self, value: Any, expression: Expression, statements: list[Definition], at: int
+    ) -> Ref:
         definition = self.new_definition(value)
         definition.result = expression
         statements.insert(at, definition)
@@ -202,12 +213,11 @@ class Lowering:
             done.append(expression)
         return done
 
-    def call(self, node: Call, scope: Scope) -> Expression:
-        return self.called(node, *self.pieces(node, scope))
-
     def called(self, node: Call, function: Expression, arguments: Arguments) -> Expression:
         attribute = node.args[1] if len(node.args) > 1 else None
-        in_syntax = native(node.spec, arguments, attribute.value if isinstance(attribute, Shared) else attribute)
+        in_syntax = native(
+            node.spec, arguments, attribute.value if isinstance(attribute, Shared) else attribute
+        )
         return in_syntax or call(function, arguments.items())
 
     def pieces(self, node: Call, scope: Scope) -> tuple[Expression, Arguments]:
@@ -224,18 +234,28 @@ class Lowering:
         if isinstance(latent, Var) and merged is not None:
             merged = _or_else(merged, "{}")
         count = len(node.args)
-        return function, Arguments(done[:count], dict(zip(keywords, done[count:], strict=True)), merged)
+        return function, Arguments(
+            done[:count], dict(zip(keywords, done[count:], strict=True)), merged
+        )
 
     def is_plain_mapping(self, value: Any) -> bool:
-        return isinstance(value, dict) and self.plan.uses[id(value)] == 1 and all(isinstance(k, str) for k in value)
+        return (
+            isinstance(value, dict)
+            and self.plan.uses[id(value)] == 1
+            and all(isinstance(k, str) for k in value)
+        )
 
     def function(self, node: Call, scope: Scope) -> Expression:
         path = node.search_path
-        if not node.spec.rpartition(":")[0].endswith(".py"):
+        if path is None or not split_spec(node.spec).is_file:
             return self.symbols.function(node, ())
-        if path is None or (isinstance(path, (list, tuple)) and all(isinstance(_plain(p), str) for p in path)):
-            return self.symbols.function(node, tuple(_plain(folder) for folder in path or ()))
-        return self.symbols.file_function(node.spec, _or_else(self.expression(path, scope), "()"))
+        if not isinstance(path, (list, tuple)):
+            folders = [Item("*", _or_else(self.expression(path, scope), "()"))]
+        elif all(isinstance(_plain(folder), str) for folder in path):
+            return self.symbols.function(node, tuple(_plain(folder) for folder in path))
+        else:
+            folders = [Item("", folder) for folder in self.in_order(list(path), scope)]
+        return self.symbols.file_function(node.spec, folders)
 
     def definition(self, value: Any, pure: bool) -> Definition:
         """The definition of something that is defined once for all its uses."""
@@ -256,9 +276,7 @@ def _plain(value: Any) -> Any:
 
 
 def _or_else(expression: Expression, default: str) -> Expression:
-    return Group(
-        "(", [Item("", Join(operand(expression), Text(f" or {default}")))], ")", fresh=False, separator=""
-    )
+    return parenthesised([Join(operand(expression), Text(f" or {default}"))])
 
 
 def _key(key: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -90,7 +91,7 @@ def _comes_later(expression: Expression) -> bool:
     return any(isinstance(t, Definition) and not t.pure and not t.placed for t in targets)
 
 
-def name_all(program: Program, factory_name: str, takes_rest: bool) -> list[Symbol | FileSymbol]:
+def name_all(program: Program, factory_name: str) -> list[Symbol | FileSymbol]:
     """Give every name of a program its final form.
 
     Parameters keep theirs; labels give way to them and to builtins in use, imports to labels, and
@@ -103,24 +104,29 @@ def name_all(program: Program, factory_name: str, takes_rest: bool) -> list[Symb
     used = {e.target: None for e in program.expressions() if isinstance(e, Ref)}
     if any(definition.form == "cached" for definition in program.definitions()):
         used[symbols.cache] = None
-    names = _Names({factory_name, *(v for v, p in symbols.variables.items() if not isinstance(p, Definition))})
+    names = _Names(
+        {factory_name, *(v for v, p in symbols.variables.items() if not isinstance(p, Definition))}
+    )
     imports = sorted((t for t in used if isinstance(t, (Symbol, FileSymbol))), key=_import_key)
     if symbols.loader in used or any(isinstance(t, FileSymbol) for t in imports):
         symbols.loader.is_used = True
         names.taken.update(module.partition(".")[0] for module in LOADER_IMPORTS)
         symbols.loader.name = names.unique("import_file")
-    builtins = [t for t in imports if isinstance(t, Symbol) and t.module == "builtins" and t.symbol not in names.taken]
+    builtins = [
+        t
+        for t in imports
+        if isinstance(t, Symbol) and t.module == "builtins" and t.symbol not in names.taken
+    ]
     for builtin in builtins:
         builtin.name = names.unique(builtin.symbol)
     args, kwargs = symbols.rest
-    if takes_rest or kwargs in used:
-        kwargs.name = names.unique("kwargs")
+    kwargs.name = names.unique("kwargs")
     definitions = list(program.definitions()) + [t for t in used if isinstance(t, Definition)]
     _name_definitions([d for d in definitions if d.is_label], names)
     args.name = names.unique("args") if args in used else "args"
     imports = [symbol for symbol in imports if symbol not in builtins]
     for symbol in imports:
-        symbol.name = names.unique(symbol.symbol, _import_alias(symbol))
+        symbol.name = names.unique(symbol.symbol, *_import_alias(symbol))
     _name_definitions([d for d in definitions if not d.is_label], names)
     return imports
 
@@ -138,10 +144,10 @@ def _import_key(target: Named) -> tuple[bool, bool, str, str, tuple[str, ...]]:
     return False, target.module.startswith("."), target.module, target.symbol, ()
 
 
-def _import_alias(target: Symbol | FileSymbol) -> str | None:
+def _import_alias(target: Symbol | FileSymbol) -> list[str]:
     module = target.file.removesuffix(".py") if isinstance(target, FileSymbol) else target.module
     last = module.replace("/", ".").rpartition(".")[2]
-    return f"{last}_{target.symbol}" if last.isidentifier() else None
+    return [f"{last}_{target.symbol}"] if last.isidentifier() else []
 
 
 class _Names:
@@ -149,14 +155,17 @@ class _Names:
 
     def __init__(self, taken: set[str]) -> None:
         self.taken = taken
+        self.last_number: Counter[str] = Counter()
 
-    def unique(self, *wanted: str | None) -> str:
+    def unique(self, *wanted: str) -> str:
         """The first wanted name that is free, else the last one with a number."""
-        candidates = [name for name in wanted if name]
-        name = next((n for n in candidates if n not in self.taken), "")
-        count = 1
-        while not name or name in self.taken or keyword.iskeyword(name):
-            count += 1
-            name = f"{candidates[-1]}_{count}"
+        name = next((name for name in wanted if self.is_free(name)), "")
+        while not name:
+            self.last_number[wanted[-1]] += 1
+            numbered = f"{wanted[-1]}_{self.last_number[wanted[-1]] + 1}"
+            name = numbered if self.is_free(numbered) else ""
         self.taken.add(name)
         return name
+
+    def is_free(self, name: str) -> bool:
+        return name not in self.taken and not keyword.iskeyword(name)

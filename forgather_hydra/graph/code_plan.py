@@ -57,6 +57,7 @@ class Plan:
         for element in self.elements:
             self.uses.update(id(used) for used in self.references(element))
         self.in_session = session_collections(root, self.parts)
+        self.count_copies()
         self.region_uses = self.count_region_uses()
         self.pure = self.find_pure()
         self.defaults = self.find_defaults()
@@ -86,6 +87,24 @@ class Plan:
                 part = part.default
             yield part
 
+    def count_copies(self) -> None:
+        """Count what a collection holds once more, if several partials and factories make it."""
+        fresh = (
+            e for e in self.elements if isinstance(e, CONTAINERS) and id(e) not in self.in_session
+        )
+        stack = [element for element in fresh if self.uses[id(element)] > 1]
+        seen: set[int] = set()
+        while stack:
+            element = stack.pop()
+            if id(element) in seen:
+                continue
+            seen.add(id(element))
+            held = list(self.references(element))
+            self.uses.update(id(used) for used in held)
+            stack.extend(
+                h for h in held if isinstance(h, CONTAINERS) and id(h) not in self.in_session
+            )
+
     def count_region_uses(self) -> Counter[tuple[int, int]]:
         """How often each call of a partial or factory uses each collection that it makes anew."""
         counts: Counter[tuple[int, int]] = Counter()
@@ -104,7 +123,7 @@ class Plan:
         return counts
 
     def find_pure(self) -> set[int]:
-        """The collections and variables that can be evaluated at any time without a visible effect."""
+        """The collections and variables whose evaluation has no visible effect."""
         pure: set[int] = set()
         users: dict[int, list[int]] = {}
         waiting: Counter[int] = Counter()
@@ -112,7 +131,11 @@ class Plan:
         for element in self.elements:
             if isinstance(element, Call):
                 continue
-            blockers = [id(p) for p in self.parts(element) if isinstance(p, (Call, Var, *CONTAINERS)) and not is_partial(p)]
+            blockers = [
+                id(p)
+                for p in self.parts(element)
+                if isinstance(p, (Call, Var, *CONTAINERS)) and not is_partial(p)
+            ]
             waiting[id(element)] = len(blockers)
             for blocker in blockers:
                 users.setdefault(blocker, []).append(id(element))
@@ -180,7 +203,7 @@ class Plan:
             return
         elif self.is_once(value):
             self.run_once(value, sure)
-        elif is_call(value, "factory") and self.is_function(value):
+        elif isinstance(value, Call) and self.is_function(value):
             if sure:
                 self.hoist(value)
             self.escape(value)
@@ -214,10 +237,16 @@ class Plan:
 
     def hoist_part(self, part: Any, hoisted: list[Any]) -> bool:
         """Whether what follows the part in its factory's arguments may still be hoisted."""
-        if not isinstance(part, (Call, Var, *CONTAINERS)) or is_partial(part) or id(part) in self.pure:
+        if (
+            not isinstance(part, (Call, Var, *CONTAINERS))
+            or is_partial(part)
+            or id(part) in self.pure
+        ):
             return True
         if not self.is_once(part):
-            return isinstance(part, CONTAINERS) and all(self.hoist_part(p, hoisted) for p in self.parts(part))
+            return isinstance(part, CONTAINERS) and all(
+                self.hoist_part(p, hoisted) for p in self.parts(part)
+            )
         if id(part) not in self.modes:
             self.run_parts(part, sure=True)
             self.modes[id(part)] = Mode.VARIABLE
@@ -225,7 +254,7 @@ class Plan:
         return self.modes[id(part)] is Mode.VARIABLE
 
     def escape(self, value: Any) -> None:
-        """A value has reached a call: what its partials and factories may ask for must wait to be asked."""
+        """A value has reached a call: what its partials may ask for has to wait to be asked."""
         stack = [value]
         while stack:
             value = stack.pop()
@@ -256,4 +285,6 @@ def _default_of(var: Var) -> Default:
 
 
 def _equal(a: Default, b: Default) -> bool:
-    return a.varies == b.varies and type(a.value) is type(b.value) and repr(a.value) == repr(b.value)
+    return (
+        a.varies == b.varies and type(a.value) is type(b.value) and repr(a.value) == repr(b.value)
+    )

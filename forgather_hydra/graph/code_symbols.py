@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from forgather_hydra.errors import ForgatherError
+from forgather_hydra.graph.code_calls import METHODS
 from forgather_hydra.graph.code_expr import (
     Definition,
     Expression,
@@ -26,8 +27,6 @@ from forgather_hydra.graph.code_expr import (
 from forgather_hydra.graph.code_imports import importable
 from forgather_hydra.graph.nodes import MISSING, Call, origin_of
 from forgather_hydra.graph.operations import OPERATIONS
-
-_METHODS = ("keys", "values", "items")
 
 
 class Symbols:
@@ -73,7 +72,11 @@ class Symbols:
     def from_sink(self, name: str, default: Expression | None) -> Definition:
         self.needs_sink = True
         words = "_".join(re.findall(r"[A-Za-z0-9]+", name)).lower()
-        definition = Definition(words if words[:1].isalpha() else f"value_{words}".rstrip("_"), is_label=False, pure=True)
+        definition = Definition(
+            words if words[:1].isalpha() else f"value_{words}".rstrip("_"),
+            is_label=False,
+            pure=True,
+        )
         kwargs = Ref(self.rest[1])
         if default is None:
             definition.result = Join(kwargs, Text(f"[{quoted(name)}]"))
@@ -84,8 +87,12 @@ class Symbols:
 
     def function(self, node: Call, search_path: tuple[str, ...]) -> Expression:
         """The expression for what a node calls."""
-        if node.spec in _METHODS:
-            return Join(Ref(self.imported("operator", "methodcaller")), Text(f'("{node.spec}")'), effect=False)
+        if node.spec in METHODS:
+            return Join(
+                Ref(self.imported("operator", "methodcaller")),
+                Text(f'("{node.spec}")'),
+                effect=False,
+            )
         if node.spec in OPERATIONS:
             return Ref(self.imported("operator", node.spec))
         try:
@@ -94,13 +101,14 @@ class Symbols:
             raise error.locate(origin_of(node)) from error.__cause__
         target: Named
         if module.endswith(".py"):
-            target = self.files.setdefault((module, symbol, search_path), FileSymbol(module, symbol, search_path))
+            found = FileSymbol(module, symbol, search_path, self.loader)
+            target = self.files.setdefault((module, symbol, search_path), found)
         else:
             target = self.imported(module, symbol)
         return Join(Ref(target), Text(f".{rest}")) if rest else Ref(target)
 
-    def file_function(self, spec: str, search_path: Expression) -> Expression:
+    def file_function(self, spec: str, folders: list[Item]) -> Expression:
         """The same for a file whose search path is known only when the code runs."""
         file, _, symbol = spec.rpartition(":")
-        items = [Item("", Text(quoted(file))), Item("*", search_path)]
+        items = [Item("", Text(quoted(file))), *folders]
         return Join(Ref(self.loader), Group("(", items, ")"), Text(f".{symbol}"), effect=True)

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from forgather_hydra.graph.code_expr import Definition, FileSymbol, Symbol
-from forgather_hydra.graph.code_layout import Layout, definitions_text, import_line, import_text
+from forgather_hydra.graph.code_expr import FileSymbol, Group, Item, Symbol, Text
+from forgather_hydra.graph.code_layout import Layout, import_text
 from forgather_hydra.graph.code_lower import Lowering, Scope
 from forgather_hydra.graph.code_names import arrange, name_all
 from forgather_hydra.graph.code_plan import NamePolicy, Plan
+from forgather_hydra.graph.code_symbols import Symbols
 
 __all__ = ["NamePolicy", "generate_code"]
 
@@ -21,46 +22,13 @@ DEFAULT_TEMPLATE = """\
 
 
 -- endif
-def {{ factory_name }}(
--- for variable in variables
-    {{ variable }},
--- endfor
--- if relaxed_kwargs
-    **{{ rest_name }},
--- endif
-):
+def {{ factory_name }}{{ signature }}:
 -- if definitions
     {{ definitions | indent }}
 
 -- endif
     return {{ main_body | indent }}
 """
-
-
-@dataclass(frozen=True)
-class Import:
-    """A name from a module; as text, the line that imports it."""
-
-    module: str
-    symbol: str
-    alias: str | None
-
-    def __str__(self) -> str:
-        return f"from {self.module} import {self.symbol}" + (f" as {self.alias}" if self.alias else "")
-
-
-@dataclass(frozen=True)
-class FileImport:
-    """A name from a file; as text, the line that loads it with the function in ``import_lines``."""
-
-    file: str
-    symbol: str
-    search_path: tuple[str, ...]
-    name: str
-    line: str
-
-    def __str__(self) -> str:
-        return self.line
 
 
 @dataclass(frozen=True)
@@ -95,63 +63,67 @@ def generate_code(
     (module, symbol, alias), ``dynamic_imports`` (file, symbol, search_path, name), ``import_lines``
     (all of these as text, with what they need), ``variables`` (name, has_default, default),
     ``definitions`` (statements, not indented), ``main_body`` (an expression), ``factory_name``,
-    ``relaxed_kwargs``, ``rest_name``, and whatever is given in `extra`.
+    ``relaxed_kwargs``, ``rest_name`` (of the parameter that takes all other keywords),
+    ``signature`` (all parameters, in parentheses), and whatever is in `extra`.
 
     Args:
         obj: a graph, one of its elements, or a plain value.
         factory_name: name of the function.
         relaxed_kwargs: accept and ignore keywords that are not variables of the graph.
-        name_policy: which nodes get a name (``required``, ``named`` or ``all``); None means ``named``.
+        name_policy: which nodes get a name: ``required``, ``named`` or ``all``; None is ``named``.
         template_name: a code template on `searchpath`.
         template_str: the text of a code template.
         searchpath: folder or folders of templates.
         extra: further variables for the template.
 
     Raises:
-        ForgatherError: for an import that cannot be found, a ``!meta`` function that fails or returns
-            something without a literal, or a mistake in the template.
+        ForgatherError: for an import that cannot be found, a ``!meta`` function that fails or
+            returns something without a literal, or a mistake in the template.
         ValueError: for an unknown `name_policy`.
     """
     from forgather_hydra.template.render import Renderer
 
-    variables = _template_variables(obj, factory_name, relaxed_kwargs, NamePolicy(name_policy or "named"))
+    variables = _template_variables(
+        obj, factory_name, relaxed_kwargs, NamePolicy(name_policy or "named")
+    )
     renderer = Renderer(searchpath)
     if template_name is not None:
         return renderer.render(template_name, {**variables, **extra}).text
     return renderer.render_string(template_str or DEFAULT_TEMPLATE, {**variables, **extra}).text
 
 
-def _template_variables(obj: Any, factory_name: str, relaxed_kwargs: bool, policy: NamePolicy) -> dict[str, Any]:
+def _template_variables(
+    obj: Any, factory_name: str, relaxed_kwargs: bool, policy: NamePolicy
+) -> dict[str, Any]:
     lowering = Lowering(Plan(obj, policy))
     scope = Scope(runs_now=True)
     result = lowering.expression(obj, scope)
     symbols = lowering.symbols
     program = arrange(scope.statements, result, symbols)
     takes_rest = relaxed_kwargs or symbols.needs_sink
-    imports = name_all(program, factory_name, takes_rest)
-    layout = Layout()
-    parameters = [
-        Variable(name, None if (default := symbols.defaults[name]) is None else layout.flat(default))
-        for name, target in sorted(symbols.variables.items())
-        if not isinstance(target, Definition)
-    ]
-    loader = symbols.loader.name
+    imports = name_all(program, factory_name)
+    layout = Layout(symbols)
+    variables = _variables(symbols, layout)
+    rest = [Text(f"**{symbols.rest[1].name}")] if takes_rest else []
+    parameters = Group("(", [Item("", p) for p in (*(Text(str(v)) for v in variables), *rest)], ")")
     return {
-        "imports": [_import(s) for s in imports if isinstance(s, Symbol)],
-        "dynamic_imports": [_file_import(s, loader) for s in imports if isinstance(s, FileSymbol)],
-        "import_lines": import_text(imports, loader, symbols.loader.is_used),
-        "variables": sorted(parameters, key=lambda v: v.has_default),
-        "definitions": definitions_text(program),
+        "imports": [symbol for symbol in imports if isinstance(symbol, Symbol)],
+        "dynamic_imports": [symbol for symbol in imports if isinstance(symbol, FileSymbol)],
+        "import_lines": import_text(imports, symbols.loader),
+        "variables": variables,
+        "definitions": layout.statements(program.statements),
         "main_body": layout.expression(result, 0, len("return ")),
         "factory_name": factory_name,
         "relaxed_kwargs": takes_rest,
         "rest_name": symbols.rest[1].name,
+        "signature": layout.expression(parameters, 0, len(f"def {factory_name}"), 1),
     }
 
 
-def _import(symbol: Symbol) -> Import:
-    return Import(symbol.module, symbol.symbol, None if symbol.name == symbol.symbol else symbol.name)
-
-
-def _file_import(symbol: FileSymbol, loader: str) -> FileImport:
-    return FileImport(symbol.file, symbol.symbol, symbol.search_path, symbol.name, import_line(symbol, loader))
+def _variables(symbols: Symbols, layout: Layout) -> list[Variable]:
+    """The parameters, those without a default first."""
+    found = [
+        Variable(name, None if default is None else layout.flat(default))
+        for name, default in sorted(symbols.defaults.items())
+    ]
+    return sorted(found, key=lambda variable: variable.has_default)

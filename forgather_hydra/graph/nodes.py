@@ -44,22 +44,29 @@ MISSING = Missing.MISSING
 
 
 class Element:
-    """What all elements have: a label (``&anchor`` or ``@name``), a mark, and the lines of their keys."""
+    """What all elements have, besides their contents.
+
+    A label (``&anchor`` or ``@name``), a mark, the rendered lines that set each key (a call's
+    positional arguments count as keys 0, 1, ...), and the values that a later line overwrote.
+    """
 
     __slots__ = ()
 
     _label_: str | None
     _mark_: Mark | None
     _lines_: dict[Any, list[int]] | None
+    _overwritten_: dict[Any, list[Any]] | None
 
-    def __call__(self, *args: Any, context_vars: dict[str, Any] | None = None, **kwargs: Any) -> Any:
+    def __call__(
+        self, *args: Any, context_vars: dict[str, Any] | None = None, **kwargs: Any
+    ) -> Any:
         """Construct this element; see `forgather_hydra.graph.build.materialize`."""
         from forgather_hydra.graph.build import materialize
 
         return materialize(self, *args, context_vars=context_vars, **kwargs)
 
 
-_ELEMENT_SLOTS = ("_label_", "_lines_", "_mark_")
+_ELEMENT_SLOTS = ("_label_", "_lines_", "_mark_", "_overwritten_")
 
 
 class Mapping(Element, dict[Any, Any]):
@@ -69,7 +76,7 @@ class Mapping(Element, dict[Any, Any]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._label_ = self._mark_ = self._lines_ = None
+        self._label_ = self._mark_ = self._lines_ = self._overwritten_ = None
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -85,7 +92,7 @@ class Sequence(Element, list[Any]):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._label_ = self._mark_ = self._lines_ = None
+        self._label_ = self._mark_ = self._lines_ = self._overwritten_ = None
 
 
 class Tuple(Element, tuple[Any, ...]):
@@ -94,6 +101,7 @@ class Tuple(Element, tuple[Any, ...]):
     _label_: str | None = None
     _mark_: Mark | None = None
     _lines_: dict[Any, list[int]] | None = None
+    _overwritten_: dict[Any, list[Any]] | None = None
 
 
 class DList(Element, dict[Any, Any]):
@@ -103,7 +111,7 @@ class DList(Element, dict[Any, Any]):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._label_ = self._mark_ = self._lines_ = None
+        self._label_ = self._mark_ = self._lines_ = self._overwritten_ = None
 
 
 class Node(Element):
@@ -112,7 +120,7 @@ class Node(Element):
     __slots__ = _ELEMENT_SLOTS
 
     def __init__(self) -> None:
-        self._label_ = self._mark_ = self._lines_ = None
+        self._label_ = self._mark_ = self._lines_ = self._overwritten_ = None
 
 
 class Var(Node):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from typing import Any
 
-import yaml
 from yaml import events
-from yaml.cyaml import CParser
 
-from forgather_hydra.errors import ForgatherError, did_you_mean
+from forgather_hydra.errors import ForgatherError, ForgatherWarning, did_you_mean
+from forgather_hydra.graph.bodies import MERGE, NO_KEY, Body, Collection, argument_records
+from forgather_hydra.graph.events import SyntaxProblem, line_counter, read_events
 from forgather_hydra.graph.nodes import (
     Call,
     Element,
@@ -25,8 +27,8 @@ from forgather_hydra.template.source_map import Origin
 
 MAX_DEPTH = 150
 _STANDARD = "tag:yaml.org,2002:"
-_MERGE = object()
-_NO_KEY = object()
+ANONYMOUS = re.compile(r"_\d+\Z")
+"""Anchors such as ``&_1`` are only there to be referred to; they do not name their element."""
 
 
 def parse(text: str, source: SourceLines | None = None) -> Any:
@@ -46,161 +48,177 @@ def parse(text: str, source: SourceLines | None = None) -> Any:
     return _Parser(text, source).run()
 
 
-class _Collection:
-    """A sequence or mapping whose end has not come yet."""
-
-    __slots__ = ("anchor", "is_mapping", "items", "key", "lines", "mark", "tag")
-
-    def __init__(self, event: Any, mark: Mark, is_mapping: bool) -> None:
-        self.is_mapping = is_mapping
-        self.tag: str | None = event.tag
-        self.anchor: str | None = event.anchor
-        self.mark = mark
-        self.items: list[Any] = []
-        self.lines: list[int] = []
-        self.key: Any = _NO_KEY
-
-
 class _Parser:
     def __init__(self, text: str, source: SourceLines | None) -> None:
         self.text = text
         self.source = source
-        self.stack: list[_Collection] = []
+        self.line_of = line_counter(text)
+        self.line = 1
+        self.stack: list[Collection] = []
         self.aliased: set[str] = set()
         self.anchors: dict[str, Any] = {}
+        self.heights: dict[str, int] = {}
         self.names: dict[str, Element] = {}
-        self.merge_bodies: dict[int, dict[Any, Any]] = {}
-        self.root: Any = None
+        self.merge_bodies: dict[int, Body] = {}
+        self.root: Any = NO_KEY
 
     def run(self) -> Any:
-        stream = self.read_events()
+        try:
+            stream = read_events(self.text)
+        except SyntaxProblem as problem:
+            raise self.locate(problem.error, problem.line) from problem.__cause__
         self.aliased = {event.anchor for event in stream if type(event) is events.AliasEvent}
-        for event in stream:
-            self.take(event)
-        self.settle_labels()
-        if type(self.root) is Mapping:
-            for key in [k for k in self.root if isinstance(k, str) and k.startswith(".")]:
-                del self.root[key]
-        return self.root
-
-    def read_events(self) -> list[Any]:
-        stream: list[Any] = []
+        take = {
+            events.ScalarEvent: self.take_scalar,
+            events.MappingStartEvent: self.open,
+            events.SequenceStartEvent: self.open,
+            events.MappingEndEvent: self.close,
+            events.SequenceEndEvent: self.close,
+            events.AliasEvent: self.take_alias,
+            events.DocumentStartEvent: self.start_document,
+        }
         try:
-            parser = CParser(self.text)
-            try:
-                while not isinstance(event := parser.get_event(), events.StreamEndEvent):
-                    stream.append(event)
-            finally:
-                parser.dispose()
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            problem = ", ".join(part for part in (error.context, error.problem) if part)
-            raise self.fail("yaml_syntax", problem, mark.line + 1 if mark else 1) from error
-        except yaml.reader.ReaderError as error:
-            line = self.text.count("\n", 0, error.position) + 1
-            raise self.fail("yaml_syntax", f"{error.reason} (character {error.character!r})", line) from error
-        return stream
-
-    def take(self, event: Any) -> None:
-        line = event.start_mark.line + 1
-        try:
-            match event:
-                case events.ScalarEvent():
-                    self.add(self.scalar(event), line, is_merge=event.value == "<<" and event.implicit[0])
-                case events.MappingStartEvent() | events.SequenceStartEvent():
-                    self.open(event)
-                case events.MappingEndEvent() | events.SequenceEndEvent():
-                    collection = self.stack.pop()
-                    line = collection.mark.line
-                    self.add(self.close(collection), line)
-                case events.AliasEvent():
-                    self.add(self.alias(event.anchor), line)
-                case events.DocumentStartEvent() if self.root is not None:
-                    raise ForgatherError("yaml_syntax", "a second YAML document starts here; a template holds one")
+            for event in stream:
+                if handler := take.get(type(event)):
+                    self.line = self.line_of(event.start_mark)
+                    handler(event)
         except ForgatherError as error:
-            raise self.locate(error, line) from error.__cause__
+            error.path = self.path() or None
+            raise self.locate(error, self.line) from error.__cause__
+        self.settle_labels()
+        return self.without_dot_names(None if self.root is NO_KEY else self.root)
+
+    def start_document(self, event: Any) -> None:
+        if self.root is not NO_KEY:
+            raise ForgatherError(
+                "yaml_syntax", "a second YAML document starts here; a template holds one"
+            )
 
     def open(self, event: Any) -> None:
-        if len(self.stack) >= MAX_DEPTH:
-            raise ForgatherError("yaml_syntax", f"collections are nested more than {MAX_DEPTH} levels deep")
         if event.anchor:
             self.declare(event.anchor)
-        self.stack.append(_Collection(event, self.mark(event), isinstance(event, events.MappingStartEvent)))
+        self.stack.append(
+            Collection(event, self.mark(event), type(event) is events.MappingStartEvent)
+        )
 
-    def add(self, value: Any, line: int, is_merge: bool = False) -> None:
+    def add(self, value: Any, height: int = 0, is_merge: bool = False) -> None:
         """Give a finished value to the collection it stands in."""
         if not self.stack:
             self.root = value
             return
         top = self.stack[-1]
+        if height >= top.height:
+            top.height = height + 1
+            if height + len(self.stack) > MAX_DEPTH:
+                raise ForgatherError(
+                    "yaml_syntax", f"collections are nested more than {MAX_DEPTH} levels deep"
+                )
         if not top.is_mapping:
             top.items.append(value)
-            top.lines.append(line)
-        elif top.key is _NO_KEY:
-            top.key = _MERGE if is_merge else _as_key(value)
-            top.lines.append(line)
+            top.lines.append(self.line)
+        elif top.key is NO_KEY:
+            top.key = MERGE if is_merge else _as_key(value)
+            top.lines.append(self.line)
         else:
             top.items.append((top.key, value))
-            top.key = _NO_KEY
+            top.key = NO_KEY
 
-    def scalar(self, event: Any) -> Any:
-        tag, text, plain = event.tag, event.value, event.style in (None, "")
-        if event.anchor:
-            self.declare(event.anchor)
-        if tag is None:
-            value = resolve_plain(text) if plain else text
-        elif not tag.startswith("!") or tag == "!":
-            value = resolve_tagged(tag, text)
+    def take_scalar(self, event: Any) -> None:
+        text, anchor = event.value, event.anchor
+        if anchor:
+            self.declare(anchor)
+        if event.tag is not None:
+            value = self.tagged_scalar(event)
+        elif event.style in (None, ""):
+            value = resolve_plain(text, self.warn)
         else:
-            is_var = parse_tag(tag).word == "var"
-            typed = text if is_var or not plain else resolve_plain(text)
-            value = self.tagged(tag, Scalar(typed, plain and not text), self.mark(event))
-        if event.anchor in self.aliased and not isinstance(value, Element):
-            value = Shared(value)
-            value._mark_ = self.mark(event)
-        if event.anchor:
-            self.anchors[event.anchor] = value
-        return value
+            value = text
+        if anchor:
+            if anchor in self.aliased and not isinstance(value, Element):
+                value = Shared(value)
+                value._mark_ = self.mark(event)
+            self.anchors[anchor] = value
+        self.add(value, is_merge=text == "<<" and event.implicit[0])
 
-    def close(self, collection: _Collection) -> Any:
-        body, lines = self.body(collection)
+    def tagged_scalar(self, event: Any) -> Any:
+        tag, text, plain = event.tag, event.value, event.style in (None, "")
+        if not tag.startswith("!") or tag == "!":
+            return resolve_tagged(tag, text)
+        parsed = parse_tag(tag)
+        typed = text if parsed.word == "var" or not plain else resolve_plain(text, self.warn)
+        return self.tagged(tag, Scalar(typed, plain and not text), self.mark(event))
+
+    def take_alias(self, event: Any) -> None:
+        anchor = event.anchor
+        if anchor not in self.anchors:
+            raise ForgatherError(
+                "undefined_alias",
+                f"*{anchor} has no &{anchor} before it",
+                hint=did_you_mean(anchor, self.anchors)
+                or "define it above, for example under a .define key",
+            )
+        value = self.anchors[anchor]
+        if value is NO_KEY:
+            raise ForgatherError("cycle", f"*{anchor} stands inside its own definition")
+        self.add(value, self.heights.get(anchor, 0))
+
+    def close(self, event: Any) -> None:
+        collection = self.stack.pop()
+        self.line = collection.mark.line
+        body = self.body(collection)
         tag = collection.tag
         if tag is None or tag in (_STANDARD + "map", _STANDARD + "seq", "!"):
-            value: Element = Mapping(body) if collection.is_mapping else Sequence(body)
+            value: Element = (
+                Mapping(body.values) if collection.is_mapping else Sequence(body.values)
+            )
             value._mark_ = collection.mark
         elif tag.startswith(_STANDARD):
             raise unsupported(tag.removeprefix(_STANDARD))
         else:
-            value = self.tagged(tag, body, collection.mark)
-        value._lines_ = lines
+            value = self.tagged(tag, body.values, collection.mark)
+        if isinstance(value, Call):
+            value._lines_, value._overwritten_ = argument_records(body)
+        else:
+            value._lines_, value._overwritten_ = body.lines, body.overwritten or None
         if collection.anchor:
             self.anchors[collection.anchor] = value
-            if isinstance(value, (Call, Var)) and collection.is_mapping:
+            self.heights[collection.anchor] = collection.height
+            if collection.is_mapping:
                 self.merge_bodies[id(value)] = body
-        return value
+        self.add(value, collection.height)
 
-    def body(self, collection: _Collection) -> tuple[Any, dict[Any, list[int]]]:
-        """The items of a collection, merge keys resolved, and the lines that set each of them."""
-        lines: dict[Any, list[int]] = {}
+    def body(self, collection: Collection) -> Body:
+        """What a collection holds, merge keys resolved."""
         if not collection.is_mapping:
-            return collection.items, {i: [line] for i, line in enumerate(collection.lines)}
-        merged: dict[Any, Any] = {}
-        own: dict[Any, Any] = {}
+            body = Body(collection.items)
+            body.lines = {i: [line] for i, line in enumerate(collection.lines)}
+            return body
+        body = Body({})
         for (key, value), line in zip(collection.items, collection.lines, strict=True):
-            if key is _MERGE:
-                for inherited in self.merge_sources(value):
-                    merged = {**inherited, **merged}
-            else:
-                own[key] = value
-                lines.setdefault(key, []).append(line)
-        return {**merged, **own}, lines
+            if key is MERGE:
+                self.merge(body, value)
+        for (key, value), line in zip(collection.items, collection.lines, strict=True):
+            if key is not MERGE:
+                body.put(key, value, [line])
+        return body
 
-    def merge_sources(self, value: Any) -> list[dict[Any, Any]]:
-        if isinstance(value, dict):
-            return [value]
+    def merge(self, body: Body, value: Any) -> None:
+        """Add what ``<<`` brings: of several mappings, the first that has a key gives its value."""
+        for source in self.merge_sources(value):
+            for key, inherited in source.values.items():
+                if key not in body.values:
+                    body.put(key, inherited, source.lines.get(key, []))
+                    if key in source.overwritten:
+                        body.overwritten[key] = list(source.overwritten[key])
+
+    def merge_sources(self, value: Any) -> list[Body]:
         if id(value) in self.merge_bodies:
             return [self.merge_bodies[id(value)]]
-        if type(value) is Sequence and all(isinstance(v, (dict, Call, Var)) for v in value):
+        if isinstance(value, dict):
+            body = Body(value)
+            body.lines = getattr(value, "_lines_", None) or {}
+            return [body]
+        if type(value) is Sequence and not any(isinstance(v, list) for v in value):
             return [source for item in value for source in self.merge_sources(item)]
         raise ForgatherError("yaml_syntax", "'<<' merges a mapping or a list of mappings")
 
@@ -217,44 +235,46 @@ class _Parser:
     def declare(self, anchor: str) -> None:
         if anchor in self.anchors:
             raise ForgatherError("duplicate_anchor", f"the anchor &{anchor} is defined twice")
-        self.anchors[anchor] = _NO_KEY  # open until its element ends
-
-    def alias(self, anchor: str) -> Any:
-        if anchor not in self.anchors:
-            raise ForgatherError(
-                "undefined_alias",
-                f"*{anchor} has no &{anchor} before it",
-                hint=did_you_mean(anchor, self.anchors) or "define it above, for example under a .define key",
-            )
-        value = self.anchors[anchor]
-        if value is _NO_KEY:
-            raise ForgatherError("cycle", f"*{anchor} stands inside its own definition")
-        return value
+        self.anchors[anchor] = NO_KEY  # open until its element ends
 
     def settle_labels(self) -> None:
         """Let an anchor name its element, unless ``@name`` does or another element has that name."""
         for anchor, value in self.anchors.items():
-            if isinstance(value, Element) and value._label_ is None:
+            if isinstance(value, Element) and value._label_ is None and not ANONYMOUS.match(anchor):
                 label, count = anchor, 1
                 while self.names.setdefault(label, value) is not value:
                     count += 1
                     label = f"{anchor}_{count}"
                 value._label_ = label
 
-    def mark(self, event: Any) -> Mark:
-        return Mark(self.source, event.start_mark.line + 1, event.start_mark.column + 1)
+    def without_dot_names(self, root: Any) -> Any:
+        if type(root) is Mapping:
+            for key in [k for k in root if isinstance(k, str) and k.startswith(".")]:
+                del root[key]
+        return root
 
-    def fail(self, kind: str, message: str, line: int) -> ForgatherError:
-        return self.locate(ForgatherError(kind, message), line)
+    def path(self) -> str:
+        """The config path of what is being parsed."""
+        steps = [c.key if c.is_mapping else len(c.items) for c in self.stack]
+        return ".".join(str(step) for step in steps if step is not NO_KEY and step is not MERGE)
+
+    def mark(self, event: Any) -> Mark:
+        return Mark(self.source, self.line, event.start_mark.column + 1)
+
+    def origin(self, line: int) -> Origin:
+        """The template line behind a rendered line, or the rendered line when there is no template."""
+        return (self.source.origin(line) if self.source else None) or Origin("<yaml>", line)
 
     def locate(self, error: ForgatherError, line: int) -> ForgatherError:
-        """Point an error at the template line, or at the rendered line when there is no template."""
-        origin = self.source.origin(line) if self.source else None
-        return error.locate(origin or Origin("<yaml>", line))
+        return error.locate(self.origin(line))
+
+    def warn(self, message: str) -> None:
+        at = self.origin(self.line)
+        warnings.warn_explicit(message, ForgatherWarning, at.file or at.template, at.line)
 
 
 def _as_key(value: Any) -> Any:
     key = value.value if isinstance(value, Shared) else value
-    if isinstance(key, (dict, list, Call, Var)):
+    if isinstance(key, Element):
         raise ForgatherError("yaml_syntax", "a key must be a scalar")
     return key

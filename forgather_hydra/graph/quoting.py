@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from typing import Any
 
-from forgather_hydra.errors import ForgatherError
+from forgather_hydra.errors import ForgatherError, ForgatherWarning
 from forgather_hydra.graph.scalars import resolve_plain
 
 _PLAIN = re.compile(r"(?:[^\W\d_]|[0-9_./$+\\]|-(?=[\w.]))[^\n]*\Z")
-_SYNTAX = re.compile(r": |:\Z| #|##|\{\{|\{%|\{#|\s\Z|\Z(?<=^)|\.\.\.\Z")
-_FLOW_SYNTAX = re.compile(r"[,\[\]{}]|:")
-_TEMPLATE = re.compile(r"\{\{|\{%|\{#|##|^[ \t]*(?:--|<<|>>|==|=>)(?:\s|$)|^[ \t]*\[\w+!?\][ \t]*$", re.MULTILINE)
+_SYNTAX = re.compile(r": |:\Z| #|##|\{\{|\{%|\{#|\s\Z|\A\.\.\.")
+_FLOW_SYNTAX = re.compile(r"[,\[\]{}:]")
+_TEMPLATE = re.compile(
+    r"\{\{|\{%|\{#|##|^[ \t]*(?:--|<<|>>|==|=>)(?:\s|$)|^[ \t]*\[\w+!?\][ \t]*$", re.MULTILINE
+)
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}
 _HIDDEN = {"{{": "{\\x7b", "{%": "{\\x25", "{#": "{\\x23", "##": "#\\x23"}
 
@@ -65,10 +68,12 @@ def literal_lines(value: str) -> list[str] | None:
 def _is_plain(value: str) -> bool:
     if not value.isprintable() or not _PLAIN.match(value) or _SYNTAX.search(value):
         return False
-    try:
-        return isinstance(resolve_plain(value), str)
-    except ForgatherError:  # a date
-        return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ForgatherWarning)
+        try:
+            return isinstance(resolve_plain(value), str)
+        except ForgatherError:  # a date
+            return False
 
 
 def _escaped(character: str) -> str:

@@ -50,8 +50,8 @@ def evaluated(root: Any, parts: Parts = parts) -> list[Any]:
 def session_collections(root: Any, parts: Parts = parts) -> set[int]:
     """The ids of the plain collections that are one object in a whole session.
 
-    These stand in the root or in the arguments of a singleton. All others stand only in the arguments
-    of partials and factories, and are made anew at each call.
+    These stand in the root or in the arguments of a singleton. All others stand only in the
+    arguments of partials and factories, and are made anew at each call.
     """
     found: set[int] = set()
     stack = [root]

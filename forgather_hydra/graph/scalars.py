@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from forgather_hydra.errors import ForgatherError, ForgatherWarning
@@ -13,40 +14,58 @@ _TAG_PREFIX = "tag:yaml.org,2002:"
 _WORDS: dict[str, Any] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **{w: True for base in ("yes", "true", "on") for w in (base, base.capitalize(), base.upper())},
-    **{w: False for base in ("no", "false", "off") for w in (base, base.capitalize(), base.upper())},
+    **{
+        w: False for base in ("no", "false", "off") for w in (base, base.capitalize(), base.upper())
+    },
     **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), math.inf),
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -math.inf),
     **dict.fromkeys((".nan", ".NaN", ".NAN"), math.nan),
 }
 _INT = re.compile(
-    r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0[0-7_]+|0|[1-9][0-9_]*(?P<sexagesimal>(?::[0-5]?[0-9])+)?)\Z"
+    r"[-+]?(?:0b_*[01][01_]*|0x_*[0-9a-fA-F][0-9a-fA-F_]*|0[0-7_]+|0|[1-9][0-9_]*(?P<sexagesimal>(?::[0-5]?[0-9])+)?)\Z"
 )
 _FLOAT = re.compile(
     r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[0-9][0-9_]*[eE][-+]?[0-9]+"
     r"|\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?|(?P<sexagesimal>[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*))\Z"
 )
+Warn = Callable[[str], None]
 _DATE = re.compile(
     r"\d{4}-\d\d?-\d\d?(?:(?:[Tt]|[ \t]+)\d\d?:\d\d:\d\d(?:\.\d*)?(?:[ \t]*(?:Z|[-+]\d\d?(?::\d\d)?))?)?\Z"
 )
 
 
-def resolve_plain(text: str) -> Any:
+def _warn(message: str) -> None:
+    warnings.warn(message, ForgatherWarning, stacklevel=3)
+
+
+def resolve_plain(text: str, warn: Warn = _warn) -> Any:
     """The value of an unquoted scalar.
 
+    Args:
+        text: the scalar as written.
+        warn: is told when the text is a number in a notation that few people expect.
+
     Raises:
-        ForgatherError: kind ``unsupported_type`` for a date, which has no place in a graph.
+        ForgatherError: ``unsupported_type`` for a date, which has no place in a graph, ``yaml_syntax``
+            for a number too long to read.
     """
     if text in _WORDS:
         return _WORDS[text]
     if text[0] not in "0123456789+-.":
         return text
-    if match := _INT.match(text):
-        return _integer(text, sexagesimal=match["sexagesimal"] is not None)
-    if match := _FLOAT.match(text):
-        return _real(text, sexagesimal=match["sexagesimal"] is not None)
+    try:
+        if match := _INT.match(text):
+            return _integer(text, match["sexagesimal"] is not None, warn)
+        if match := _FLOAT.match(text):
+            return _real(text, match["sexagesimal"] is not None, warn)
+    except (ValueError, OverflowError) as error:
+        told = f"a number of {len(text)} characters is too long to read"
+        raise ForgatherError("yaml_syntax", told, hint="quote it if you mean text") from error
     if _DATE.match(text):
         raise ForgatherError(
-            "unsupported_type", f"{text} is a date, which a graph cannot hold", hint=f'quote it: "{text}"'
+            "unsupported_type",
+            f"{text} is a date, which a graph cannot hold",
+            hint=f'quote it: "{text}"',
         )
     return text
 
@@ -81,23 +100,23 @@ def unsupported(tag: str) -> ForgatherError:
     )
 
 
-def _integer(text: str, sexagesimal: bool) -> int:
+def _integer(text: str, sexagesimal: bool, warn: Warn) -> int:
     sign, digits = _split_sign(text)
     if sexagesimal:
-        _warn_base(text, "a number in base 60")
+        warn(f"{text} is read as a number in base 60; quote it if you mean text")
         return sign * int(_base_60(digits))
     if digits.startswith(("0b", "0x")):
         return sign * int(digits, 0)
     if digits.startswith("0") and digits != "0":
-        _warn_base(text, "an octal number")
+        warn(f"{text} is read as an octal number; quote it if you mean text")
         return sign * int(digits, 8)
     return sign * int(digits)
 
 
-def _real(text: str, sexagesimal: bool) -> float:
+def _real(text: str, sexagesimal: bool, warn: Warn) -> float:
     sign, digits = _split_sign(text)
     if sexagesimal:
-        _warn_base(text, "a number in base 60")
+        warn(f"{text} is read as a number in base 60; quote it if you mean text")
         return sign * _base_60(digits)
     return sign * float(digits)
 
@@ -111,7 +130,3 @@ def _base_60(digits: str) -> float:
     for part in digits.split(":"):
         value = value * 60 + (float(part) if "." in part else int(part))
     return value
-
-
-def _warn_base(text: str, what: str) -> None:
-    warnings.warn(f"{text} is read as {what}; quote it if you mean text", ForgatherWarning, stacklevel=2)

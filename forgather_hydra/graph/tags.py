@@ -6,7 +6,7 @@ import re
 from typing import Any, NamedTuple
 
 from forgather_hydra.errors import ForgatherError, did_you_mean
-from forgather_hydra.graph.nodes import MISSING, Call, DList, Mapping, Sequence, Tuple, Var
+from forgather_hydra.graph.nodes import MISSING, Call, DList, Element, Mapping, Sequence, Tuple, Var
 
 CALL_KINDS = {
     "call": "singleton",
@@ -19,7 +19,7 @@ CALL_KINDS = {
 CONTAINER_TAGS = ("list", "tuple", "dict", "dlist")
 _WORDS = (*CALL_KINDS, *CONTAINER_TAGS, "var")
 _TAG = re.compile(r"!(?P<word>\w*)(?::(?P<spec>[^@]*))?(?:@(?P<name>.*))?\Z", re.DOTALL)
-_NUMBERED = re.compile(r"arg(\d+)\Z")
+_NUMBERED = re.compile(r"arg([0-9]{1,9})\Z")
 
 
 class Tag(NamedTuple):
@@ -58,7 +58,9 @@ def parse_tag(text: str) -> Tag:
     if word in CALL_KINDS:
         check_spec(spec, text)
     elif spec:
-        raise ForgatherError("bad_tag_argument", f"{text}: !{word} imports nothing, so it takes no {spec!r}")
+        raise ForgatherError(
+            "bad_tag_argument", f"{text}: !{word} imports nothing, so it takes no {spec!r}"
+        )
     return Tag(word, spec, name)
 
 
@@ -111,7 +113,7 @@ def _make_var(body: Any) -> Var:
             hint='write !var "hidden_size" or !var {name: hidden_size, default: 64}',
         )
     if not isinstance(name, str) or not name:
-        raise ForgatherError("bad_tag_argument", f"the name of a !var must be text, not {name!r}")
+        raise ForgatherError("bad_tag_argument", f"the name of a !var is text, not {_told(name)}")
     return Var(name, default)
 
 
@@ -129,10 +131,15 @@ def _make_container(word: str, body: Any) -> Any:
 
 def _make_call(tag: Tag, body: Any) -> Call:
     args, kwargs = split_arguments(body)
-    reserved = {key: kwargs.pop(key) for key in ("submodule_searchpath", "latent_args") if key in kwargs}
+    reserved = {
+        key: kwargs.pop(key) for key in ("submodule_searchpath", "latent_args") if key in kwargs
+    }
     for key in kwargs:
         if not isinstance(key, str):
-            raise ForgatherError("bad_tag_argument", f"!{tag.word}:{tag.spec}: keyword {key!r} is not text")
+            raise ForgatherError(
+                "bad_tag_argument", f"!{tag.word}:{tag.spec}: keyword {key!r} is not text"
+            )
+    _check_search_path(reserved.get("submodule_searchpath"))
     latent = reserved.get("latent_args")
     if latent is not None and not isinstance(latent, (dict, Var)):
         raise ForgatherError("bad_tag_argument", "latent_args is a mapping or a !var")
@@ -146,18 +153,51 @@ def _make_call(tag: Tag, body: Any) -> Call:
     )
 
 
+def _check_search_path(folders: Any) -> None:
+    is_list = isinstance(folders, list) and all(
+        isinstance(folder, (str, Element)) for folder in folders
+    )
+    if folders is not None and not is_list and not isinstance(folders, Var):
+        raise ForgatherError(
+            "bad_tag_argument", "submodule_searchpath is a list of folders, or a !var"
+        )
+
+
 def split_arguments(body: Any) -> tuple[list[Any], dict[Any, Any]]:
     """The positional and keyword arguments that a callable tag's body stands for."""
     if isinstance(body, Scalar):
         return ([] if body.empty else [body.value]), {}
     if isinstance(body, list):
         return list(body), {}
-    keys = set(body)
-    if keys and keys <= {"args", "kwargs"} and all(body[key] is not None for key in keys):
+    if is_explicit(body):
         args, kwargs = body.get("args", []), body.get("kwargs", {})
         if not isinstance(args, list) or not isinstance(kwargs, dict):
-            raise ForgatherError("bad_tag_argument", "'args' needs a sequence and 'kwargs' a mapping")
+            raise ForgatherError(
+                "bad_tag_argument", "'args' needs a sequence and 'kwargs' a mapping"
+            )
         return list(args), dict(kwargs)
-    numbered = sorted((int(m[1]), key) for key in body if isinstance(key, str) and (m := _NUMBERED.match(key)))
-    positional = {key for _, key in numbered}
-    return [body[key] for _, key in numbered], {k: v for k, v in body.items() if k not in positional}
+    positional = numbered(body)
+    return [body[key] for key in positional], {k: v for k, v in body.items() if k not in positional}
+
+
+def is_explicit(body: dict[Any, Any]) -> bool:
+    """Whether a body spells out its ``args`` and ``kwargs``."""
+    return (
+        bool(body) and set(body) <= {"args", "kwargs"} and all(v is not None for v in body.values())
+    )
+
+
+def numbered(body: dict[Any, Any]) -> dict[str, int]:
+    """The keys ``arg0``, ``arg1``, ... of a body, and the positions they stand for (gaps close up)."""
+    found = sorted(
+        (int(m[1]), key) for key in body if isinstance(key, str) and (m := _NUMBERED.match(key))
+    )
+    return {key: position for position, (_, key) in enumerate(found)}
+
+
+def _told(value: Any) -> str:
+    return (
+        repr(value)
+        if isinstance(value, (str, int, float, bool, type(None)))
+        else type(value).__name__.lower()
+    )

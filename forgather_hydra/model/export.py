@@ -24,6 +24,7 @@ _CLASSES = {
     "AutoModel": "DynamicCausalModel",
     "AutoModelForCausalLM": "DynamicCasualLM",
 }
+_SPECIAL = ("bos", "eos", "pad")
 
 
 def export_model(
@@ -90,9 +91,6 @@ def _tokenizer_values(tokenizer: PreTrainedTokenizerBase | None) -> dict[str, An
         return {}
     ids = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in _SPECIAL}
     return {"vocab_size": len(tokenizer), **ids}
-
-
-_SPECIAL = ("bos", "eos", "pad")
 
 
 def _hub_config(values: Mapping[str, Any], short_name: str, model_type: str) -> dict[str, Any]:

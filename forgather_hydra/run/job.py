@@ -29,7 +29,11 @@ def run(cfg: DictConfig) -> Any:
     run_dir = Path(hydra.runtime.output_dir)
     graph = from_omegaconf(cfg, latest().positions)
     if not isinstance(graph, dict) or "main" not in graph:
-        raise ForgatherError("unknown_target", "the configuration has no target 'main', so there is nothing to run")
+        raise ForgatherError(
+            "unknown_target",
+            "the configuration has no target 'main', so there is nothing to run",
+            hint="choose an experiment, for example +experiment=baseline; --help lists them",
+        )
     before = run_record.read(run_dir)
     if before and before["status"] == "finished" and cfg.get("resume") and before["signature"] == run_record.signature(cfg):
         log.info("%s is finished already; nothing to do", run_dir)

@@ -14,18 +14,24 @@ from forgather_hydra.template.environment import TemplateEnvironment
 from forgather_hydra.template.load import Load
 from forgather_hydra.template.source_map import Origin
 
+_ENDING = "block if for macro filter call with set autoescape"
+_TAGS = (
+    *"block extends include import from set if else elif for macro filter call with".split(),
+    *(f"end{word}" for word in _ENDING.split()),
+)
 
 
 def diagnose(
     error: Exception, environment: TemplateEnvironment, load: Load, variables: dict[str, Any]
 ) -> ForgatherError:
     """The located error for whatever a render raised."""
-    if isinstance(error, ForgatherError):
-        return error
     if isinstance(error, TemplateSyntaxError):
         return _syntax(error, environment, load)
     trail = [_origin(load, key, line) for key, line in _template_frames(error.__traceback__)]
-    found = _runtime(error, environment, variables, trail)
+    if isinstance(error, ForgatherError):
+        found = error
+    else:
+        found = _runtime(error, environment, load, variables, trail)
     if found.template is None and trail:
         found.locate(trail[-1])
         found.chain += [f"rendering {o.template}:{o.line}" for o in reversed(trail[:-1])][:8]
@@ -33,52 +39,95 @@ def diagnose(
 
 
 def _runtime(
-    error: Exception, environment: TemplateEnvironment, variables: dict[str, Any], trail: list[Origin]
+    error: Exception,
+    environment: TemplateEnvironment,
+    load: Load,
+    variables: dict[str, Any],
+    trail: list[Origin],
 ) -> ForgatherError:
     message = str(error) or type(error).__name__
     if isinstance(error, TemplateNotFound):
-        return _missing(error, environment)
+        return _missing(error, environment, load)
     if isinstance(error, RecursionError):
         return _cycle(trail)
     if isinstance(error, SecurityError):
-        return error_like(error, "security", message, hint="templates run in a sandbox, without access to Python's internals")
+        hint = "templates run in a sandbox, without access to Python's internals"
+        return error_like(error, "security", message, hint=hint)
     if isinstance(error, UndefinedError):
-        if (block := re.match(r"there is no parent block called '(\w+)'", message)) is not None:
-            hint = f"no parent template has a block {block[1]!r}: remove super(), or check the name and the 'extends'"
-            return error_like(error, "super_without_parent", message, hint=hint)
-        name = re.match(r"'(\w+)' is undefined", message)
-        hint = did_you_mean(name[1], [*variables, *environment.globals]) if name else None
-        return error_like(error, "undefined_variable", message, hint=hint)
-    if isinstance(error, TemplateRuntimeError) and (required := re.match(r"Required block '(\w+)' not found", message)):
+        return _undefined(error, message, environment, variables)
+    if isinstance(error, TemplateRuntimeError):
+        return _refused(error, message)
+    hint = "count over less" if "Range too big" in message else None
+    return error_like(error, "template_runtime", f"{type(error).__name__}: {message}", hint=hint)
+
+
+def _undefined(
+    error: UndefinedError, message: str, environment: TemplateEnvironment, variables: dict[str, Any]
+) -> ForgatherError:
+    if block := re.match(r"there is no parent block called '(\w+)'", message):
+        hint = f"no parent template has a block {block[1]!r}: remove super(), or check 'extends'"
+        return error_like(error, "super_without_parent", message, hint=hint)
+    hint = None
+    if name := re.match(r"'(\w+)' is undefined", message):
+        hint = did_you_mean(name[1], [*variables, *environment.globals])
+        if name[1] in variables:
+            hint = "macros that are imported see it only if they are imported 'with context'"
+    elif "does not export the requested name" in message:
+        hint = (
+            "a template exports what it defines outside of blocks, under names without a leading _"
+        )
+    return error_like(error, "undefined_variable", message, hint=hint)
+
+
+def _refused(error: TemplateRuntimeError, message: str) -> ForgatherError:
+    if required := re.match(r"Required block '(\w+)' not found", message):
+        told = f"the required block {required[1]!r} is not overridden"
         hint = f"give it a body: [{required[1]}] or -- block {required[1]}"
-        return error_like(error, "required_block", f"the required block {required[1]!r} is not overridden", hint=hint)
-    told = message if isinstance(error, TemplateRuntimeError) else f"{type(error).__name__}: {message}"
-    return error_like(error, "template_runtime", told)
+        return error_like(error, "required_block", told, hint=hint)
+    if message == "extended multiple times":
+        hint = "put the second template below a marker, #---- name ----, and include 'name'"
+        told = "a template extends one parent, and this is its second 'extends'"
+        return error_like(error, "template_syntax", told, hint=hint)
+    return error_like(error, "template_runtime", message)
 
 
-def _missing(error: TemplateNotFound, environment: TemplateEnvironment) -> ForgatherError:
+def _missing(
+    error: TemplateNotFound, environment: TemplateEnvironment, load: Load
+) -> ForgatherError:
     name = error.name or ""
+    hint = did_you_mean(name, [*load.parts, *environment.search_path.names()])
+    if environment.search_path.is_folder(name):
+        hint = "it is a folder: name a file in it"
+    elif ".." in name.split("/"):
+        hint = "a name cannot leave the search path with '..'"
     folders = ", ".join(environment.search_path.folders) or "no folder"
-    hint = did_you_mean(name, environment.search_path.names())
-    message = f"there is no template {name!r}"
-    return error_like(error, "missing_template", message, hint=hint or f"the search path is {folders}")
+    return error_like(
+        error,
+        "missing_template",
+        f"there is no template {name!r}",
+        hint=hint or f"the search path is {folders}",
+    )
 
 
 def _cycle(trail: list[Origin]) -> ForgatherError:
     """The shortest run of templates with which the trail ends again and again."""
     names = [origin.template for origin in trail]
     last = names[-1] if names else "?"
-    before = [i for i, name in enumerate(names[:-1]) if name == last and trail[i].line == trail[-1].line]
+    before = [
+        i for i, name in enumerate(names[:-1]) if name == last and trail[i].line == trail[-1].line
+    ]
     cycle = names[before[-1] :] if before else names[-2:]
     error = ForgatherError(
         "cycle",
         "templates use each other without end: " + " -> ".join(cycle),
-        hint="let one of them extend or include another template",
+        hint="let one of them extend, include or call something else, or stop at some point",
     )
     return error.locate(trail[-1]) if trail else error
 
 
-def _syntax(error: TemplateSyntaxError, environment: TemplateEnvironment, load: Load) -> ForgatherError:
+def _syntax(
+    error: TemplateSyntaxError, environment: TemplateEnvironment, load: Load
+) -> ForgatherError:
     message, line, hint = error.message or "invalid syntax", error.lineno, None
     if message.startswith("Unexpected end of template") and error.source:
         unclosed = _unclosed(environment, error.source)
@@ -86,11 +135,15 @@ def _syntax(error: TemplateSyntaxError, environment: TemplateEnvironment, load: 
             keyword, line = unclosed
             message = f"'{keyword}' is never closed: 'end{keyword}' is missing"
             hint = f"add '-- end{keyword}'"
-    elif message.startswith("Encountered unknown tag"):
-        tag = re.search(r"'(\w+)'", message)
-        known = ("block extends include import from set if else elif endif for endfor macro filter call with".split())
-        hint = did_you_mean(tag[1], known) if tag else None
-    return error_like(error, "template_syntax", message, hint=hint).locate(_origin(load, error.name or "", line))
+    elif tag := re.match(r"Encountered unknown tag '(\w+)'", message):
+        hint = did_you_mean(tag[1], _TAGS)
+        if tag[1] in _TAGS:
+            hint = "close the innermost block or statement first; a [block] ends at the next header"
+    elif message == "tag name expected":
+        hint = "a line that starts with -- << or >> and a blank is a statement of the template"
+    return error_like(error, "template_syntax", message, hint=hint).locate(
+        _origin(load, error.name or "", line)
+    )
 
 
 def _unclosed(environment: TemplateEnvironment, source: str) -> tuple[str, int] | None:
@@ -105,11 +158,26 @@ def _unclosed(environment: TemplateEnvironment, source: str) -> tuple[str, int] 
             expects_keyword = False
             if text.startswith("end") and open_statements:
                 open_statements.pop()
-            elif text in ("block", "if", "for", "filter", "macro", "call", "with", "autoescape", "set"):
+            elif text in (
+                "block",
+                "if",
+                "for",
+                "filter",
+                "macro",
+                "call",
+                "with",
+                "autoescape",
+                "set",
+            ):
                 open_statements.append((text, line))
         elif kind == "operator" and text == "=":
             is_assignment = True
-        elif kind == "block_end" and is_assignment and open_statements and open_statements[-1][0] == "set":
+        elif (
+            kind == "block_end"
+            and is_assignment
+            and open_statements
+            and open_statements[-1][0] == "set"
+        ):
             open_statements.pop()
     return open_statements[-1] if open_statements else None
 
@@ -127,4 +195,8 @@ def _template_frames(traceback: TracebackType | None) -> list[tuple[str, int]]:
 
 def _origin(load: Load, key: str, line: int) -> Origin:
     place = load.places.get(key)
-    return Origin(place.template, line + place.offset, place.file) if place else Origin(key or "<string>", line)
+    return (
+        Origin(place.template, line + place.offset, place.file)
+        if place
+        else Origin(key or "<string>", line)
+    )

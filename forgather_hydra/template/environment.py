@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
+from types import CodeType
 from typing import Any, NamedTuple
 
-from jinja2 import StrictUndefined, Template, TemplateNotFound, nodes
+from jinja2 import StrictUndefined, Template, TemplateNotFound, TemplateSyntaxError, nodes
 from jinja2.meta import find_referenced_templates
+from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
 
 from forgather_hydra.errors import nearest
+from forgather_hydra.template.budget import Budget, guard, weight
 from forgather_hydra.template.files import SearchPath, Source
 from forgather_hydra.template.functions import FILTERS, GLOBALS
-from forgather_hydra.template.load import CURRENT, RenderVariables
+from forgather_hydra.template.load import CURRENT, RenderVariables, variables_of
 from forgather_hydra.template.source_map import Rope, join, piece
 from forgather_hydra.template.syntax import translate
-from forgather_hydra.template.tracing import TracingCodeGenerator
+from forgather_hydra.template.tracing import TracingCodeGenerator, count_steps
 
 _RENDER_VARIABLES = "_render_variables"
+_SIZED = (str, bytes, list, tuple, dict, set, frozenset)
+_SMALL = 1
 
 
 class Facts(NamedTuple):
@@ -37,9 +42,10 @@ class Undefined(StrictUndefined):
         message = super()._undefined_message
         holder, name = self._undefined_obj, self._undefined_name
         if isinstance(holder, RenderVariables) and isinstance(name, str):
-            known = object.__getattribute__(holder, "_Namespace__attrs")
-            close = nearest(name, known)
-            return f"ns has no variable {name!r}" + (f" (nearest: {', '.join(close)})" if close else "")
+            close = nearest(name, variables_of(holder))
+            return f"ns has no variable {name!r}" + (
+                f" (nearest: {', '.join(close)})" if close else ""
+            )
         return message
 
 
@@ -47,7 +53,7 @@ class TemplateEnvironment(SandboxedEnvironment):
     """Compiles templates once and runs them within a `Load`."""
 
     code_generator_class = TracingCodeGenerator
-    concat = staticmethod(join)  # type: ignore[assignment]
+    intercepted_binops = frozenset(("+", "*", "**", "%"))
 
     def __init__(self, search_path: SearchPath, global_vars: dict[str, Any] | None = None) -> None:
         super().__init__(undefined=Undefined, trim_blocks=True, keep_trailing_newline=True)
@@ -56,6 +62,8 @@ class TemplateEnvironment(SandboxedEnvironment):
         self.globals[_RENDER_VARIABLES] = RenderVariables
         self.globals.update(global_vars or {})
         self.filters.update(FILTERS)
+        for name, function in self.filters.items():
+            self.filters[name] = guard(name, function, _budget)
         self.literal = lru_cache(maxsize=None)(piece)
         self.facts: dict[str, Facts] = {}
         self._compiled: dict[str, tuple[Source, Template]] = {}
@@ -63,10 +71,13 @@ class TemplateEnvironment(SandboxedEnvironment):
     def preprocess(self, source: str, name: str | None = None, filename: str | None = None) -> str:
         return translate(str(source))
 
-    def get_template(self, name: str | Template, parent: str | None = None, globals: Any = None) -> Template:  # noqa: A002
+    def get_template(
+        self, name: str | Template, parent: str | None = None, globals: Any = None
+    ) -> Template:  # noqa: A002
         if isinstance(name, Template):
             return name
         load = CURRENT.get()
+        load.budget.step()
         source = load.parts.get(name)
         if source is None:
             file = self.search_path.get(name)
@@ -76,37 +87,89 @@ class TemplateEnvironment(SandboxedEnvironment):
         load.used.add(source.key)
         return self.compiled(source)
 
-    def select_template(self, names: Iterable[str | Template], parent: str | None = None, globals: Any = None) -> Template:  # noqa: A002
+    def select_template(
+        self, names: Iterable[str | Template], parent: str | None = None, globals: Any = None
+    ) -> Template:  # noqa: A002
         candidates = list(names)
         for name in candidates:
             try:
                 return self.get_template(name, parent)
             except TemplateNotFound:
                 continue
-        raise TemplateNotFound(str(candidates[-1]) if candidates else None, "none of the templates exist: " + ", ".join(map(str, candidates)))
+        raise TemplateNotFound(
+            str(candidates[-1]) if candidates else None,
+            "none of the templates exist: " + ", ".join(map(str, candidates)),
+        )
 
     def compiled(self, source: Source) -> Template:
         """The template for a source; compiled again only when its text has changed."""
         known = self._compiled.get(source.key)
         if known is not None and known[0] == source:
             return known[1]
-        tree = self.parse(source.text, source.key, source.place.file)
-        self.facts[source.key] = _read_facts(tree)
-        _name_render_variables(tree)
-        code = self.compile(tree, source.key, source.place.file)  # type: ignore[call-overload]
+        try:
+            code = self._code(source)
+        except (RecursionError, SyntaxError, MemoryError) as error:
+            told = "statements or expressions are nested too deeply"
+            raise TemplateSyntaxError(told, 1, source.key) from error
         template = Template.from_code(self, code, self.globals)
         self._compiled[source.key] = source, template
         return template
+
+    def _code(self, source: Source) -> CodeType:
+        tree = self.parse(source.text, source.key, source.place.file)
+        self.facts[source.key] = _read_facts(tree)
+        _name_render_variables(tree)
+        count_steps(tree)
+        return self.compile(tree, source.key, source.place.file)  # type: ignore[call-overload, no-any-return]
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if type(obj) is RenderVariables and not attribute.startswith("_"):
+            values = variables_of(obj)
+            if attribute in values:
+                return values[attribute]
+        return super().getattr(obj, attribute)
+
+    def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        budget = _budget()
+        budget.call(obj, args, kwargs)
+        return super().call(context, obj, *args, **kwargs)
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        _budget().operation(operator, left, right)
+        return super().call_binop(context, operator, left, right)
+
+    # What follows is called by the code that `TracingCodeGenerator` makes.
+
+    def concat(self, parts: Iterable[str]) -> Rope:  # type: ignore[override]
+        """The text of a template, block, macro or capture."""
+        kept = list(parts)
+        _budget().spend(sum(map(len, kept)))
+        return join(kept)
+
+    def concatenated(self, values: tuple[Any, ...]) -> str:
+        """``a ~ b``."""
+        _budget().spend(weight(values))
+        return "".join(map(str, values))
 
     def printed(self, value: Any, source: str, line: int) -> str:
         """The text of a printed value: with its own places if it has them, else with the place of the print."""
         if isinstance(value, Rope):
             return value
+        if isinstance(value, _SIZED) and len(value) > _SMALL:
+            _budget().spend(weight(value))
         return piece(str(value), source, line, 0)
+
+    def step(self) -> None:
+        """A loop goes round once more."""
+        _budget().step()
 
     def extended(self, child: str, parent: Template) -> None:
         """Called by compiled templates: `child` extends `parent`."""
         CURRENT.get().parents[child] = parent.name or ""
+
+
+def _budget() -> Budget:
+    return CURRENT.get().budget
 
 
 def _read_facts(tree: nodes.Template) -> Facts:

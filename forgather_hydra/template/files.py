@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from forgather_hydra.errors import error_like
 from forgather_hydra.template.source_map import Place
 from forgather_hydra.template.split import split
 
@@ -51,6 +52,10 @@ class SearchPath:
                 return path
         return None
 
+    def is_folder(self, name: str) -> bool:
+        """Whether a name is that of a folder rather than of a template."""
+        return any(os.path.isdir(os.path.join(folder, name)) for folder in self.folders)
+
     def names(self) -> list[str]:
         """All names that `get` would find."""
         found: dict[str, None] = {}
@@ -58,7 +63,9 @@ class SearchPath:
             for root, folders, files in os.walk(folder):
                 folders.sort()
                 below = os.path.relpath(root, folder)
-                found.update(dict.fromkeys(os.path.normpath(os.path.join(below, f)) for f in sorted(files)))
+                found.update(
+                    dict.fromkeys(os.path.normpath(os.path.join(below, f)) for f in sorted(files))
+                )
         return list(found)
 
     def _read(self, name: str, path: str) -> TemplateFile:
@@ -66,8 +73,7 @@ class SearchPath:
         cached = self._files.get((name, path))
         if cached is not None and cached.stamp == stamp:
             return cached
-        with open(path, encoding="utf-8", newline="") as file:
-            text = file.read()
+        text = _read_text(name, path)
         sources = tuple(
             Source(
                 name if number == 0 else f"{name}#{part.name}@{part.offset}",
@@ -79,6 +85,32 @@ class SearchPath:
         )
         made = self._files[name, path] = TemplateFile(stamp, sources)
         return made
+
+
+def _read_text(name: str, path: str) -> str:
+    """The text of a template file.
+
+    Raises:
+        ForgatherError: ``template_syntax`` when it is not text, ``missing_template`` when it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except OSError as error:
+        told = f"the template {name!r} cannot be read: {error.strerror}"
+        raise error_like(error, "missing_template", told, template=name, file=path) from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise error_like(
+            error,
+            "template_syntax",
+            f"the template is not text in UTF-8: {error.reason} 0x{content[error.start]:02x}",
+            template=name,
+            file=path,
+            line=content.count(b"\n", 0, error.start) + 1,
+            hint="save the file as UTF-8",
+        ) from error
 
 
 def file_stamp(path: str) -> Stamp:

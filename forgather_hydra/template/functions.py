@@ -40,6 +40,13 @@ def normpath(path: str) -> str:
     return os.path.normpath(_path(path))
 
 
+def represent(value: Any) -> str:
+    """The Python representation of a value."""
+    if isinstance(value, Undefined):
+        value._fail_with_undefined_error()
+    return repr(value)
+
+
 def modname_from_path(path: str) -> str:
     """The module name of a Python file."""
     return Path(_path(path)).stem
@@ -51,7 +58,9 @@ def toyaml(value: Any, default: Any = _ABSENT) -> str:
         if default is _ABSENT:
             value._fail_with_undefined_error()
         value = default
-    text = yaml.dump(value, Dumper=_InlineDumper, default_flow_style=True, width=float("inf"), sort_keys=False)
+    text = yaml.dump(
+        value, Dumper=_InlineDumper, default_flow_style=True, width=float("inf"), sort_keys=False
+    )
     return text.removesuffix("\n").removesuffix("...").rstrip("\n")
 
 
@@ -92,9 +101,12 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", str(value), style=style)
 
 
+_InlineDumper.add_representer(str, _text)
 _InlineDumper.add_multi_representer(str, _text)
 _InlineDumper.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+\Z"), list("-+0123456789")
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+\Z"),
+    list("-+0123456789"),
 )
 
 _ISO, _FILE = "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H-%M-%S"
@@ -113,7 +125,7 @@ GLOBALS: dict[str, Callable[..., Any]] = {
     "dirname": lambda path: os.path.dirname(_path(path)),
     "basename": lambda path: os.path.basename(_path(path)),
     "splitext": lambda path: os.path.splitext(_path(path)),
-    "repr": repr,
+    "repr": represent,
     "modname_from_path": modname_from_path,
     "user_home_dir": lambda: str(Path.home()),
     "getcwd": os.getcwd,

@@ -12,32 +12,55 @@ from forgather_hydra.template.source_map import Origin
 
 def report(environment: TemplateEnvironment, load: Load, strict: bool) -> None:
     """Warn of blocks that override nothing and of sub-templates that nothing uses; raise them if `strict`."""
-    for kind, message, hint, origin in [*_orphan_blocks(environment, load), *_unused_parts(environment, load)]:
+    for kind, message, hint, origin in [
+        *_orphan_blocks(environment, load),
+        *_unused_parts(environment, load),
+    ]:
         if strict:
             raise ForgatherError(kind, message, hint=hint).locate(origin)
         text = f"{message} ({hint})" if hint else message
         warnings.warn_explicit(text, ForgatherWarning, origin.file or origin.template, origin.line)
 
 
-def _orphan_blocks(environment: TemplateEnvironment, load: Load) -> list[tuple[str, str, str | None, Origin]]:
+def _orphan_blocks(
+    environment: TemplateEnvironment, load: Load
+) -> list[tuple[str, str, str | None, Origin]]:
     found = []
     for child in load.parents:
         inherited = set().union(*(environment.facts[p].blocks for p in _ancestors(load, child)))
         for block, (line, depth) in environment.facts[child].blocks.items():
             if depth == 0 and block not in inherited:
                 message = f"the block {block!r} has no effect: no parent template has a block of this name"
-                found.append(("unknown_block", message, did_you_mean(block, inherited), _origin(load, child, line)))
+                found.append(
+                    (
+                        "unknown_block",
+                        message,
+                        did_you_mean(block, inherited),
+                        _origin(load, child, line),
+                    )
+                )
     return found
 
 
-def _unused_parts(environment: TemplateEnvironment, load: Load) -> list[tuple[str, str, str | None, Origin]]:
-    referenced = set().union(*(environment.facts[key].references for key in load.used if key in environment.facts))
+def _unused_parts(
+    environment: TemplateEnvironment, load: Load
+) -> list[tuple[str, str, str | None, Origin]]:
+    referenced = set().union(
+        *(environment.facts[key].references for key in load.used if key in environment.facts)
+    )
     found = []
     for source in load.parts.values():
         if source.key not in load.used and source.name not in referenced:
             message = f"the text below the marker of sub-template {source.name!r} is used nowhere"
             hint = "if the line is meant as a comment, do not put dashes on both sides of a single word"
-            found.append(("unused_template", message, hint, Origin(source.place.template, source.place.offset, source.place.file)))
+            found.append(
+                (
+                    "unused_template",
+                    message,
+                    hint,
+                    Origin(source.place.template, source.place.offset, source.place.file),
+                )
+            )
     return found
 
 

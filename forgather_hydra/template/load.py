@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2.utils import Namespace
 
+from forgather_hydra.template.budget import Budget
 from forgather_hydra.template.files import Source, Stamp, TemplateFile
 from forgather_hydra.template.source_map import Place
 
@@ -20,6 +21,7 @@ class Load:
 
     def __init__(self, pins: dict[str, Any] | None = None) -> None:
         self.pins = pins or {}
+        self.budget = Budget()
         self.assigned: dict[str, Any] = {}
         self.parts: dict[str, Source] = {}
         self.places: dict[str, Place] = {}
@@ -51,3 +53,8 @@ class RenderVariables(Namespace):
         load = CURRENT.get()
         load.assigned[name] = value
         super().__setitem__(name, load.pins.get(name, value))
+
+
+def variables_of(namespace: RenderVariables) -> dict[str, Any]:
+    """The variables of a namespace by name."""
+    return object.__getattribute__(namespace, "_Namespace__attrs")  # type: ignore[no-any-return]

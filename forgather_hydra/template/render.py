@@ -16,7 +16,7 @@ from forgather_hydra.template.files import SearchPath, Source, Stamp
 from forgather_hydra.template.functions import CLOCK
 from forgather_hydra.template.lint import report
 from forgather_hydra.template.load import CURRENT, Load
-from forgather_hydra.template.source_map import Place, SourceMap, join
+from forgather_hydra.template.source_map import Place, SourceMap
 
 
 @dataclass
@@ -56,7 +56,9 @@ class Renderer:
         self.environment = TemplateEnvironment(SearchPath(folders), global_vars)
         self.strict = strict
 
-    def render(self, name: str, variables: dict[str, Any] | None = None, pins: dict[str, Any] | None = None) -> Rendered:
+    def render(
+        self, name: str, variables: dict[str, Any] | None = None, pins: dict[str, Any] | None = None
+    ) -> Rendered:
         """Render a template by name.
 
         Args:
@@ -83,9 +85,10 @@ class Renderer:
         try:
             template = self._entry(entry)
             context = template.new_context(variables)
-            text = join(template.root_render_func(context))
+            text = self.environment.concat(template.root_render_func(context))
         except Exception as error:
-            raise diagnose(error, self.environment, load, variables) from error
+            told = diagnose(error, self.environment, load, variables)
+            raise told from (None if told is error else error)
         finally:
             CURRENT.reset(load_token)
             if clock_token is not None:

@@ -68,7 +68,9 @@ def line_places(text: str) -> Iterator[tuple[str, int] | None]:
             if number:
                 yield place
                 place, visible = None, False
-            here = (leaf.source, leaf.line + number * leaf.step) if isinstance(leaf, Piece) else None
+            here = (
+                (leaf.source, leaf.line + number * leaf.step) if isinstance(leaf, Piece) else None
+            )
             if chunk and here is not None and not visible:
                 place, visible = here, bool(chunk.strip())
             elif place is None:

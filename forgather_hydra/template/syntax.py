@@ -7,14 +7,17 @@ from typing import NamedTuple
 
 _COMMENT = re.compile(r"[ \t]*##(.*)\Z", re.DOTALL)
 _TRAILING = re.compile(
-    r"""(?:(?<=[\s\[({,:=~|])|\A)(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')(?=[\s\])},:|~]|\Z)|(?P<comment>[ \t]+\#\#)""", re.VERBOSE
+    r"""(?:(?<=[\s\[({,:=~|])|\A)(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')(?=[\s\])},:|~]|\Z)|(?P<comment>[ \t]+\#\#)""",
+    re.VERBOSE,
 )
 _STATEMENT = re.compile(r"[ \t]*(--|<<|>>|==|=>)[ \t]+(.*?)[ \t]*\Z")
 _HEADER = re.compile(r"(?P<indent>[ \t]*)\[(?P<name>\w+)(?P<trim>!?)\][ \t]*\Z")
 _RAW = re.compile(r"(?:\{%[-+]?|\A[ \t]*(?:--|<<|>>))\s*(?P<end>end)?raw\b")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
-_OPENING = frozenset(("block", "if", "for", "filter", "macro", "call", "with", "autoescape", "trans", "raw"))
+_OPENING = frozenset(
+    ("block", "if", "for", "filter", "macro", "call", "with", "autoescape", "trans", "raw")
+)
 _CONTINUING = frozenset(("else", "elif"))
 TRIM_FILTER = "_trim_block"
 TRIM_VALUE_FILTER = "_trim_newlines"

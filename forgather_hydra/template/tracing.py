@@ -31,7 +31,9 @@ class TracingCodeGenerator(CodeGenerator):
         return constant
 
     def _output_const_repr(self, group: Sequence[Any]) -> str:
-        calls = [f"environment.literal({str(c)!r}, {self.name!r}, {c.line}, {c.step})" for c in group]
+        calls = [
+            f"environment.literal({str(c)!r}, {self.name!r}, {c.line}, {c.step})" for c in group
+        ]
         return calls[0] if len(calls) == 1 else f"concat([{', '.join(calls)}])"
 
     def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: _Finalize) -> None:
@@ -40,6 +42,24 @@ class TracingCodeGenerator(CodeGenerator):
     def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: _Finalize) -> None:
         self.write(f", {self.name!r}, {node.lineno})")
 
+    def visit_ExprStmt(self, node: nodes.ExprStmt, frame: Frame) -> None:
+        """An expression on its own is what `count_steps` puts into loops; no template can write one."""
+        self.writeline("environment.step()", node)
+
+    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:
+        self.write("environment.concatenated((")
+        for operand in node.nodes:
+            self.visit(operand, frame)
+            self.write(", ")
+        self.write("))")
+
     def visit_Extends(self, node: nodes.Extends, frame: Frame) -> None:
+        self.newline(node)  # a second 'extends' fails before the line that Jinja marks
         super().visit_Extends(node, frame)
         self.writeline(f"environment.extended({self.name!r}, parent_template)", node)
+
+
+def count_steps(tree: nodes.Template) -> None:
+    """Make every iteration of a loop count as a step of the render."""
+    for loop in tree.find_all(nodes.For):
+        loop.body.insert(0, nodes.ExprStmt(nodes.Const(None), lineno=loop.lineno))

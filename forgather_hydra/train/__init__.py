@@ -18,6 +18,7 @@ _HOME = {
     "TrainingArguments": "arguments",
     "latest_checkpoint": "checkpoint",
     "run_training": "run",
+    "tensorboard_callback": "default_callbacks",
 }
 
 __all__ = sorted(_HOME)

@@ -125,7 +125,8 @@ def _remove_partial(directory: Path) -> None:
 def _write_error(target: Path, error: Exception) -> OSError:
     """`error` as an OSError; the serializers report a full disk in errors of their own."""
     free = shutil.disk_usage(target.parent).free
-    code = getattr(error, "errno", None) or (errno.ENOSPC if free < 2**20 else errno.EIO)
+    full = free < 2**20 or "No space left" in str(error)
+    code = getattr(error, "errno", None) or (errno.ENOSPC if full else errno.EIO)
     return OSError(
         code,
         f"checkpoint {target} could not be written ({free / 2**20:.1f} MiB free on that disk): "

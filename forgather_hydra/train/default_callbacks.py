@@ -11,9 +11,13 @@ from .progress import ProgressCallback
 
 def default_callbacks() -> list[TrainerCallback]:
     """Progress on the console, `metrics.jsonl`, and TensorBoard where it is installed."""
-    callbacks: list[TrainerCallback] = [JsonlCallback(), ProgressCallback()]
-    if find_spec("tensorboard"):
-        from .tensorboard import TensorBoardCallback
+    return [JsonlCallback(), ProgressCallback(), tensorboard_callback()]
 
-        callbacks.append(TensorBoardCallback())
-    return callbacks
+
+def tensorboard_callback() -> TrainerCallback:
+    """Logs for TensorBoard; a callback that does nothing where it is not installed."""
+    if find_spec("tensorboard") is None:
+        return TrainerCallback()
+    from .tensorboard import TensorBoardCallback
+
+    return TensorBoardCallback()

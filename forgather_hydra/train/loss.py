@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 
 IGNORE_INDEX = -100
@@ -20,7 +21,7 @@ def count_targets(batch: Mapping[str, torch.Tensor]) -> int:
     if (labels := batch.get("labels")) is None:
         rows, length = batch["input_ids"].shape
         return rows * (length - 1)
-    return int((labels[:, 1:] != IGNORE_INDEX).sum())
+    return int(np.count_nonzero(labels.numpy()[:, 1:] != IGNORE_INDEX))
 
 
 def mean_loss(

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 
@@ -17,6 +18,7 @@ class Counts:
 
     loss: float = 0.0
     seconds: float = 0.0
+    learning_rate: float = 0.0
     window_steps: int = 0
     window_tokens: int = 0
     window_seconds: float = 0.0
@@ -35,16 +37,23 @@ class Meter:
         """Training time runs from here."""
         self._since = time.perf_counter()
 
-    def add(self, loss: torch.Tensor, tokens: int, grad_norm: torch.Tensor | None) -> None:
+    def add(
+        self,
+        loss: torch.Tensor,
+        tokens: int,
+        grad_norm: torch.Tensor | None,
+        learning_rate: float,
+    ) -> None:
         """Counts one optimizer step; `loss` and `grad_norm` stay on the device."""
         self._tick()
         self._loss = loss if self._loss is None else self._loss + loss
         self._grad_norm = grad_norm
+        self.counts.learning_rate = float(learning_rate)
         self.counts.window_steps += 1
         self.counts.window_tokens += tokens
 
     def read(self, step: int) -> dict[str, float]:
-        """Mean loss and tokens per second since the last read, and the last gradient norm.
+        """Mean loss and speed since the last read, and the last gradient norm and learning rate.
 
         Raises:
             FloatingPointError: if the loss or the gradient norm is not finite.
@@ -55,6 +64,7 @@ class Meter:
         logs = {"loss": loss / counts.window_steps}
         if grad_norm is not None:
             logs["grad_norm"] = grad_norm
+        logs["learning_rate"] = counts.learning_rate
         logs["tokens_per_second"] = counts.window_tokens / counts.window_seconds
         self.counts = Counts(loss=counts.loss + loss, seconds=counts.seconds)
         self._loss = None
@@ -71,15 +81,17 @@ class Meter:
         yield
         self.start()
 
-    def state_dict(self, step: int) -> dict[str, float]:
+    def state_dict(self, step: int) -> dict[str, Any]:
         """Everything added up so far, as plain numbers; raises like `read`."""
-        return {"window_loss": self._synchronize(step)[0], **asdict(self.counts)}
+        loss, grad_norm = self._synchronize(step)
+        return {"loss": loss, "grad_norm": grad_norm, "counts": asdict(self.counts)}
 
-    def load_state_dict(self, state: dict[str, float]) -> None:
-        counts = dict(state)
-        window_loss = torch.tensor(counts.pop("window_loss"))
-        self.counts = Counts(**counts)  # type: ignore[arg-type]
-        self._loss = window_loss if self.counts.window_steps else None
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.counts = Counts(**state["counts"])
+        if self.counts.window_steps:
+            self._loss = torch.tensor(state["loss"])
+            norm = state["grad_norm"]
+            self._grad_norm = None if norm is None else torch.tensor(norm)
 
     def _tick(self) -> None:
         now = time.perf_counter()

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from transformers.utils.logging import disable_progress_bar
+
 from .evaluation import perplexity
 from .jsonl import METRICS_FILE, append_record, position
 from .report import print_report
@@ -35,6 +37,7 @@ def run_training(
     Returns:
         The final metrics, which are also the last line of `metrics.jsonl`, marked `"final": true`.
     """
+    disable_progress_bar()  # saving one file needs none beside the training's own
     trainer.args.eval_on_start = trainer.eval_dataset is not None
     output = trainer.train(resume_from_checkpoint=resume)
     _evaluate_last(trainer)

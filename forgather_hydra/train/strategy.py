@@ -70,13 +70,23 @@ class SingleProcess:
         return group_loss
 
     def clip(self, max_norm: float) -> torch.Tensor:
-        """Scales all gradients down to `max_norm`; returns the norm before that, on the device."""
-        return torch.nn.utils.clip_grad_norm_(self.parameters, max_norm, foreach=True)
+        """Scales all gradients down to `max_norm`; returns the norm before that, on the device.
+
+        What `torch.nn.utils.clip_grad_norm_` does, without sorting the tensors by device each time.
+        """
+        norm = self.gradient_norm()
+        torch._foreach_mul_(self._gradients(), torch.clamp(max_norm / (norm + 1e-6), max=1.0))
+        return norm
 
     def gradient_norm(self) -> torch.Tensor:
-        return torch.nn.utils.get_total_norm(
-            [p.grad for p in self.parameters if p.grad is not None], foreach=True
-        )
+        return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(self._gradients())))
+
+    def zero_gradients(self) -> None:
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def _gradients(self) -> list[torch.Tensor]:
+        return [p.grad for p in self.parameters if p.grad is not None]
 
     def _autocast(self) -> AbstractContextManager[None]:
         if self.args.bf16:

@@ -210,9 +210,11 @@ class Trainer:
                 self._log_evaluate_save()
                 if self.control.should_epoch_stop or self.control.should_training_stop:
                     break
-            if self.sampler.exhausted or self.control.should_epoch_stop:
+            ended = self.sampler.exhausted or self.control.should_epoch_stop
+            if ended:
                 self.sampler.next_epoch()
-            request_after_epoch(self.args, self.state, self.control)
+            if ended or self.state.global_step >= self.state.max_steps:
+                request_after_epoch(self.args, self.state, self.control)
             self._fire("on_epoch_end")
             self._log_evaluate_save()
 
@@ -230,10 +232,9 @@ class Trainer:
         self._fire("on_pre_optimizer_step")
         self.optimizer.step()
         self._fire("on_optimizer_step")
-        self._learning_rate = self.lr_scheduler.get_last_lr()[0]
-        self.lr_scheduler.step()
-        self.optimizer.zero_grad(set_to_none=True)
         self._count(group, loss, grad_norm)
+        self.lr_scheduler.step()
+        self.strategy.zero_gradients()
         request_after_step(self.args, self.state, self.control)
         self._fire("on_step_end")
 
@@ -250,7 +251,7 @@ class Trainer:
     ) -> None:
         state = self.state
         tokens = sum(batch["input_ids"].numel() for batch in group)
-        self.meter.add(loss, tokens, grad_norm)
+        self.meter.add(loss, tokens, grad_norm, self.lr_scheduler.get_last_lr()[0])
         self.sampler.advance(len(group))
         state.global_step += 1
         state.epoch = state.global_step / self._steps_per_epoch
@@ -260,8 +261,7 @@ class Trainer:
     def _log_evaluate_save(self) -> None:
         """Does what is due, in this order: a checkpoint holds the logs of its own step."""
         if self.control.should_log and self.meter.counts.window_steps:
-            logs = self.meter.read(self.state.global_step)
-            self.log({**logs, "learning_rate": self._learning_rate})
+            self.log(self.meter.read(self.state.global_step))
         if not (self.control.should_evaluate or self.control.should_save):
             return
         with self.meter.paused():

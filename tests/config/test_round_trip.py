@@ -72,12 +72,18 @@ def documents(draw: st.DrawFn) -> str:
     names = (f"n{i}" for i in range(1000))
 
     def value(depth: int) -> str:
-        kinds = ["scalar", "alias"] if depth == 0 else ["scalar", "alias", "list", "dict", "call", "tuple", "var"]
+        kinds = (
+            ["scalar", "alias"]
+            if depth == 0
+            else ["scalar", "alias", "list", "dict", "call", "tuple", "var"]
+        )
         kind = draw(st.sampled_from(kinds))
         if kind == "alias" and anchors:
             return "*" + draw(st.sampled_from(anchors))
         if kind in ("scalar", "alias"):
-            return draw(st.sampled_from(["1", "2.5", "true", "~", "text", '"1"', "1e-3", "[]", "{}"]))
+            return draw(
+                st.sampled_from(["1", "2.5", "true", "~", "text", '"1"', "1e-3", "[]", "{}"])
+            )
         if kind == "var":
             return f"!var {draw(st.sampled_from(['p', 'q']))}"
         anchor = ""
@@ -89,12 +95,15 @@ def documents(draw: st.DrawFn) -> str:
         body = ", ".join(items)
         pairs = ", ".join(f"k{i}: {item}" for i, item in enumerate(items))
         tag = draw(st.sampled_from(["!call:m:f", "!factory:m:f", "!partial:m:g"]))
-        return anchor + {
-            "list": f"[{body}]",
-            "dict": f"{{{pairs}}}",
-            "tuple": f"!tuple [{body}]",
-            "call": f"{tag} {draw(st.sampled_from([f'[{body}]', f'{{{pairs}}}']))}",
-        }[kind]
+        return (
+            anchor
+            + {
+                "list": f"[{body}]",
+                "dict": f"{{{pairs}}}",
+                "tuple": f"!tuple [{body}]",
+                "call": f"{tag} {draw(st.sampled_from([f'[{body}]', f'{{{pairs}}}']))}",
+            }[kind]
+        )
 
     keys = [draw(st.sampled_from([".define", f"key{i}"])) for i in range(draw(st.integers(1, 5)))]
     return "".join(f"{key}: {value(3)}\n" for key in keys)
@@ -110,7 +119,9 @@ def test_decode_undoes_encode_for_any_graph(text: str) -> None:
 
 
 def shared() -> Any:
-    cfg = fg.to_omegaconf(parse("optimizer: &o !partial:dict {lr: 1}\ntrainer: !call:dict {factory: *o}\n"))
+    cfg = fg.to_omegaconf(
+        parse("optimizer: &o !partial:dict {lr: 1}\ntrainer: !call:dict {factory: *o}\n")
+    )
     OmegaConf.set_struct(cfg, True)
     return cfg
 
@@ -143,7 +154,11 @@ def test_an_overridden_type_stays_importable() -> None:
 
 
 def test_plain_instantiate_works_on_plain_nodes() -> None:
-    cfg = fg.to_omegaconf(parse("d: !call:collections:OrderedDict {x: !call:fractions:Fraction [1, 2]}\np: !partial:int {base: 2}\n"))
+    cfg = fg.to_omegaconf(
+        parse(
+            "d: !call:collections:OrderedDict {x: !call:fractions:Fraction [1, 2]}\np: !partial:int {base: 2}\n"
+        )
+    )
     built = instantiate(cfg)
     assert built.d["x"] == fg.materialize(parse("!call:fractions:Fraction [1, 2]"))
     assert built.p("101") == 5

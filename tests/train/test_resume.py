@@ -103,6 +103,38 @@ def test_epoch_evaluations_happen_once_each_when_stopped_at_an_epoch_s_end(make_
     assert records(Path(whole.args.output_dir)) == expected
 
 
+def test_an_epoch_s_log_survives_a_stop_between_its_last_step_and_its_end(make_trainer) -> None:
+    options = {
+        "num_train_epochs": 2,
+        "logging_strategy": "epoch",
+        "save_strategy": "steps",
+        "save_steps": 6,
+        "max_grad_norm": 1.0,
+    }
+    whole = make_trainer(**options, callbacks=[JsonlCallback()])
+    whole.train()
+    expected = records(Path(whole.args.output_dir))
+    assert [record["step"] for record in expected] == [6, 12]
+    resumed = make_trainer(**options, callbacks=[JsonlCallback()])
+    resumed.train(resume_from_checkpoint=whole.args.checkpoint_dir / "checkpoint-6")
+    assert records(Path(whole.args.output_dir)) == expected
+
+
+def test_a_stop_does_not_end_the_epoch(make_trainer) -> None:
+    options = {
+        "max_steps": 9,
+        "eval_dataset": Rows(4),
+        "eval_strategy": "epoch",
+        "logging_strategy": "epoch",
+    }
+    whole = make_trainer(**options, callbacks=[JsonlCallback()])
+    whole.train()
+    expected = records(Path(whole.args.output_dir))
+    make_trainer(**options, callbacks=[JsonlCallback(), StopAt(3)]).train()
+    make_trainer(**options, callbacks=[JsonlCallback()]).train(resume_from_checkpoint=True)
+    assert records(Path(whole.args.output_dir)) == expected
+
+
 def test_a_finished_run_is_not_trained_again_but_may_be_lengthened(make_trainer) -> None:
     options = {"save_strategy": "steps", "lr_scheduler_type": "constant"}
     make_trainer(max_steps=5, **options).train()

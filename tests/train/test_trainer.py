@@ -177,6 +177,15 @@ def test_bf16_trains_with_clipping_and_the_fused_optimizer(make_trainer) -> None
     assert losses(trainer)[-1] < losses(trainer)[0]
 
 
+def test_compiling_changes_neither_losses_nor_parameter_names(make_trainer) -> None:
+    compiled = make_trainer(max_steps=3, torch_compile=True, torch_compile_backend="eager")
+    plain = make_trainer(max_steps=3)
+    compiled.train()
+    plain.train()
+    assert losses(compiled) == pytest.approx(losses(plain))
+    assert compiled.model.state_dict().keys() == plain.model.state_dict().keys()
+
+
 class Spoil(TrainerCallback):
     """Makes the weights infinite after a step."""
 

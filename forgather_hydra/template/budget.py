@@ -1,0 +1,166 @@
+"""What a render may use: a number of steps, and an amount of text and other data that it makes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from jinja2.utils import generate_lorem_ipsum
+
+from forgather_hydra.errors import ForgatherError
+
+MAX_STEPS = 1_000_000
+MAX_SIZE = 100_000_000
+_ITEM = 100
+_MAX_BITS = 1_000_000
+_WIDE = re.compile(r"[0-9]{7,}")
+_SIZED_FILTERS = frozenset(("batch", "center", "indent", "truncate", "wordwrap"))
+_WRITING_FILTERS = frozenset(("join", "pprint", "replace", "string", "tojson", "toyaml", "xmlattr"))
+
+
+class Budget:
+    """Counts the steps of a render (loop iterations, calls, templates) and the size of what it makes."""
+
+    __slots__ = ("size", "steps")
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.size = 0
+
+    def step(self) -> None:
+        """Count a step.
+
+        Raises:
+            ForgatherError: ``template_runtime`` after a million steps.
+        """
+        self.steps += 1
+        if self.steps > MAX_STEPS:
+            raise _too_much(f"it took more than {MAX_STEPS:,} loop iterations and calls")
+
+    def spend(self, size: float) -> None:
+        """Count characters, or other data of that order, that are made or about to be made.
+
+        Raises:
+            ForgatherError: ``template_runtime`` beyond a hundred million.
+        """
+        self.size += int(min(size, MAX_SIZE + 1))
+        if self.size > MAX_SIZE:
+            raise _too_much(f"it makes more than {MAX_SIZE:,} characters")
+
+    def operation(self, operator: str, left: Any, right: Any) -> None:
+        """Count what an operator is about to make."""
+        if operator == "**":
+            if (
+                isinstance(left, int)
+                and isinstance(right, int)
+                and left.bit_length() * right > _MAX_BITS
+            ):
+                raise _too_much("a power is too large")
+        elif operator == "*":
+            if isinstance(left, int) and isinstance(right, int):
+                self.spend((left.bit_length() + right.bit_length()) / 8)
+            elif isinstance(left, int) or isinstance(right, int):
+                times, repeated = (left, right) if isinstance(left, int) else (right, left)
+                self.spend(max(times, 0) * weight(repeated))
+        elif operator == "%" and isinstance(left, str):
+            self.formatting(left, right if isinstance(right, tuple) else (right,))
+        elif operator in ("+", "~"):
+            self.spend(weight(left) + weight(right))
+
+    def formatting(self, pattern: str, values: tuple[Any, ...]) -> None:
+        """Count what filling a pattern, of ``%`` or of ``format``, is about to make."""
+        largest = max((weight(value) for value in values), default=0)
+        widest = (
+            max((v for v in values if isinstance(v, int)), default=0)
+            if "*" in pattern or "{" in pattern
+            else 0
+        )
+        if widest > MAX_SIZE or _WIDE.search(pattern):
+            raise _too_much("a format is too wide")
+        self.spend(len(pattern) + (pattern.count("%") + pattern.count("{")) * (largest + widest))
+
+    def call(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Count a call, and what a method of a text is about to make."""
+        self.step()
+        function = getattr(function, "__wrapped__", function)
+        values = (*args, *kwargs.values())
+        owner, name = getattr(function, "__self__", None), getattr(function, "__name__", "")
+        if isinstance(owner, (str, bytes)):
+            if name in ("format", "format_map"):
+                self.formatting(str(owner), values)
+            else:
+                self.text_method(name, owner, values)
+        elif name == "represent":
+            self.spend(weight(values))
+        elif function is generate_lorem_ipsum and any(
+            isinstance(v, int) and v > 1000 for v in values
+        ):
+            raise _too_much("lipsum makes at most 1,000 paragraphs of 1,000 words")
+
+    def text_method(self, name: str, owner: Any, values: tuple[Any, ...]) -> None:
+        """Count what a method of a text, or the filter of the same name, is about to make."""
+        if (
+            name == "replace"
+            and len(values) >= 2
+            and all(isinstance(v, type(owner)) for v in values[:2])
+        ):
+            self.spend(len(owner) + owner.count(values[0]) * len(values[1]))
+        elif name == "join":
+            self.spend(
+                sum(
+                    weight(v) + len(owner) * (len(v) if hasattr(v, "__len__") else 0)
+                    for v in values
+                )
+            )
+        elif name in ("center", "ljust", "rjust", "zfill", "expandtabs"):
+            widest = max((v for v in values if isinstance(v, int)), default=0)
+            self.spend(widest * (len(owner) if name == "expandtabs" else 1))
+
+
+def guard(
+    name: str, function: Callable[..., Any], budget: Callable[[], Budget]
+) -> Callable[..., Any]:
+    """A filter that counts what it makes against the budget of the render in which it is used."""
+
+    @wraps(function)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        spent = budget()
+        values = (*args, *kwargs.values())
+        texts = [n for n, value in enumerate(values) if isinstance(value, str)]
+        if name in _SIZED_FILTERS and any(isinstance(v, int) and v > MAX_SIZE for v in values[1:]):
+            raise _too_much(f"{name} with so large a number")
+        if name in _WRITING_FILTERS:
+            spent.spend(weight(values[:1]))
+        if name == "format" and texts:
+            spent.formatting(values[texts[0]], values[texts[0] + 1 :])
+        elif name == "replace" and texts:
+            spent.text_method(name, values[texts[0]], values[texts[0] + 1 :])
+        result = function(*args, **kwargs)
+        spent.spend(weight(result))
+        return result
+
+    return guarded
+
+
+def weight(value: Any) -> int:
+    """About how many characters a value takes when it is written out; not counted beyond the limit."""
+    total = 0
+    stack = [value]
+    while stack and total <= MAX_SIZE:
+        top = stack.pop()
+        if isinstance(top, (str, bytes)):
+            total += len(top)
+        elif isinstance(top, (dict, list, tuple, set, frozenset)):
+            total += _ITEM * len(top)
+            stack.extend((*top.keys(), *top.values()) if isinstance(top, dict) else top)
+    return total
+
+
+def _too_much(what: str) -> ForgatherError:
+    return ForgatherError(
+        "template_runtime",
+        f"the template does too much: {what}",
+        hint="let a template only write the configuration; compute large things in Python",
+    )

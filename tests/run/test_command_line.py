@@ -1,0 +1,110 @@
+"""``python -m forgather_hydra``: overrides, sweeps, and one clear message for bad input."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_runs import TINY, Run, metrics
+
+BASELINE = "+experiment=baseline"
+HEAVY = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "pandas")
+
+
+def test_a_grid_of_six_jobs_each_with_its_own_directory(forgather: Run, tmp_path: Path) -> None:
+    forgather(
+        "-m", *TINY, "trainer.args.max_steps=2", "optimizer.lr=1e-2,1e-3,1e-4", "trainer.args.seed=1,2",
+        "hydra.sweep.dir=sweep", cwd=tmp_path,
+    )  # fmt: skip
+    runs = sorted(p.parent for p in tmp_path.glob("sweep/*/run.json"))
+    assert [p.name for p in runs] == [str(i) for i in range(6)]
+    losses = set()
+    for run_dir in runs:
+        assert json.loads((run_dir / "run.json").read_text())["status"] == "finished"
+        assert (run_dir / "model" / "model.safetensors").exists()
+        assert f'output_dir: {run_dir}' in (run_dir / "graph.yaml").read_text()
+        losses.add(metrics(run_dir)[-1]["eval_loss"])
+    assert len(losses) == 6
+
+
+@pytest.mark.parametrize("words", [("--cfg", "job"), ("--info", "defaults"), ("--help",), ("--cfg", "job", "--resolve")])
+def test_looking_imports_nothing_heavy(words: tuple[str, ...], tmp_path: Path) -> None:
+    script = (
+        "import atexit, runpy, sys\n"
+        f"atexit.register(lambda: print('HEAVY', [m for m in {HEAVY} if m in sys.modules]))\n"
+        f"sys.argv = ['forgather_hydra', '{BASELINE}', *{words!r}]\n"
+        "runpy.run_module('forgather_hydra', run_name='__main__')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    assert "HEAVY []" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("override", "package", "line"),
+    [
+        ("optimizer.lr=3e-4", "optimizer", "lr: 0.0003"),
+        ("trainer.optimizer_factory.lr=3e-4", "optimizer", "lr: 0.0003"),
+        ("trainer.args.max_steps=20", "trainer.args", "max_steps: 20"),
+        ("model_config.num_hidden_layers=2", "model_config", "num_hidden_layers: 2"),
+        ("model.config.num_hidden_layers=2", "model_config", "num_hidden_layers: 2"),
+        ("optimizer._target_=torch.optim.SGD", "optimizer", "_target_: torch.optim.SGD"),
+        ("data=stories", "data.corpus", "_target_: forgather_hydra.data.StoryCorpus"),
+        ("callbacks.samples=null", "callbacks", "samples: null"),
+    ],
+)
+def test_overrides_reach_the_template(forgather: Run, tmp_path: Path, override: str, package: str, line: str) -> None:
+    done = forgather(BASELINE, override, "--cfg", "job", "-p", package, cwd=tmp_path)
+    assert line in done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("+experiment=basline",), ["no experiment 'basline'", "did you mean 'baseline'"]),
+        ((BASELINE, "data=story"), ["no data 'story'", "stories"]),
+        ((BASELINE, "optimzer.lr=1"), ["no key 'optimzer.lr'", "did you mean optimizer.lr"]),
+        ((BASELINE, "nothing.like.it=1"), ["no key", "write +nothing.like.it=1"]),
+        ((BASELINE, "optimizer.lr=[1"), ["optimizer.lr=[1"]),
+        ((BASELINE, "+optimizer.momentun=1"), ["conf/optimizer/adamw.yaml:2", "takes no argument 'momentun'"]),
+        ((BASELINE, "optimizer._target_=torch.optim.SGDD"), ["has no 'SGDD'", "did you mean 'SGD'", "adamw.yaml:2"]),
+        ((BASELINE, "data=folder"), ["folder.yaml:6", "data.path=..."]),
+        ((BASELINE, "resume=nowhere"), ["resume=nowhere", "does not exist"]),
+        (("-m", BASELINE, "+optimizer.momentun=1,2"), ["takes no argument 'momentun'"]),
+        ((), ["+experiment=baseline"]),
+    ],
+    ids=lambda v: " ".join(v)[:40] if isinstance(v, tuple) else "",
+)
+def test_bad_input_gets_one_message_and_exit_code_2(
+    forgather: Run, tmp_path: Path, words: tuple[str, ...], told: list[str]
+) -> None:
+    done = forgather(*words, cwd=tmp_path, expect=2)
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("error:") == 1
+    for part in told:
+        assert part in done.stderr
+    if words:
+        assert not list(tmp_path.rglob("run.json"))
+
+
+@pytest.mark.parametrize(("prepare", "told"), [(False, "no folder"), (True, "no .txt or .jsonl file")])
+def test_a_missing_or_empty_data_folder(forgather: Run, tmp_path: Path, prepare: bool, told: str) -> None:
+    folder = tmp_path / "texts"
+    if prepare:
+        folder.mkdir()
+    done = forgather(BASELINE, "data=folder", f"data.path={folder}", cwd=tmp_path, expect=2)
+    assert told in done.stderr
+    assert str(folder) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_of_ones_own_text_trains(forgather: Run, tmp_path: Path) -> None:
+    (tmp_path / "texts").mkdir()
+    for i in range(20):
+        (tmp_path / "texts" / f"{i}.txt").write_text(f"The {i}th story is about a cat and a dog. " * 60)
+    words = [w for w in TINY if not w.startswith("data.corpus")]
+    forgather(*words, "data=folder", "data.path=texts", "data.block_size=64", "trainer.args.max_steps=2", "hydra.run.dir=run", cwd=tmp_path)
+    assert metrics(tmp_path / "run")[-1]["final"] is True

@@ -1,0 +1,78 @@
+"""A run that was killed goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tiny_runs import TINY, Run, metrics
+
+
+def run_until_killed(environment: dict[str, str], folder: Path, words: tuple[str, ...], step: int) -> None:
+    """Start a run and kill it (SIGKILL) once it has logged a step."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "forgather_hydra", *words],
+        cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        found = list(folder.glob("outputs/*/*/metrics.jsonl"))
+        if found and any(f'"step": {step},' in line for line in found[0].read_text().splitlines()):
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            return
+        assert process.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.01)
+    process.kill()
+    pytest.fail("the run did not get that far")
+
+
+def test_killed_and_resumed_equals_uninterrupted_bit_for_bit(
+    forgather: Run, job_environment: dict[str, str], finished: tuple[Path, str], tmp_path: Path
+) -> None:
+    run_until_killed(job_environment, tmp_path, TINY, step=6)
+    (run_dir,) = tmp_path.glob("outputs/*/*")
+    assert json.loads((run_dir / "run.json").read_text())["status"] == "running"
+
+    forgather(*TINY, "resume=auto", cwd=tmp_path)
+
+    assert list(tmp_path.glob("outputs/*/*")) == [run_dir]
+    record = json.loads((run_dir / "run.json").read_text())
+    assert (record["status"], len(record["attempts"])) == ("finished", 2)
+    assert metrics(run_dir) == metrics(finished[0])
+
+    # The configuration has finished, so that "auto" starts another run of it.
+    forgather(*TINY, "resume=auto", "--cfg", "hydra", "-p", "hydra.run", cwd=tmp_path)
+    done = forgather(*TINY, f"resume={run_dir}", cwd=tmp_path)
+    assert "finished already" in done.stdout
+
+
+def test_resume_names_a_run_and_takes_its_overrides(
+    forgather: Run, finished: tuple[Path, str], tmp_path: Path
+) -> None:
+    first = tmp_path / "short"
+    forgather(*TINY, "trainer.args.max_steps=6", f"hydra.run.dir={first}", cwd=tmp_path)
+    forgather(f"resume={first}", "trainer.args.max_steps=8", cwd=tmp_path)
+    steps = [r["step"] for r in metrics(first) if "loss" in r]
+    assert steps == list(range(1, 9))
+
+
+def test_a_different_configuration_is_not_taken_for_the_unfinished_one(tmp_path: Path) -> None:
+    from omegaconf import OmegaConf
+
+    from forgather_hydra.run import record
+
+    ours, theirs = OmegaConf.create({"lr": 1, "resume": "auto"}), OmegaConf.create({"lr": 2})
+    for name, cfg in (("a", theirs), ("b", ours), ("c", ours)):
+        (tmp_path / name).mkdir()
+        record.begin(tmp_path / name, cfg, [])
+    record.end(tmp_path / "c", record.read(tmp_path / "c") or {}, "finished")
+    again = OmegaConf.create({"lr": 1})
+    assert record.newest_unfinished(tmp_path, record.signature(again)) == tmp_path / "b"
+    with record.lock(tmp_path / "b"):
+        assert record.newest_unfinished(tmp_path, record.signature(again)) is None
