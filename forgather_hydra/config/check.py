@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from omegaconf import DictConfig, open_dict
 
 from forgather_hydra.config.composition import latest
@@ -12,11 +14,17 @@ from forgather_hydra.graph.check import check
 def check_job(cfg: DictConfig) -> None:
     """Check the graph of a composed configuration.
 
-    Interpolations of Hydra's runtime values are not there yet, so ``hydra`` is resolved against a
-    copy that names the working directory as output directory.
-
     Raises:
         ForgatherError: one error that tells all problems.
+    """
+    check(decoded_job(cfg))
+
+
+def decoded_job(cfg: DictConfig) -> Any:
+    """The graph of a composed configuration that has not been run.
+
+    What Hydra knows only at run time is not there yet, so the working directory stands for the
+    output directory.
     """
     from hydra.core.hydra_config import HydraConfig
 
@@ -28,6 +36,6 @@ def check_job(cfg: DictConfig) -> None:
     try:
         with open_dict(job):
             del job["hydra"]
-        check(from_omegaconf(job, latest().positions))
+        return from_omegaconf(job, latest().positions)
     finally:
         HydraConfig.instance().cfg = before

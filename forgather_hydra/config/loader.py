@@ -12,7 +12,7 @@ from hydra.plugins.config_source import ConfigSource
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from forgather_hydra.config.composition import Composition, latest, remember
+from forgather_hydra.config.composition import COMMAND_LINE, Composition, latest, remember
 from forgather_hydra.config.resolvers import register
 from forgather_hydra.config.search_path import folders_of
 from forgather_hydra.config.settle import Compose, Settling
@@ -41,7 +41,7 @@ class ForgatherConfigLoader(ConfigLoader):
                 config_name, overrides, run_mode, from_shell, validate_sweep_overrides
             )
 
-        return self._settled(compose, config_name, overrides, run_mode)
+        return self._settled(compose, overrides, run_mode)
 
     def load_sweep_config(
         self, master_config: DictConfig, sweep_overrides: list[str]
@@ -51,41 +51,40 @@ class ForgatherConfigLoader(ConfigLoader):
         A sweeper has it composed in order to validate it, and the launcher asks for it again: the
         second time it gets the one that was validated.
         """
-        from forgather_hydra.config.command_line import check_if_asked
-
+        config_name = master_config.hydra.job.config_name
         hydra_overrides = OmegaConf.to_container(master_config.hydra.overrides.hydra)
-        key = (master_config.hydra.job.config_name, *hydra_overrides, *sweep_overrides)
-        if key in self._validated:
-            pickled, record = self._validated.pop(key)
-            remember(record)
-            job: DictConfig = pickle.loads(pickled)
-            OmegaConf.copy_cache(from_config=master_config, to_config=job)
+        key = (config_name, *hydra_overrides, *sweep_overrides)
+        if key not in self._validated:
+            job = self._compose_job(master_config, sweep_overrides)
+            if latest().texts and len(self._validated) < MAX_VALIDATED:
+                self._validated[key] = pickle.dumps(job, pickle.HIGHEST_PROTOCOL), latest()
             return job
+        pickled, record = self._validated.pop(key)
+        remember(record)
+        job = pickle.loads(pickled)
+        OmegaConf.copy_cache(from_config=master_config, to_config=job)
+        return job
 
+    def _compose_job(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         def compose(overrides: list[str]) -> DictConfig:
             return self.inner.load_sweep_config(master_config, overrides)
 
-        job = self._settled(compose, key[0], sweep_overrides, RunMode.RUN)
-        check_if_asked(job)
-        if latest().texts and len(self._validated) < MAX_VALIDATED:
-            self._validated[key] = pickle.dumps(job, pickle.HIGHEST_PROTOCOL), latest()
+        job = self._settled(compose, sweep_overrides, RunMode.RUN)
+        if COMMAND_LINE.get():
+            from forgather_hydra.config.command_line import check_if_asked
+
+            check_if_asked(job)
         return job
 
-    def _settled(
-        self,
-        compose: Compose,
-        config_name: str | None,
-        overrides: list[str],
-        run_mode: RunMode,
-    ) -> DictConfig:
-        from forgather_hydra.config.command_line import command_line_errors, with_saved_overrides
-
+    def _settled(self, compose: Compose, overrides: list[str], run_mode: RunMode) -> DictConfig:
         register()
-        with command_line_errors(self.inner, config_name, overrides, run_mode):
-            settling = Settling(
-                compose, with_saved_overrides(overrides), self._is_group, self._folders
-            )
-            return settling.run(is_master=run_mode == RunMode.MULTIRUN)
+        is_master = run_mode == RunMode.MULTIRUN
+        if not COMMAND_LINE.get():
+            return Settling(compose, overrides, self._is_group, self._folders).run(is_master)
+        from forgather_hydra.config.command_line import settled, with_saved_overrides
+
+        overrides = with_saved_overrides(overrides)
+        return settled(Settling(compose, overrides, self._is_group, self._folders), is_master)
 
     def _is_group(self, key: str) -> bool:
         return any(source.is_group(key) for source in self.inner.get_sources())

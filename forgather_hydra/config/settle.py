@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from forgather_hydra.config.composition import Composition, recording, remember
 from forgather_hydra.errors import ForgatherError
@@ -81,12 +81,18 @@ class Settling:
         except FAILURES:
             if not (is_master and self.record.is_asked and self.sweeps_groups()):
                 raise
-        cfg = self.settle(self.structure())
+        cfg = self.settle_master()
         with open_dict(cfg.hydra):
             cfg.hydra.overrides.task = [
                 o.input_line for o in self.parsed if not o.is_hydra_override()
             ]
         return cfg
+
+    def settle_master(self) -> DictConfig:
+        try:
+            return self.settle(self.structure())
+        except FAILURES:
+            return self.settle([o for o in self.structure() if not o.lstrip("+").startswith("ns.")])
 
     def settle(self, overrides: list[str]) -> DictConfig:
         pins, typed = self.given_pins(), frozenset[str]()
@@ -185,6 +191,9 @@ def _is_open(cfg: DictConfig, name: Any) -> bool:
 def _value(cfg: DictConfig, name: str) -> Any:
     try:
         value = cfg.ns[name]
+        # This resolver knows the job before, or none: this one has not begun.
+        if "${hydra:" in str(OmegaConf.to_container(cfg.ns, resolve=False)[name]):
+            raise InterpolationResolutionError("the job has not begun")
     except OmegaConfBaseException as error:
         raise ForgatherError(
             "unhonoured_variable",

@@ -72,11 +72,11 @@ def _wanted(graph: Any, targets: str | list[str] | tuple[str, ...] | None) -> An
     if targets is None:
         return graph
     if isinstance(targets, str):
-        return _target(graph, targets)
-    return {name: _target(graph, name) for name in targets}
+        return target(graph, targets)
+    return {name: target(graph, name) for name in targets}
 
 
-def _target(graph: Any, name: str) -> Any:
+def target(graph: Any, name: str) -> Any:
     if isinstance(graph, dict) and name in graph:
         return graph[name]
     known = targets(graph)

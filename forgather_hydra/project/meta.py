@@ -13,10 +13,11 @@ from typing import Any
 
 import platformdirs
 
-from forgather_hydra.environment import ConfigEnvironment
+from forgather_hydra.environment import Config, ConfigEnvironment
 from forgather_hydra.errors import ForgatherError, ForgatherWarning, did_you_mean
 from forgather_hydra.graph.build import materialize
 from forgather_hydra.project.workspace import WORKSPACE, workspace_root
+from forgather_hydra.template.source_map import Origin
 
 META_FILE = "meta.yaml"
 _SYNONYMS = {"project_name": "name", "project_description": "description"}
@@ -50,17 +51,25 @@ def load_meta(project_dir: str) -> Meta:
     """Read the meta.yaml of a project.
 
     Raises:
-        ForgatherError: ``no_project`` without a meta.yaml, ``no_workspace`` outside a workspace.
+        ForgatherError: ``no_project`` without a meta.yaml, ``no_workspace`` outside a workspace,
+            ``bad_meta`` when a key has a value of the wrong type.
     """
     project_dir = os.path.abspath(project_dir)
     if not os.path.isfile(os.path.join(project_dir, META_FILE)):
         raise ForgatherError(
-            "no_project", f"{project_dir} is not a project: it has no {META_FILE}", hint="name a project's folder: -p DIR"
+            "no_project",
+            f"{project_dir} is not a project: it has no {META_FILE}",
+            hint="name a project's folder: -p DIR",
         )
     root = workspace_root(project_dir)
-    folders = [project_dir, os.path.join(root, WORKSPACE), os.path.join(platformdirs.user_config_dir("forgather"), "templates")]
+    folders = [
+        project_dir,
+        os.path.join(root, WORKSPACE),
+        os.path.join(platformdirs.user_config_dir("forgather"), "templates"),
+    ]
     config = ConfigEnvironment(folders, project_globals(project_dir, root)).load(META_FILE)
-    values = materialize(config.config) or {}
+    values = materialize(config.config)
+    _check(config, values := {} if values is None else values)
     known = {_SYNONYMS.get(key, key): value for key, value in values.items()}
     _warn_unread(config, values)
     searchdir = known.get("searchdir") or ["templates"]
@@ -98,11 +107,31 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _warn_unread(config: Any, values: dict[str, Any]) -> None:
+def _check(config: Config, values: Any) -> None:
+    if not isinstance(values, dict):
+        told = f"a {META_FILE} is a mapping, not {type(values).__name__}"
+        raise ForgatherError("bad_meta", told, hint="write lines such as name: My project").locate(
+            config.source_map.origin(1)
+        )
+    for key, value in values.items():
+        is_list = isinstance(value, list) and all(isinstance(item, str) for item in value)
+        if value is None or isinstance(value, str) or (key == "searchdir" and is_list):
+            continue
+        if _SYNONYMS.get(key, key) in _KEYS:
+            wanted = "a folder or a list of folders" if key == "searchdir" else "text"
+            told = f"it is {wanted}, not {type(value).__name__}"
+            raise ForgatherError("bad_meta", told, path=key).locate(_origin(config, key))
+
+
+def _origin(config: Config, key: Any) -> Origin | None:
     lines = getattr(config.config, "_lines_", None) or {}
+    return config.source_map.origin(lines.get(key, [1])[-1])
+
+
+def _warn_unread(config: Config, values: dict[Any, Any]) -> None:
     for key in values:
         if key not in _KEYS and key not in _SYNONYMS:
-            origin = config.source_map.origin(lines.get(key, [1])[-1])
+            origin = _origin(config, key)
             hint = did_you_mean(key, _KEYS)
             text = f"nothing reads the key {key!r}" + (f" ({hint})" if hint else "")
             place = (origin.file or origin.template, origin.line) if origin else (META_FILE, 1)

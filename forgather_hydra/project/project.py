@@ -47,7 +47,9 @@ class Project:
             if error.kind == "missing_template" and error.template is None:
                 names = self.configs()
                 error.message = f"the project has no configuration {self.config_name!r}"
-                error.hint = did_you_mean(self.config_name, names) or f"it has {', '.join(names) or 'none'}"
+                error.hint = (
+                    did_you_mean(self.config_name, names) or f"it has {', '.join(names) or 'none'}"
+                )
             raise
         self.config, self.pp_config = self.loaded.config, self.loaded.pp_config
         return self.loaded
@@ -58,7 +60,11 @@ class Project:
         for folder in self.meta.searchpath:
             base = os.path.join(folder, self.meta.config_prefix)
             for root, _, files in os.walk(base):
-                found |= {os.path.relpath(os.path.join(root, f), base) for f in files if f.endswith(".yaml")}
+                found |= {
+                    os.path.relpath(os.path.join(root, f), base)
+                    for f in files
+                    if f.endswith(".yaml")
+                }
         return sorted(found)
 
     def __call__(self, *targets: str | list[str], **variables: Any) -> Any:
@@ -79,8 +85,14 @@ class Project:
     def _first_config(self) -> str:
         names = self.configs()
         if not names:
-            folders = ", ".join(os.path.join(f, self.meta.config_prefix) for f in self.meta.searchpath)
-            raise ForgatherError("missing_template", "the project has no configuration", hint=f"put one into {folders}")
+            folders = ", ".join(
+                os.path.join(f, self.meta.config_prefix) for f in self.meta.searchpath
+            )
+            raise ForgatherError(
+                "missing_template",
+                "the project has no configuration",
+                hint=f"put one into {folders}",
+            )
         return names[0]
 
 

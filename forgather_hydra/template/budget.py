@@ -7,17 +7,19 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from jinja2.runtime import Macro
 from jinja2.utils import generate_lorem_ipsum
 
 from forgather_hydra.errors import ForgatherError
 
 MAX_STEPS = 1_000_000
 MAX_SIZE = 100_000_000
+STEPS_OF_TEMPLATE = 10  # what a macro or a whole template counts, since it takes that much longer
 _ITEM = 100
 _MAX_BITS = 1_000_000
 _WIDE = re.compile(r"[0-9]{7,}")
-_SIZED_FILTERS = frozenset(("batch", "center", "indent", "truncate", "wordwrap"))
-_WRITING_FILTERS = frozenset(("join", "pprint", "replace", "string", "tojson", "toyaml", "xmlattr"))
+_SIZED_FILTERS = frozenset(("batch", "center", "indent", "slice", "truncate", "wordwrap"))
+_WRITING_FILTERS = frozenset(("pprint", "replace", "string", "tojson", "toyaml", "xmlattr"))
 
 
 class Budget:
@@ -29,13 +31,13 @@ class Budget:
         self.steps = 0
         self.size = 0
 
-    def step(self) -> None:
-        """Count a step.
+    def step(self, count: int = 1) -> None:
+        """Count steps.
 
         Raises:
             ForgatherError: ``template_runtime`` after a million steps.
         """
-        self.steps += 1
+        self.steps += count
         if self.steps > MAX_STEPS:
             raise _too_much(f"it took more than {MAX_STEPS:,} loop iterations and calls")
 
@@ -83,7 +85,7 @@ class Budget:
 
     def call(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Count a call, and what a method of a text is about to make."""
-        self.step()
+        self.step(STEPS_OF_TEMPLATE if isinstance(function, Macro) else 1)
         function = getattr(function, "__wrapped__", function)
         values = (*args, *kwargs.values())
         owner, name = getattr(function, "__self__", None), getattr(function, "__name__", "")
@@ -129,10 +131,14 @@ def guard(
         spent = budget()
         values = (*args, *kwargs.values())
         texts = [n for n, value in enumerate(values) if isinstance(value, str)]
-        if name in _SIZED_FILTERS and any(isinstance(v, int) and v > MAX_SIZE for v in values[1:]):
+        if name in _SIZED_FILTERS and any(isinstance(v, int) and v > MAX_STEPS for v in values[1:]):
             raise _too_much(f"{name} with so large a number")
         if name in _WRITING_FILTERS:
             spent.spend(weight(values[:1]))
+        if name == "join":
+            args = (args[0], list(args[1]), *args[2:])
+            separator = next((v for v in (*args[2:], *kwargs.values()) if isinstance(v, str)), "")
+            spent.spend(weight(args[1]) + len(separator) * len(args[1]))
         if name == "format" and texts:
             spent.formatting(values[texts[0]], values[texts[0] + 1 :])
         elif name == "replace" and texts:

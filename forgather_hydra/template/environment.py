@@ -13,7 +13,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
 
 from forgather_hydra.errors import nearest
-from forgather_hydra.template.budget import Budget, guard, weight
+from forgather_hydra.template.budget import STEPS_OF_TEMPLATE, Budget, guard, weight
 from forgather_hydra.template.files import SearchPath, Source
 from forgather_hydra.template.functions import FILTERS, GLOBALS
 from forgather_hydra.template.load import CURRENT, RenderVariables, variables_of
@@ -41,12 +41,20 @@ class Undefined(StrictUndefined):
     def _undefined_message(self) -> str:
         message = super()._undefined_message
         holder, name = self._undefined_obj, self._undefined_name
-        if isinstance(holder, RenderVariables) and isinstance(name, str):
+        if (
+            self._undefined_hint is None
+            and isinstance(holder, RenderVariables)
+            and isinstance(name, str)
+        ):
             close = nearest(name, variables_of(holder))
             return f"ns has no variable {name!r}" + (
                 f" (nearest: {', '.join(close)})" if close else ""
             )
         return message
+
+    def __repr__(self) -> str:
+        """Fail, so that a list with an undefined value cannot be printed either."""
+        return str(self)
 
 
 class TemplateEnvironment(SandboxedEnvironment):
@@ -77,7 +85,7 @@ class TemplateEnvironment(SandboxedEnvironment):
         if isinstance(name, Template):
             return name
         load = CURRENT.get()
-        load.budget.step()
+        load.budget.step(STEPS_OF_TEMPLATE)
         source = load.parts.get(name)
         if source is None:
             file = self.search_path.get(name)

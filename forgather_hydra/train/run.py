@@ -22,6 +22,7 @@ def run_training(
     model_dir: str | Path | None = None,
     prompts: Sequence[str] | None = None,
     max_new_tokens: int = 40,
+    temperature: float | None = 0.7,
     unigram_entropy: float | Callable[[], float] | None = None,
 ) -> dict[str, Any]:
     """Runs `trainer` from the first evaluation to the saved model.
@@ -30,7 +31,8 @@ def run_training(
         trainer: its `args.output_dir` receives metrics, checkpoints and logs.
         resume: as `resume_from_checkpoint` of `Trainer.train`.
         model_dir: where to save model and tokenizer; not saved if None.
-        prompts: texts that the trained model continues, of `max_new_tokens` tokens each.
+        prompts: texts that the trained model continues, by `max_new_tokens` tokens each.
+        temperature: of the sampling of these tokens; None takes the likeliest token each time.
         unigram_entropy: entropy of the evaluation tokens in nats, or a callable that computes it:
             the loss of the best model that ignores context, to hold the evaluation loss against.
 
@@ -54,7 +56,12 @@ def run_training(
     )
     if prompts:
         texts = generate_text(
-            trainer.model, trainer.processing_class, prompts, max_new_tokens=max_new_tokens
+            trainer.model,
+            trainer.processing_class,
+            prompts,
+            max_new_tokens=max_new_tokens,
+            do_sample=temperature is not None,
+            **({} if temperature is None else {"temperature": temperature}),
         )
         print_samples(prompts, texts)
     print_report(trainer.args.output_dir, metrics, model_dir)

@@ -1,0 +1,139 @@
+"""Where a value of a composed configuration comes from: template lines, config files, overrides."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from forgather_hydra.config.claim import is_template_file
+from forgather_hydra.config.composition import Composition, latest
+from forgather_hydra.config.difference import leaves
+from forgather_hydra.config.document import load_document
+from forgather_hydra.config.package import package_path
+from forgather_hydra.config.references import definition_of, passed_through
+from forgather_hydra.errors import ForgatherError, did_you_mean, display_path
+from forgather_hydra.graph.explain import explain as explain_graph
+from forgather_hydra.graph.parse import parse
+from forgather_hydra.template.source_map import Place, SourceMap, join, piece
+
+
+@dataclass
+class Step:
+    """One thing that set the value: where it stands, and what is written there."""
+
+    where: str
+    text: str
+
+
+@dataclass
+class Explanation:
+    """A value and its history.
+
+    Attributes:
+        path: the path that was asked for.
+        definition: where the value is defined; differs from `path` if that goes through references.
+        through: the references on the way.
+        value: the value, as YAML.
+        steps: what set it, in order; the last one won.
+    """
+
+    path: str
+    definition: str
+    through: list[str]
+    value: str
+    steps: list[Step]
+
+
+def explain(path: str, overrides: list[str], cfg: DictConfig) -> Explanation:
+    """Tell how a value of a configuration came about; call it right after composing.
+
+    Args:
+        path: such as ``trainer.args.max_steps``.
+        overrides: what the configuration was composed with.
+        cfg: the composed configuration.
+
+    Raises:
+        ForgatherError: ``unknown_key``, with the nearest key.
+    """
+    record = latest()
+    definition = definition_of(path, record.references)
+    value = _shown(cfg, path)
+    steps = [*_layers(definition, overrides, record), *_overriding(definition, overrides, record)]
+    return Explanation(path, definition, passed_through(path, record.references), value, steps)
+
+
+def _layers(path: str, overrides: list[str], record: Composition) -> Iterator[Step]:
+    """The config files that set a path, in the order in which they are merged."""
+    loader = GlobalHydra.instance().config_loader()
+    defaults = loader.compute_defaults_list("config", overrides, RunMode.RUN).defaults
+    for default in defaults:
+        name = f"{default.config_path}.yaml"
+        source = next((s for s in loader.get_sources() if s.is_config(default.config_path)), None)
+        folder = getattr(source, "path", "")
+        below = _below(path, default.package or "")
+        if default.config_path.startswith("hydra/") or below is None or not os.path.isfile(os.path.join(folder, name)):
+            continue
+        yield from _lines(folder, name, below, record)
+
+
+def _lines(folder: str, name: str, path: str, record: Composition) -> Iterator[Step]:
+    file = os.path.join(folder, name)
+    if is_template_file(file):
+        document = load_document(folder, name, record.folders, record.pins)
+        for mark in document.encoded.positions.get(path, []):
+            origin = mark.origin
+            if origin is not None:
+                yield _step(origin.file or origin.template, origin.line)
+    else:
+        with open(file, encoding="utf-8") as stream:
+            text = stream.read()
+        source_map = SourceMap(join([piece(text, file, 1)]), {file: Place(name, file, 0)})
+        for line in _lines_of(parse(text, source_map), path):
+            yield _step(file, line)
+
+
+def _lines_of(graph: Any, path: str) -> list[int]:
+    try:
+        return [s.origin.line for s in explain_graph(graph, path) if s.origin and s.path == path]
+    except ForgatherError:  # this file does not set it
+        return []
+
+
+def _overriding(path: str, overrides: list[str], record: Composition) -> Iterator[Step]:
+    for override in OverridesParser.create().parse_overrides(overrides):
+        target = definition_of(override.key_or_group, record.references)
+        if target == path or path.startswith(f"{target}."):
+            yield Step("command line", str(override.input_line))
+
+
+def _below(path: str, package: str) -> str | None:
+    """`path` relative to a package, or None if it lies elsewhere."""
+    if not package:
+        return path
+    if path == package:
+        return ""
+    return path.removeprefix(f"{package}.") if path.startswith(f"{package}.") else None
+
+
+def _step(file: str, line: int) -> Step:
+    with open(file, encoding="utf-8") as stream:
+        text = stream.read().splitlines()[line - 1].strip()
+    return Step(f"{display_path(file)}:{line}", text)
+
+
+def _shown(cfg: DictConfig, path: str) -> str:
+    missing: Any = object()
+    value = OmegaConf.select(cfg, path, default=missing)
+    if value is missing:
+        known = [key for key, _ in leaves(OmegaConf.to_container(cfg, resolve=False))]
+        raise ForgatherError(
+            "unknown_key", f"the configuration has no key {path!r}", hint=did_you_mean(path, known)
+        )
+    return OmegaConf.to_yaml(value).rstrip() if OmegaConf.is_config(value) else str(value)

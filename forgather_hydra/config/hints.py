@@ -1,0 +1,121 @@
+"""What Hydra and OmegaConf raise while composing, told in one sentence with a cure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from forgather_hydra.config.references import definition_of, passed_through
+from forgather_hydra.config.settle import Settling
+from forgather_hydra.errors import ForgatherError, did_you_mean, nearest
+
+_UNKNOWN = re.compile(r"Could not (?:override|delete from config\.) '([^']+)'")
+_MAX_NAMES = 2
+
+
+def told(error: Exception, settling: Settling) -> ForgatherError:
+    """The error to show for one that was raised while `settling` composed."""
+    if isinstance(error, ForgatherError):
+        return error
+    if isinstance(error, MissingConfigException):
+        return _missing_config(error)
+    message = str(error).strip()
+    if match := _UNKNOWN.match(message):
+        return _unknown_key(match[1], settling)
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    cause = str(error.__cause__).splitlines()[0] if error.__cause__ else None
+    hint = None
+    if cause and cause.startswith("Cannot merge"):
+        hint = "a list cannot replace a mapping, nor a mapping a list: write the other kind of value"
+    return ForgatherError("bad_override", "\n  ".join([*lines, cause or ""]).rstrip(), hint=hint)
+
+
+def _missing_config(error: MissingConfigException) -> ForgatherError:
+    name = error.missing_cfg_file or "?"
+    group, _, option = name.rpartition("/")
+    options = list(error.options or [])
+    known = f"{group} is one of: {', '.join(options)}" if options else None
+    hint = "; ".join(part for part in (did_you_mean(option, options), known) if part) or None
+    what = f"no {group} {option!r}" if group else f"no config {option!r}"
+    return ForgatherError("unknown_option", f"there is {what}", hint=hint)
+
+
+def _unknown_key(key: str, settling: Settling) -> ForgatherError:
+    """The error for an override of a key that the configuration does not have."""
+    given = next((o for o in settling.parsed if key in (o.key_or_group, o.get_key_element())), None)
+    override = (given and given.input_line) or key
+    group = key.partition("@")[0]
+    if settling.is_group(group):
+        hint = f"{group} is a config group that nothing chose yet; add it: +{override.lstrip('+~')}"
+        return ForgatherError("unknown_key", f"{override}: nothing to override", hint=hint)
+    references = settling.record.references
+    passed = passed_through(key, references)
+    through = "".join(f" ({place} refers to {references[place]})" for place in passed[-1:])
+    error = ForgatherError(
+        "unknown_key", f"{override}: the configuration has no key {key!r}{through}"
+    )
+    others = [o for o in settling.structure() if o != override]
+    names = _candidates(key, definition_of(key, references), settling, others)
+    if names:
+        error.hint = f"did you mean {' or '.join(names)}?"
+    elif not (given and given.is_delete()):
+        error.hint = f"write +{override} to add a new key"
+    return error
+
+
+def _candidates(
+    key: str, definition: str, settling: Settling, overrides: list[str]
+) -> list[str]:
+    """At most two keys that were probably meant: the same ending elsewhere first, then near names."""
+    try:
+        cfg = settling.settle(overrides)
+    except (ForgatherError, HydraException, OmegaConfBaseException):
+        return []
+    known = list(_known_keys(cfg))
+    same_ending = [name for name in known if name.endswith(f".{key}")]
+    siblings = _siblings(cfg, key, definition)
+    if same_ending or siblings:
+        return list(dict.fromkeys([*same_ending, *siblings]))[:_MAX_NAMES]
+    last = key.rpartition(".")[2]
+    same_name = [name for name in known if name.rpartition(".")[2] == last]
+    return [*same_name, *nearest(key, known)][:_MAX_NAMES]
+
+
+def _siblings(cfg: DictConfig, key: str, definition: str) -> list[str]:
+    """Keys that differ from `key` in the first step that does not exist."""
+    place: Any = cfg
+    steps = definition.split(".")
+    for depth, step in enumerate(steps):
+        below = place._get_node(step) if isinstance(place, DictConfig) and step in place else None
+        if below is None:
+            break
+        place = below
+    if not isinstance(place, DictConfig) or place._is_interpolation():
+        return []
+    names = [str(name) for name in place]
+    rest = steps[depth + 1 :]
+    as_written = key.split(".")[: -len(rest) - 1]
+    close = nearest(steps[depth], names) or [n for n in names if n.startswith(steps[depth])]
+    close = [name for name in close if not rest or _leads_on(place, name, rest)] or close
+    return [".".join([*as_written, name, *rest]) for name in close]
+
+
+def _leads_on(place: DictConfig, name: str, rest: list[str]) -> bool:
+    return OmegaConf.select(place, ".".join([name, *rest]), throw_on_missing=False) is not None
+
+
+def _known_keys(node: Any, prefix: str = "") -> Iterator[str]:
+    """Every key of the configuration, as one writes it in an override; references are not entered."""
+    if not isinstance(node, (DictConfig, ListConfig)) or node._is_interpolation():
+        return
+    items = node.items_ex(resolve=False) if isinstance(node, DictConfig) else ()
+    for name, child in items:
+        path = f"{prefix}{name}"
+        if path not in ("hydra", "vars", "forgather") and not str(name).startswith("_"):
+            yield path
+            yield from _known_keys(child, f"{path}.")

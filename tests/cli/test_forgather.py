@@ -1,0 +1,86 @@
+"""The ``forgather`` command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from forgather_hydra.cli.forgather import main
+
+BASELINE = "+experiment=baseline"
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return capsys.readouterr().out.splitlines()
+
+
+def test_explain_tells_every_line_that_set_a_value_and_which_won(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["explain", "trainer.args.max_steps", BASELINE, "trainer.args.max_steps=7"])
+    head, base, experiment, override = lines(capsys)
+    assert head == "trainer.args.max_steps: 7"
+    assert base.split()[0].endswith("templatelib/base/training/causal_lm.yaml:55")
+    assert base.endswith("max_steps: 1000")
+    assert "conf/experiment/baseline.yaml:" in experiment
+    assert override.split(None, 2) == ["command", "line", "trainer.args.max_steps=7   <- wins"]
+
+
+def test_explain_goes_through_references(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["explain", "trainer.optimizer_factory.lr", BASELINE, "trainer.optimizer_factory.lr=1e-3"])
+    told = lines(capsys)
+    assert told[0] == "trainer.optimizer_factory.lr: 0.001"
+    assert told[1] == "  through trainer.optimizer_factory, which refers to optimizer"
+    assert "conf/optimizer/adamw.yaml:" in told[2]
+    assert "<- wins" in told[3]
+
+
+def test_explain_covers_plain_yaml(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["explain", "output_root", BASELINE])
+    assert "conf/config.yaml:2" in lines(capsys)[1]
+
+
+def test_explain_of_an_unknown_key_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["explain", "optimizr.lr", BASELINE])
+    assert caught.value.code == 2
+    assert "optimizer.lr" in capsys.readouterr().err
+
+
+def test_diff_lists_paths_that_differ(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for name, cfg in {"a": {"x": {"lr": 1, "b": 2}, "same": 1}, "b": {"x": {"lr": 3}, "same": 1, "new": 4}}.items():
+        (tmp_path / name / ".hydra").mkdir(parents=True)
+        OmegaConf.save(OmegaConf.create(cfg), tmp_path / name / ".hydra" / "config.yaml")
+    from forgather_hydra.config.difference import ABSENT, difference
+
+    found = difference(tmp_path / "a", tmp_path / "b")
+    assert found == [("x.lr", 1, 3), ("x.b", 2, ABSENT), ("new", ABSENT, 4)]
+    main(["diff", str(tmp_path / "a"), str(tmp_path / "a")])
+    assert lines(capsys) == ["the two configurations are equal"]
+
+
+def test_check_reports_all_problems_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["check", BASELINE])
+    assert "ok" in lines(capsys)[0]
+    with pytest.raises(SystemExit):
+        main(["check", BASELINE, "+optimizer.momentun=1", "trainer._target_=forgather_hydra.train.Trainr"])
+    told = capsys.readouterr().err
+    assert "2 problems" in told
+    assert "'momentun'" in told
+    assert "did you mean 'Trainer'" in told
+
+
+def test_code_of_a_target_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["code", "--target", "optimizer", BASELINE, "optimizer.lr=0.5"])
+    namespace: dict[str, object] = {}
+    exec(capsys.readouterr().out, namespace)
+    assert namespace["construct"]().keywords["lr"] == 0.5  # type: ignore[operator]
+
+
+def test_targets_and_graph_and_text(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["targets", BASELINE])
+    assert {"trainer", "optimizer", "main"} <= set(lines(capsys))
+    main(["graph", BASELINE])
+    assert "trainer: &trainer" in capsys.readouterr().out
+    main(["pp", BASELINE])
+    assert "# ---- experiment/baseline.yaml ----" in lines(capsys)
