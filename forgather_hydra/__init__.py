@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from forgather_hydra.graph.dump import to_yaml
     from forgather_hydra.graph.latent import Latent
     from forgather_hydra.project.project import Project, from_project
+    from forgather_hydra.run.launch import launch
 
 __version__ = "0.1.0"
 
@@ -29,13 +30,29 @@ _HOMES = {
     "from_project": "project.project",
     "from_omegaconf": "config.decode",
     "generate_code": "graph.codegen",
+    "launch": "run.launch",
     "materialize": "graph.build",
     "targets": "graph.build",
     "to_omegaconf": "config.encode",
     "to_yaml": "graph.dump",
 }
 
-__all__ = ["errors", *_HOMES]
+__all__ = [
+    "Config",
+    "ConfigEnvironment",
+    "Latent",
+    "NamePolicy",
+    "Project",
+    "errors",
+    "from_omegaconf",
+    "from_project",
+    "generate_code",
+    "launch",
+    "materialize",
+    "targets",
+    "to_omegaconf",
+    "to_yaml",
+]
 
 
 def __getattr__(name: str) -> Any:

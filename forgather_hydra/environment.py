@@ -30,7 +30,7 @@ class Config:
     assigned: dict[str, Any]
 
     def explain(self, path: str) -> list[Setting]:
-        """The template lines that set a value such as ``optimizer.lr``, in order; the last one wins.
+        """The template lines that set a value such as ``optimizer.lr``, in order; the last wins.
 
         Raises:
             ForgatherError: ``unknown_target`` when no line has ever set the path.

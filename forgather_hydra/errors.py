@@ -1,4 +1,4 @@
-"""The one error family: what is wrong, in which template line, at which config path, and the cure."""
+"""The one error family: what is wrong, in which template line, at which path, and the cure."""
 
 from __future__ import annotations
 
@@ -79,11 +79,15 @@ class ForgatherError(Exception):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        cause_type = next((base for base in type(self).__bases__ if base is not ForgatherError), None)
+        cause_type = next(
+            (base for base in type(self).__bases__ if base is not ForgatherError), None
+        )
         return _rebuild, (None if cause_type is Exception else cause_type, dict(self.__dict__))
 
 
-def error_like(cause: BaseException | None, kind: str, message: str, **where: Any) -> ForgatherError:
+def error_like(
+    cause: BaseException | None, kind: str, message: str, **where: Any
+) -> ForgatherError:
     """An error of the family that is also an instance of its cause's type.
 
     ``except ImportError`` still catches an import failure, ``except KeyError`` a constructor's KeyError.

@@ -1,4 +1,4 @@
-"""Where the shipped folders (conf, templatelib, modelsrc) are, in a checkout and in an installed wheel."""
+"""Where conf, templatelib and modelsrc are, in a checkout and in an installed wheel."""
 
 from __future__ import annotations
 

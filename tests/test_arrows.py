@@ -48,7 +48,9 @@ def imported_parts(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize(("part", "path"), list(modules()), ids=lambda v: v.name if isinstance(v, Path) else v)
+@pytest.mark.parametrize(
+    ("part", "path"), list(modules()), ids=lambda v: v.name if isinstance(v, Path) else v
+)
 def test_imports_point_one_way(part: str, path: Path) -> None:
     allowed = ALLOWED[part] | {part} | (set() if part in FREE_OF_OURS else {"errors", "paths"})
     assert imported_parts(path) <= allowed
@@ -62,16 +64,28 @@ def test_model_parts_stand_alone(path: Path) -> None:
             assert node.level == 1
             assert node.module in siblings
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+            names = (
+                [a.name for a in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+            )
             assert not any(n.startswith("forgather_hydra") for n in names)
 
 
 def python_files() -> list[Path]:
-    return [p for folder in ("forgather_hydra", "modelsrc", "launchers") for p in sorted((ROOT / folder).rglob("*.py"))]
+    return [
+        p
+        for folder in ("forgather_hydra", "modelsrc", "launchers")
+        for p in sorted((ROOT / folder).rglob("*.py"))
+    ]
 
 
 def test_no_file_has_more_than_300_lines() -> None:
-    long = {str(p.relative_to(ROOT)): n for p in python_files() if (n := len(p.read_text().splitlines())) > 300}
+    long = {
+        str(p.relative_to(ROOT)): n
+        for p in python_files()
+        if (n := len(p.read_text().splitlines())) > 300
+    }
     assert not long
 
 

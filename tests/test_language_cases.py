@@ -18,7 +18,9 @@ import yaml
 
 import forgather_hydra as fg
 
-CASES = yaml.safe_load((Path(__file__).parent / "cases" / "language.yaml").read_text(encoding="utf-8"))["cases"]
+CASES = yaml.safe_load(
+    (Path(__file__).parent / "cases" / "language.yaml").read_text(encoding="utf-8")
+)["cases"]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
@@ -37,8 +39,14 @@ def test_case(case: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 class _Runner:
     def __init__(self, case: dict[str, Any], tmp_path: Path) -> None:
-        self.templates, self.modules, self.layout = (tmp_path / n for n in ("templates", "modules", "layout"))
-        for folder, key in ((self.templates, "templates"), (self.modules, "modules"), (self.layout, "layout")):
+        self.templates, self.modules, self.layout = (
+            tmp_path / n for n in ("templates", "modules", "layout")
+        )
+        for folder, key in (
+            (self.templates, "templates"),
+            (self.modules, "modules"),
+            (self.layout, "layout"),
+        ):
             folder.mkdir()
             for name, text in case.get(key, {}).items():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +55,9 @@ class _Runner:
         self.graph: Any = None
 
     def load(self, step: dict[str, Any]) -> fg.Config:
-        return fg.ConfigEnvironment(searchpath=[self.templates]).load(step["entry"], **self.render_vars)
+        return fg.ConfigEnvironment(searchpath=[self.templates]).load(
+            step["entry"], **self.render_vars
+        )
 
     def graph_of(self, step: dict[str, Any]) -> Any:
         if not step.get("reuse"):
@@ -60,7 +70,9 @@ class _Runner:
         return fg.Latent.materialize(graph, context_vars=step.get("context_vars"), **kwargs)
 
     def render(self, step: dict[str, Any]) -> None:
-        text = fg.ConfigEnvironment(searchpath=[self.templates]).preprocess(step["entry"], **self.render_vars)
+        text = fg.ConfigEnvironment(searchpath=[self.templates]).preprocess(
+            step["entry"], **self.render_vars
+        )
         if step.get("exact"):
             assert text.rstrip("\n") == step["expect"].rstrip("\n")
         else:
@@ -119,16 +131,23 @@ class _Runner:
         for word in step.get("mentions", []):
             assert str(word) in str(error)
         if "type" in step:
-            assert step["type"] in {t.__name__ for t in (*type(error).__mro__, type(error.__cause__))}
+            assert step["type"] in {
+                t.__name__ for t in (*type(error).__mro__, type(error.__cause__))
+            }
         if "location" in step:
-            assert (error.template, error.line) == (step["location"]["template"], step["location"]["line"])
+            assert (error.template, error.line) == (
+                step["location"]["template"],
+                step["location"]["line"],
+            )
             assert f"{step['location']['template']}:{step['location']['line']}" in str(error)
 
     def _fail(self, step: dict[str, Any]) -> None:
         if step["at"] == "project":
             self.project({**step, "expect": None})
         elif step["at"] == "render":
-            fg.ConfigEnvironment(searchpath=[self.templates]).preprocess(step["entry"], **self.render_vars)
+            fg.ConfigEnvironment(searchpath=[self.templates]).preprocess(
+                step["entry"], **self.render_vars
+            )
         elif step["at"] == "parse":
             self.load(step)
         elif step["at"] == "materialize":
@@ -139,7 +158,9 @@ class _Runner:
     def project(self, step: dict[str, Any]) -> None:
         project = fg.Project(step.get("config", ""), str(self.layout / step["dir"]))
         result = fg.Latent.materialize(
-            project.config, targets=step.get("target", "main"), context_vars=step.get("context_vars")
+            project.config,
+            targets=step.get("target", "main"),
+            context_vars=step.get("context_vars"),
         )
         _check(result, step["expect"])
         meta = step.get("meta", {})

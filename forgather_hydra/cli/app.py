@@ -44,9 +44,11 @@ def task(cfg: DictConfig) -> Any:
 
 
 def main() -> None:
-    """Entry point; exits with 0, 1 (a job failed), 2 (the configuration is wrong) or 130 (interrupted)."""
+    """Entry point; exits with 0, 1 (job failed), 2 (configuration wrong) or 130 (interrupted)."""
     directory.register()
-    application = hydra.main(version_base=None, config_path=str(conf_dir()), config_name="config")(task)
+    application = hydra.main(version_base=None, config_path=str(conf_dir()), config_name="config")(
+        task
+    )
     try:
         with command_line():
             application()
@@ -54,7 +56,10 @@ def main() -> None:
         _tell(stop.error)
         sys.exit(EXIT_USAGE)
     except KeyboardInterrupt:
-        print("\ninterrupted; the same command with resume=auto goes on from the last checkpoint", file=sys.stderr)
+        print(
+            "\ninterrupted; the same command with resume=auto goes on from the last checkpoint",
+            file=sys.stderr,
+        )
         sys.exit(EXIT_INTERRUPTED)
 
 

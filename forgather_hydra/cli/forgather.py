@@ -27,7 +27,8 @@ def main(words: list[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="forgather",
-        description="Look at configurations and compare runs. To run one: python -m forgather_hydra",
+        description="Look at configurations and compare runs. "
+        "To run one: python -m forgather_hydra",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 

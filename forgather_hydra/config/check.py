@@ -1,4 +1,4 @@
-"""Check a composed job before it starts: every name importable, every argument known to its target."""
+"""Check a composed job before it starts: names importable, arguments known to their targets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What our own command line adds to composition: errors with hints, saved overrides, early checks."""
+"""What our own command line adds to composition: hints, saved overrides, early checks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class UsageExit(BaseException):
 
 @contextmanager
 def command_line() -> Iterator[None]:
-    """While this is open, compositions belong to our command line rather than to another application."""
+    """While this is open, compositions belong to our command line, not to another application."""
     token = COMMAND_LINE.set(True)
     try:
         yield

@@ -6,13 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from forgather_hydra.config.package import join
+
 if TYPE_CHECKING:
+    from forgather_hydra.config.document import Document
     from forgather_hydra.config.encode import Positions, References
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Composition:
     """The record of one composition.
 
@@ -22,9 +26,7 @@ class Composition:
         folders: the folders in which templates find each other.
         is_asked: whether a source of ours took part at all.
         assigned: all values that templates assigned to each ``ns`` variable of their own accord.
-        positions: marks of template lines by config path.
-        references: what the reference at each config path names.
-        texts: the rendered text of each template that took part.
+        documents: the templates that took part, by config name, with their packages.
     """
 
     pins: dict[str, Any] = field(default_factory=dict)
@@ -32,9 +34,31 @@ class Composition:
     folders: tuple[str, ...] = ()
     is_asked: bool = False
     assigned: dict[str, list[Any]] = field(default_factory=dict)
-    positions: Positions = field(default_factory=dict)
-    references: References = field(default_factory=dict)
-    texts: dict[str, str] = field(default_factory=dict)
+    documents: dict[str, tuple[str, Document]] = field(default_factory=dict)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The rendered text of each template that took part."""
+        return {name: document.rendered.text for name, (_, document) in self.documents.items()}
+
+    @cached_property
+    def positions(self) -> Positions:
+        """Marks of template lines by config path."""
+        found: Positions = {}
+        for package, document in self.documents.values():
+            for path, marks in document.encoded.positions.items():
+                found.setdefault(join(package, path), []).extend(marks)
+        return found
+
+    @cached_property
+    def references(self) -> References:
+        """What the reference at each config path names."""
+        found: References = {}
+        for package, document in self.documents.values():
+            for path, target in document.encoded.references.items():
+                is_written = path in document.encoded.written
+                found[join(package, path)] = target if is_written else join(package, target)
+        return found
 
 
 CURRENT: ContextVar[Composition | None] = ContextVar("forgather_composition", default=None)

@@ -203,7 +203,7 @@ class _Decoder:
         )
         return Call(kind, spec, list(args), kwargs, search_path=search_path, latent_args=latent)
 
-    def describe(self, element: Element, path: Path) -> None:
+    def describe(self, element: Any, path: Path) -> None:
         text = path_text(path)
         label = self.about.get("names", {}).get(text)
         if label is None and path and path in self.referenced and isinstance(path[-1], str):

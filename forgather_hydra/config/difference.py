@@ -36,7 +36,9 @@ def difference(left: Path, right: Path) -> list[Difference]:
 def _saved(run_dir: Path) -> dict[str, Any]:
     file = run_dir / ".hydra" / "config.yaml"
     if not file.is_file():
-        raise ForgatherError("no_run", f"{run_dir} is not the directory of a run: it has no .hydra/config.yaml")
+        raise ForgatherError(
+            "no_run", f"{run_dir} is not the directory of a run: it has no .hydra/config.yaml"
+        )
     return dict(leaves(OmegaConf.to_container(OmegaConf.load(file), resolve=False)))
 
 

@@ -1,4 +1,4 @@
-"""One template file as a Hydra config: rendered, parsed and encoded, once per file state and pins."""
+"""One template file as a Hydra config: rendered, parsed and encoded once per state and pins."""
 
 from __future__ import annotations
 
@@ -58,18 +58,13 @@ class Document:
             typed.
         """
         package = package_path(self.package, name) or ""
-        composition.texts[name] = self.rendered.text
+        composition.documents[name] = package, self
         for variable, value in self.rendered.assigned.items():
             composition.assigned.setdefault(variable, []).append(value)
-        for path, marks in self.encoded.positions.items():
-            composition.positions.setdefault(join(package, path), []).extend(marks)
         config = self.config()
-        for path, target in self.encoded.references.items():
-            is_written = path in self.encoded.written
-            place = join(package, path)
-            composition.references[place] = target if is_written else join(package, target)
-            if is_written and place in composition.typed:
-                _type_reference(config, path, target)
+        for path in self.encoded.written:
+            if join(package, path) in composition.typed:
+                _type_reference(config, path, self.encoded.references[path])
         return config
 
 

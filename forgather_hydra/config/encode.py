@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
 
 from forgather_hydra.config.homes import Homes, Path, is_reference
 from forgather_hydra.config.targets import DLIST_TARGET, to_target
@@ -43,7 +43,7 @@ class Encoded(NamedTuple):
         config: the nodes.
         positions: marks of the lines that set each path.
         references: what the reference at each path names; both are paths within the document,
-            except for a target that the template wrote out as ``${...}``, which counts from the root.
+            except a target that the template wrote out as ``${...}``, which counts from the root.
         written: the paths of the references that the template wrote out.
     """
 
@@ -112,11 +112,10 @@ class _Encoder:
                 root[name] = self.value(element, (name,))
             if self.at_root:
                 root |= self.sections(ns, declared)
-        config = OmegaConf.create(root)
-        return Encoded(config, self.positions, self.references, frozenset(self.written))
+        return Encoded(_created(root), self.positions, self.references, frozenset(self.written))
 
     def sections(self, ns: dict[str, Any], declared: dict[str, Any]) -> dict[str, Any]:
-        """The root sections ``vars``, ``ns`` and ``forgather``, as far as there is something to say."""
+        """The root sections ``vars``, ``ns`` and ``forgather``, as far as they have content."""
         written = self.graph.get("vars", {}) if isinstance(self.graph, dict) else {}
         variables = {**declared, **written}
         about = {"defines": list(self.homes.hoisted), "names": self.names}
@@ -255,6 +254,17 @@ class _Encoder:
         for key, lines in (value._lines_ or {}).items():
             below = path_text((*path, key))
             self.positions[below] = [Mark(mark.source, line, 1) for line in lines]
+
+
+def _created(root: dict[Any, Any] | list[Any]) -> DictConfig | ListConfig:
+    """The OmegaConf container for encoded values; references among them are not copied again."""
+    if isinstance(root, list):
+        return OmegaConf.create(root)
+    config = DictConfig({})
+    with flag_override(config, "no_deepcopy_set_nodes", True):
+        for key, value in root.items():
+            config[key] = value
+    return config
 
 
 def _literal_default(var: Var) -> str | None:

@@ -16,7 +16,6 @@ from forgather_hydra.config.claim import is_template_file
 from forgather_hydra.config.composition import Composition, latest
 from forgather_hydra.config.difference import leaves
 from forgather_hydra.config.document import load_document
-from forgather_hydra.config.package import package_path
 from forgather_hydra.config.references import definition_of, passed_through
 from forgather_hydra.errors import ForgatherError, did_you_mean, display_path
 from forgather_hydra.graph.explain import explain as explain_graph
@@ -78,7 +77,11 @@ def _layers(path: str, overrides: list[str], record: Composition) -> Iterator[St
         source = next((s for s in loader.get_sources() if s.is_config(default.config_path)), None)
         folder = getattr(source, "path", "")
         below = _below(path, default.package or "")
-        if default.config_path.startswith("hydra/") or below is None or not os.path.isfile(os.path.join(folder, name)):
+        if (
+            default.config_path.startswith("hydra/")
+            or below is None
+            or not os.path.isfile(os.path.join(folder, name))
+        ):
             continue
         yield from _lines(folder, name, below, record)
 

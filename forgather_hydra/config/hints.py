@@ -31,7 +31,9 @@ def told(error: Exception, settling: Settling) -> ForgatherError:
     cause = str(error.__cause__).splitlines()[0] if error.__cause__ else None
     hint = None
     if cause and cause.startswith("Cannot merge"):
-        hint = "a list cannot replace a mapping, nor a mapping a list: write the other kind of value"
+        hint = (
+            "a list cannot replace a mapping, nor a mapping a list: write the other kind of value"
+        )
     return ForgatherError("bad_override", "\n  ".join([*lines, cause or ""]).rstrip(), hint=hint)
 
 
@@ -68,10 +70,8 @@ def _unknown_key(key: str, settling: Settling) -> ForgatherError:
     return error
 
 
-def _candidates(
-    key: str, definition: str, settling: Settling, overrides: list[str]
-) -> list[str]:
-    """At most two keys that were probably meant: the same ending elsewhere first, then near names."""
+def _candidates(key: str, definition: str, settling: Settling, overrides: list[str]) -> list[str]:
+    """At most two keys that were probably meant: those with the same ending, then near names."""
     try:
         cfg = settling.settle(overrides)
     except (ForgatherError, HydraException, OmegaConfBaseException):
@@ -90,17 +90,16 @@ def _siblings(cfg: DictConfig, key: str, definition: str) -> list[str]:
     """Keys that differ from `key` in the first step that does not exist."""
     place: Any = cfg
     steps = definition.split(".")
-    for depth, step in enumerate(steps):
-        below = place._get_node(step) if isinstance(place, DictConfig) and step in place else None
-        if below is None:
-            break
-        place = below
+    while isinstance(place, DictConfig) and not place._is_interpolation() and steps[0] in place:
+        place = place._get_node(steps.pop(0))
+        if not steps:
+            return []
     if not isinstance(place, DictConfig) or place._is_interpolation():
         return []
     names = [str(name) for name in place]
-    rest = steps[depth + 1 :]
-    as_written = key.split(".")[: -len(rest) - 1]
-    close = nearest(steps[depth], names) or [n for n in names if n.startswith(steps[depth])]
+    missing, *rest = steps
+    as_written = key.split(".")[: -len(steps)]
+    close = nearest(missing, names) or [name for name in names if name.startswith(missing)]
     close = [name for name in close if not rest or _leads_on(place, name, rest)] or close
     return [".".join([*as_written, name, *rest]) for name in close]
 
@@ -110,10 +109,10 @@ def _leads_on(place: DictConfig, name: str, rest: list[str]) -> bool:
 
 
 def _known_keys(node: Any, prefix: str = "") -> Iterator[str]:
-    """Every key of the configuration, as one writes it in an override; references are not entered."""
+    """Every key of the configuration as an override names it; references are not entered."""
     if not isinstance(node, (DictConfig, ListConfig)) or node._is_interpolation():
         return
-    items = node.items_ex(resolve=False) if isinstance(node, DictConfig) else ()
+    items: Any = node.items_ex(resolve=False) if isinstance(node, DictConfig) else ()
     for name, child in items:
         path = f"{prefix}{name}"
         if path not in ("hydra", "vars", "forgather") and not str(name).startswith("_"):

@@ -1,4 +1,4 @@
-"""Where each shared element of a graph is written in a configuration; all other uses refer to it."""
+"""Where each shared element of a graph is written in a configuration; other uses refer to it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ RESERVED = ("vars", "ns", "forgather")
 class Homes:
     """The homes of the elements of a graph that are used more than once, or written apart.
 
-    An element is at home where it is defined. If that place is gone, or cannot be named by a path of
-    identifiers, it is hoisted: it becomes a root key called after its label.
+    An element is at home where it is defined. If that place is gone, or cannot be named by a path
+    of identifiers, it is hoisted: it becomes a root key called after its label.
 
     Attributes:
         of: path by id of the element.

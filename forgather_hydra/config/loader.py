@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from contextlib import suppress
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -52,12 +53,14 @@ class ForgatherConfigLoader(ConfigLoader):
         second time it gets the one that was validated.
         """
         config_name = master_config.hydra.job.config_name
-        hydra_overrides = OmegaConf.to_container(master_config.hydra.overrides.hydra)
+        hydra_overrides: Any = OmegaConf.to_container(master_config.hydra.overrides.hydra)
         key = (config_name, *hydra_overrides, *sweep_overrides)
         if key not in self._validated:
             job = self._compose_job(master_config, sweep_overrides)
-            if latest().texts and len(self._validated) < MAX_VALIDATED:
-                self._validated[key] = pickle.dumps(job, pickle.HIGHEST_PROTOCOL), latest()
+            if latest().documents and len(self._validated) < MAX_VALIDATED:
+                # Hydra may have loaded the class of a launcher's config twice; pickle refuses it.
+                with suppress(pickle.PicklingError):
+                    self._validated[key] = pickle.dumps(job, pickle.HIGHEST_PROTOCOL), latest()
             return job
         pickled, record = self._validated.pop(key)
         remember(record)

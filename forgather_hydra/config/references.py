@@ -1,4 +1,4 @@
-"""References between places of a configuration: where an override arrives, and which have broken."""
+"""References within a configuration: where an override arrives, and which have broken."""
 
 from __future__ import annotations
 
@@ -77,9 +77,8 @@ def _value_at(cfg: DictConfig, path: str) -> Any:
 
 def _difference(copied: DictConfig, original: DictConfig) -> str | None:
     """A key that differs between a detached copy and its original, with its value."""
-    ours, theirs = (OmegaConf.to_container(node) for node in (copied, original))
-    assert isinstance(ours, dict)
-    assert isinstance(theirs, dict)
+    ours: Any = OmegaConf.to_container(copied)
+    theirs: Any = OmegaConf.to_container(original)
     for key, value in ours.items():
         if key not in theirs or theirs[key] != value:
             return f"{key}: {value}"

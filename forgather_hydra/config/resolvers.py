@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import omegaconf
 from omegaconf import ListConfig, OmegaConf
+
+_IS_24 = hasattr(omegaconf, "TupleConfig")
 
 
 def register() -> None:
     """Register ``fg.tuple``; safe to call again."""
-    OmegaConf.register_new_resolver("fg.tuple", _tuple, replace=True)
+    add_resolver("fg.tuple", _tuple)
 
 
-def _tuple(*items: Any) -> ListConfig:
+def add_resolver(name: str, resolver: Callable[..., Any]) -> None:
+    """Register a resolver, in place of an earlier one of the same name."""
+    add: Any = OmegaConf.register_resolver if _IS_24 else OmegaConf.register_new_resolver
+    add(name, resolver, replace=True)
+
+
+def _tuple(*items: Any) -> Any:
     # OmegaConf 2.3 holds no tuples: a list is the nearest thing that `OmegaConf.resolve` accepts.
-    return ListConfig(list(items))
+    return items if _IS_24 else ListConfig(list(items))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathElement
 from hydra.core.global_hydra import GlobalHydra
@@ -47,7 +47,8 @@ class ForgatherGlobalHydra(GlobalHydra):
         if not isinstance(hydra.config_loader, ForgatherConfigLoader):
             search_path = hydra.config_loader.get_search_path()
             if _add_overlays(search_path):
-                hydra.config_loader = type(hydra.config_loader)(config_search_path=search_path)
+                loader_class: Any = type(hydra.config_loader)
+                hydra.config_loader = loader_class(config_search_path=search_path)
             hydra.config_loader = ForgatherConfigLoader(hydra.config_loader)
 
     def clear(self) -> None:

@@ -108,13 +108,13 @@ class Settling:
                 else:
                     found = pins
             else:
-                if not self.record.texts or (found == pins and self.passed() == typed):
+                if not self.record.documents or (found == pins and self.passed() == typed):
                     return self.checked(cfg)
             pins, typed = found, self.passed()
         raise ForgatherError(
             "unstable_variables",
             "the render variables do not settle: " + ", ".join(f"ns.{name}" for name in pins),
-            hint="a template sets one of them from another that an interpolation sets from the first",
+            hint="one of them is computed from another that an interpolation sets from the first",
         )
 
     def attempt(
@@ -126,7 +126,7 @@ class Settling:
             return self.compose(overrides)
 
     def checked(self, cfg: DictConfig) -> DictConfig:
-        if self.record.texts:
+        if self.record.documents:
             from forgather_hydra.config.references import check_references
 
             check_references(cfg, self.record, [o.key_or_group for o in self.parsed])
@@ -135,7 +135,7 @@ class Settling:
 
     def passed(self) -> frozenset[str]:
         """The references that overrides go through."""
-        if not self.record.references:
+        if not self.record.documents:
             return frozenset()
         from forgather_hydra.config.references import passed_through
 
@@ -149,7 +149,7 @@ class Settling:
         """
         failed = self.record
         structure = self.structure()
-        if not failed.texts or len(structure) == len(self.overrides):
+        if not failed.documents or len(structure) == len(self.overrides):
             return pins
         try:
             return pins | self.changed(self.attempt(structure, pins, typed))
@@ -171,7 +171,7 @@ class Settling:
 
     def changed(self, cfg: DictConfig) -> dict[str, Any]:
         """The variables whose composed value is none that a template assigned by itself."""
-        if not self.record.texts or not OmegaConf.is_dict(cfg.get("ns")):
+        if not self.record.documents or not OmegaConf.is_dict(cfg.get("ns")):
             return {}
         values = {str(name): _value(cfg, str(name)) for name in cfg.ns if not _is_open(cfg, name)}
         assigned = self.record.assigned
@@ -192,7 +192,8 @@ def _value(cfg: DictConfig, name: str) -> Any:
     try:
         value = cfg.ns[name]
         # This resolver knows the job before, or none: this one has not begun.
-        if "${hydra:" in str(OmegaConf.to_container(cfg.ns, resolve=False)[name]):
+        written: Any = OmegaConf.to_container(cfg.ns, resolve=False)
+        if "${hydra:" in str(written[name]):
             raise InterpolationResolutionError("the job has not begun")
     except OmegaConfBaseException as error:
         raise ForgatherError(

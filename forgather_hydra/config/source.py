@@ -73,7 +73,7 @@ class ForgatherSource(ConfigSource):
 
 
 class ForgatherOverlaySource(ForgatherSource):
-    """``forgather-auto://FOLDER``: only the templates of a folder that Hydra reads itself otherwise."""
+    """``forgather-auto://FOLDER``: only the templates of a folder; the rest is left to Hydra."""
 
     @staticmethod
     def scheme() -> str:

@@ -1,4 +1,4 @@
-"""Collections while they are parsed: their values, the lines that set them, and what was overwritten."""
+"""Collections while they are parsed: values, the lines that set them, and what they replaced."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Collection:
 
 
 class Body:
-    """The contents of a finished collection: its values, the lines that set them, and what they replaced."""
+    """What a collection holds: values, the lines that set them, and what they replaced."""
 
     __slots__ = ("lines", "overwritten", "values")
 
@@ -59,5 +59,7 @@ def argument_records(body: Body) -> tuple[dict[Any, list[int]], dict[Any, list[A
         }
         return lines, overwritten or None
     positions: dict[Any, Any] = dict(numbered(body.values))
+    if not positions:
+        return body.lines, body.overwritten or None
     lines = {positions.get(key, key): at for key, at in body.lines.items()}
     return lines, {positions.get(key, key): old for key, old in body.overwritten.items()} or None

@@ -1,4 +1,4 @@
-"""A bound on what a graph constructs: factories that multiply each other are refused before they start."""
+"""A bound on what a graph constructs: factories that multiply each other are refused."""
 
 from __future__ import annotations
 

@@ -220,7 +220,9 @@ class Session:
     def folders(self, node: Call) -> tuple[str, ...]:
         """The folders in which a file's relative imports are resolved."""
         folders = self.build(node.search_path) or ()
-        if not isinstance(folders, (list, tuple)) or not all(isinstance(f, (str, os.PathLike)) for f in folders):
+        if not isinstance(folders, (list, tuple)) or not all(
+            isinstance(f, (str, os.PathLike)) for f in folders
+        ):
             told = "submodule_searchpath is a list of folders"
             raise ForgatherError("bad_tag_argument", told)
         return tuple(map(os.fspath, folders))

@@ -9,18 +9,18 @@ from typing import Any
 
 import yaml
 from yaml import events
-from yaml.cyaml import CParser
+from yaml.cyaml import CParser  # type: ignore[attr-defined]
 
 from forgather_hydra.errors import ForgatherError
 
 # YAML breaks lines where a template does not.
 _ODD_BREAK = re.compile("\r(?!\n)|[\x85\u2028\u2029]")
 _HINTS = {
-    "mapping values are not allowed": "quote a value that holds ': ', and indent what belongs below a key",
-    "cannot start any token": "indent with spaces rather than tabs, and quote a value that starts with % @ or `",
-    "did not find expected key": "check the indentation: a key stands in the column of the keys before it",
-    "did not find expected '-' indicator": "check the indentation: an item stands in the column of the items before it",
-    "could not find expected ':'": "a key needs a colon; a text of several lines needs quotes or '|'",
+    "mapping values are not allowed": "quote a value with ': ', indent what is below a key",
+    "cannot start any token": "indent with spaces, and quote a value that starts with % @ or `",
+    "did not find expected key": "check the indentation: keys stand in one column",
+    "did not find expected '-' indicator": "check the indentation: items stand in one column",
+    "could not find expected ':'": "a key needs a colon, a text of several lines quotes or '|'",
     "did not find expected ',' or": "a comma or the closing bracket is missing",
     "found unexpected end of stream": "the closing quote is missing",
     "did not find expected alphabetic": "quote a value that starts with & or *",

@@ -80,7 +80,7 @@ def _steps(element: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _first_step(element: Element, path: str) -> tuple[Any, str, str]:
-    """The key of `element` with which `path` starts, its name in a path, and the rest of the path."""
+    """The key of `element` with which `path` starts, its name in a path, and what follows it."""
     keys = [*(key for key, _ in _steps(element)), *(element._overwritten_ or {})]
     names = {_name(element, key): key for key in keys}
     fitting = [name for name in names if path == name or path.startswith(f"{name}.")]

@@ -1,6 +1,7 @@
 """The node graph: what a configuration means before anything is constructed.
 
-    Value = None | bool | int | float | str | Mapping | Sequence | Tuple | DList | Var | Call | Shared
+    Value = Scalar | Mapping | Sequence | Tuple | DList | Var | Call | Shared
+    Scalar = None | bool | int | float | str
 
 Every element but the bare scalars is identified by its Python object: two references to one object
 are two aliases of one node.
@@ -105,7 +106,7 @@ class Tuple(Element, tuple[Any, ...]):
 
 
 class DList(Element, dict[Any, Any]):
-    """``!dlist``: a list written as a mapping, so that a child can replace or erase one entry by its key."""
+    """``!dlist``: a list written as a mapping, whose entries can be replaced or erased by key."""
 
     __slots__ = _ELEMENT_SLOTS
 

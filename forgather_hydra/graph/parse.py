@@ -19,7 +19,7 @@ from forgather_hydra.graph.nodes import (
     Sequence,
     Shared,
     SourceLines,
-    Var,
+    label_of,
 )
 from forgather_hydra.graph.scalars import resolve_plain, resolve_tagged, unsupported
 from forgather_hydra.graph.tags import Scalar, make_element, parse_tag
@@ -42,8 +42,9 @@ def parse(text: str, source: SourceLines | None = None) -> Any:
         The root: a `Mapping` without its dot-names, another element, a scalar, or None when empty.
 
     Raises:
-        ForgatherError: kinds yaml_syntax, unknown_tag, undefined_alias, duplicate_anchor, duplicate_name,
-            unsupported_type, bad_tag_argument, bad_import_spec; each located in the template.
+        ForgatherError: kinds yaml_syntax, unknown_tag, undefined_alias, duplicate_anchor,
+            duplicate_name, cycle, unsupported_type, bad_tag_argument, bad_import_spec; each located
+            in the template.
     """
     return _Parser(text, source).run()
 
@@ -58,7 +59,7 @@ class _Parser:
         self.aliased: set[str] = set()
         self.anchors: dict[str, Any] = {}
         self.heights: dict[str, int] = {}
-        self.names: dict[str, Element] = {}
+        self.names: dict[str, Any] = {}
         self.merge_bodies: dict[int, Body] = {}
         self.root: Any = NO_KEY
 
@@ -67,7 +68,7 @@ class _Parser:
             stream = read_events(self.text)
         except SyntaxProblem as problem:
             raise self.locate(problem.error, problem.line) from problem.__cause__
-        self.aliased = {event.anchor for event in stream if type(event) is events.AliasEvent}
+        self.aliased = {str(event.anchor) for event in stream if type(event) is events.AliasEvent}
         take = {
             events.ScalarEvent: self.take_scalar,
             events.MappingStartEvent: self.open,
@@ -168,18 +169,15 @@ class _Parser:
         body = self.body(collection)
         tag = collection.tag
         if tag is None or tag in (_STANDARD + "map", _STANDARD + "seq", "!"):
-            value: Element = (
-                Mapping(body.values) if collection.is_mapping else Sequence(body.values)
-            )
+            value: Any = (Mapping if collection.is_mapping else Sequence)(body.values)
             value._mark_ = collection.mark
         elif tag.startswith(_STANDARD):
             raise unsupported(tag.removeprefix(_STANDARD))
         else:
             value = self.tagged(tag, body.values, collection.mark)
+        value._lines_, value._overwritten_ = body.lines, body.overwritten or None
         if isinstance(value, Call):
             value._lines_, value._overwritten_ = argument_records(body)
-        else:
-            value._lines_, value._overwritten_ = body.lines, body.overwritten or None
         if collection.anchor:
             self.anchors[collection.anchor] = value
             self.heights[collection.anchor] = collection.height
@@ -194,7 +192,7 @@ class _Parser:
             body.lines = {i: [line] for i, line in enumerate(collection.lines)}
             return body
         body = Body({})
-        for (key, value), line in zip(collection.items, collection.lines, strict=True):
+        for key, value in collection.items:
             if key is MERGE:
                 self.merge(body, value)
         for (key, value), line in zip(collection.items, collection.lines, strict=True):
@@ -238,9 +236,10 @@ class _Parser:
         self.anchors[anchor] = NO_KEY  # open until its element ends
 
     def settle_labels(self) -> None:
-        """Let an anchor name its element, unless ``@name`` does or another element has that name."""
+        """Let an anchor name its element, unless ``@name`` does or the name is taken."""
         for anchor, value in self.anchors.items():
-            if isinstance(value, Element) and value._label_ is None and not ANONYMOUS.match(anchor):
+            is_unnamed = isinstance(value, Element) and label_of(value) is None
+            if is_unnamed and not ANONYMOUS.match(anchor):
                 label, count = anchor, 1
                 while self.names.setdefault(label, value) is not value:
                     count += 1
@@ -262,7 +261,7 @@ class _Parser:
         return Mark(self.source, self.line, event.start_mark.column + 1)
 
     def origin(self, line: int) -> Origin:
-        """The template line behind a rendered line, or the rendered line when there is no template."""
+        """The template line behind a rendered line; without a template, that line itself."""
         return (self.source.origin(line) if self.source else None) or Origin("<yaml>", line)
 
     def locate(self, error: ForgatherError, line: int) -> ForgatherError:

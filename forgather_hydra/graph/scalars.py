@@ -30,7 +30,8 @@ _FLOAT = re.compile(
 )
 Warn = Callable[[str], None]
 _DATE = re.compile(
-    r"\d{4}-\d\d?-\d\d?(?:(?:[Tt]|[ \t]+)\d\d?:\d\d:\d\d(?:\.\d*)?(?:[ \t]*(?:Z|[-+]\d\d?(?::\d\d)?))?)?\Z"
+    r"\d{4}-\d\d?-\d\d?(?:(?:[Tt]|[ \t]+)\d\d?:\d\d:\d\d(?:\.\d*)?"
+    r"(?:[ \t]*(?:Z|[-+]\d\d?(?::\d\d)?))?)?\Z"
 )
 
 
@@ -46,8 +47,8 @@ def resolve_plain(text: str, warn: Warn = _warn) -> Any:
         warn: is told when the text is a number in a notation that few people expect.
 
     Raises:
-        ForgatherError: ``unsupported_type`` for a date, which has no place in a graph, ``yaml_syntax``
-            for a number too long to read.
+        ForgatherError: ``unsupported_type`` for a date, which has no place in a graph,
+            ``yaml_syntax`` for a number too long to read.
     """
     if text in _WORDS:
         return _WORDS[text]

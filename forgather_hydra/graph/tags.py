@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from forgather_hydra.errors import ForgatherError, did_you_mean
@@ -37,11 +38,12 @@ class Scalar(NamedTuple):
     empty: bool
 
 
+@lru_cache(maxsize=4096)
 def parse_tag(text: str) -> Tag:
     """Split ``!word:spec@name``.
 
     Raises:
-        ForgatherError: ``unknown_tag``, or ``bad_import_spec`` for a spec that names nothing to import.
+        ForgatherError: ``unknown_tag``; ``bad_import_spec`` for a spec that names nothing.
     """
     match = _TAG.match(text)
     if match is None or match["word"] not in _WORDS:
@@ -65,7 +67,7 @@ def parse_tag(text: str) -> Tag:
 
 
 def check_spec(spec: str, shown: str) -> None:
-    """Raise ``bad_import_spec`` unless `spec` is ``name``, ``module:symbol`` or ``file.py:symbol``."""
+    """Raise ``bad_import_spec`` unless `spec` is a name, ``module:name`` or ``file.py:name``."""
     module, colon, symbol = spec.partition(":")
     problem = None
     if not spec:
@@ -188,16 +190,12 @@ def is_explicit(body: dict[Any, Any]) -> bool:
 
 
 def numbered(body: dict[Any, Any]) -> dict[str, int]:
-    """The keys ``arg0``, ``arg1``, ... of a body, and the positions they stand for (gaps close up)."""
-    found = sorted(
-        (int(m[1]), key) for key in body if isinstance(key, str) and (m := _NUMBERED.match(key))
-    )
+    """The keys ``arg0``, ``arg1``, ... of a body, and their positions (gaps close up)."""
+    candidates = [key for key in body if isinstance(key, str) and key.startswith("arg")]
+    found = sorted((int(m[1]), key) for key in candidates if (m := _NUMBERED.match(key)))
     return {key: position for position, (_, key) in enumerate(found)}
 
 
 def _told(value: Any) -> str:
-    return (
-        repr(value)
-        if isinstance(value, (str, int, float, bool, type(None)))
-        else type(value).__name__.lower()
-    )
+    is_scalar = value is None or isinstance(value, (str, int, float))
+    return repr(value) if is_scalar else type(value).__name__.lower()

@@ -1,4 +1,4 @@
-"""A project's meta.yaml: its name, where its templates are, and which configuration is the default."""
+"""A project's meta.yaml: its name, its templates, and its default configuration."""
 
 from __future__ import annotations
 

@@ -71,8 +71,8 @@ class Project:
         """Construct targets of the configuration, with new objects at every call.
 
         Args:
-            targets: nothing for ``main``; one name for its value; several names for an iterator over
-                their values; a list of names for a mapping with the names as attributes.
+            targets: nothing for ``main``; one name for its value; several names for an iterator
+                over their values; a list of names for a mapping with the names as attributes.
             variables: values of the graph's variables; ``pp_config`` is always there.
         """
         context = {"pp_config": self.pp_config, **variables}

@@ -10,7 +10,7 @@ WORKSPACE = "forgather_workspace"
 
 
 def workspace_root(project_dir: str) -> str:
-    """The nearest enclosing folder, the project itself included, with a folder `forgather_workspace`.
+    """The nearest folder, from the project outwards, that holds a `forgather_workspace`.
 
     Raises:
         ForgatherError: ``no_workspace``.

@@ -35,7 +35,12 @@ def run(cfg: DictConfig) -> Any:
             hint="choose an experiment, for example +experiment=baseline; --help lists them",
         )
     before = run_record.read(run_dir)
-    if before and before["status"] == "finished" and cfg.get("resume") and before["signature"] == run_record.signature(cfg):
+    if (
+        before
+        and before["status"] == "finished"
+        and cfg.get("resume")
+        and before["signature"] == run_record.signature(cfg)
+    ):
         log.info("%s is finished already; nothing to do", run_dir)
         return _metric(cfg, before.get("result"))
     with run_record.lock(run_dir):
@@ -55,7 +60,12 @@ def _run(main: Any, run_dir: Path, record: dict[str, Any]) -> Any:
         status = "interrupted"
         raise
     finally:
-        run_record.end(run_dir, record, status, result=result if isinstance(result, (dict, int, float, str)) else None)
+        run_record.end(
+            run_dir,
+            record,
+            status,
+            result=result if isinstance(result, (dict, int, float, str)) else None,
+        )
     return result
 
 

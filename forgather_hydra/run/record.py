@@ -1,4 +1,4 @@
-"""The record of a run in its directory: what it is, how far it got, and that nobody else runs it."""
+"""The record of a run in its directory: what it is, how far it got, and who runs it."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ def begin(run_dir: Path, cfg: DictConfig, overrides: list[str]) -> dict[str, Any
     """Note in the record that the run has begun, or goes on."""
     record = read(run_dir) or {"signature": signature(cfg), "overrides": overrides, "attempts": []}
     record["status"] = "running"
-    record["attempts"].append({"started": _now(), "host": socket.gethostname(), "pid": os.getpid(), "argv": sys.argv})
+    record["attempts"].append(
+        {"started": _now(), "host": socket.gethostname(), "pid": os.getpid(), "argv": sys.argv}
+    )
     write(run_dir, record)
     return record
 
@@ -96,7 +98,12 @@ def newest_unfinished(output_root: Path, wanted: str) -> Path | None:
     found = []
     for path in output_root.glob(f"**/{RECORD}"):
         record = read(path.parent)
-        if record and record["signature"] == wanted and record["status"] != "finished" and not is_busy(path.parent):
+        if (
+            record
+            and record["signature"] == wanted
+            and record["status"] != "finished"
+            and not is_busy(path.parent)
+        ):
             found.append((record["attempts"][-1]["started"], path.parent))
     return max(found)[1] if found else None
 

@@ -31,12 +31,16 @@ _PACKAGES = (
 
 
 def snapshot(run_dir: Path, graph: Any, composition: Composition) -> None:
-    """Write ``config.pp.yaml``, ``graph.yaml``, ``graph.py``, ``versions.json`` and ``git.json``."""
+    """Write ``config.pp.yaml``, ``graph.yaml``, ``graph.py``, ``versions.json``, ``git.json``."""
     (run_dir / "config.pp.yaml").write_text(_rendered(composition), encoding="utf-8")
     (run_dir / "graph.yaml").write_text(to_yaml(graph), encoding="utf-8")
     (run_dir / "graph.py").write_text(generate_code(graph), encoding="utf-8")
-    (run_dir / "versions.json").write_text(json.dumps(versions(), indent=2) + "\n", encoding="utf-8")
-    (run_dir / "git.json").write_text(json.dumps(git_state(Path.cwd()), indent=2) + "\n", encoding="utf-8")
+    (run_dir / "versions.json").write_text(
+        json.dumps(versions(), indent=2) + "\n", encoding="utf-8"
+    )
+    (run_dir / "git.json").write_text(
+        json.dumps(git_state(Path.cwd()), indent=2) + "\n", encoding="utf-8"
+    )
 
 
 def versions() -> dict[str, str]:
@@ -51,7 +55,7 @@ def versions() -> dict[str, str]:
 
 
 def git_state(folder: Path) -> dict[str, Any]:
-    """Commit, changed files and their difference for the repository around `folder`; empty outside one."""
+    """Commit, changed files and their difference in the repository around `folder`, if any."""
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return {}
@@ -61,7 +65,9 @@ def git_state(folder: Path) -> dict[str, Any]:
 
 def _git(folder: Path, *words: str) -> str | None:
     try:
-        done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
+        done = subprocess.run(
+            ["git", *words], cwd=folder, capture_output=True, text=True, timeout=10, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.rstrip("\n")

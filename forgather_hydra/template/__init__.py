@@ -1,1 +1,1 @@
-"""Text to text: templates found, split, translated and rendered, every line traced to its template."""
+"""Text to text: templates found, split, translated and rendered, every line traced."""

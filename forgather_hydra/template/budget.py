@@ -23,7 +23,7 @@ _WRITING_FILTERS = frozenset(("pprint", "replace", "string", "tojson", "toyaml",
 
 
 class Budget:
-    """Counts the steps of a render (loop iterations, calls, templates) and the size of what it makes."""
+    """Counts a render's steps (loop iterations, calls, templates) and the size of what it makes."""
 
     __slots__ = ("size", "steps")
 
@@ -151,7 +151,7 @@ def guard(
 
 
 def weight(value: Any) -> int:
-    """About how many characters a value takes when it is written out; not counted beyond the limit."""
+    """About how many characters a value takes when written out; not counted beyond the limit."""
     total = 0
     stack = [value]
     while stack and total <= MAX_SIZE:

@@ -14,10 +14,11 @@ from forgather_hydra.template.environment import TemplateEnvironment
 from forgather_hydra.template.load import Load
 from forgather_hydra.template.source_map import Origin
 
-_ENDING = "block if for macro filter call with set autoescape"
+_NESTING = ("block", "if", "for", "macro", "filter", "call", "with", "set", "autoescape")
 _TAGS = (
-    *"block extends include import from set if else elif for macro filter call with".split(),
-    *(f"end{word}" for word in _ENDING.split()),
+    *_NESTING,
+    *("extends", "include", "import", "from", "else", "elif"),
+    *(f"end{word}" for word in _NESTING),
 )
 
 
@@ -57,25 +58,23 @@ def _runtime(
         return _undefined(error, message, environment, variables)
     if isinstance(error, TemplateRuntimeError):
         return _refused(error, message)
-    hint = "count over less" if "Range too big" in message else None
-    return error_like(error, "template_runtime", f"{type(error).__name__}: {message}", hint=hint)
+    cure = "loop over less" if "Range too big" in message else None
+    return error_like(error, "template_runtime", f"{type(error).__name__}: {message}", hint=cure)
 
 
 def _undefined(
     error: UndefinedError, message: str, environment: TemplateEnvironment, variables: dict[str, Any]
 ) -> ForgatherError:
+    hint: str | None = None
     if block := re.match(r"there is no parent block called '(\w+)'", message):
         hint = f"no parent template has a block {block[1]!r}: remove super(), or check 'extends'"
         return error_like(error, "super_without_parent", message, hint=hint)
-    hint = None
     if name := re.match(r"'(\w+)' is undefined", message):
         hint = did_you_mean(name[1], [*variables, *environment.globals])
         if name[1] in variables:
             hint = "macros that are imported see it only if they are imported 'with context'"
     elif "does not export the requested name" in message:
-        hint = (
-            "a template exports what it defines outside of blocks, under names without a leading _"
-        )
+        hint = "a template exports what it defines outside of blocks, unless it starts with _"
     return error_like(error, "undefined_variable", message, hint=hint)
 
 
@@ -94,7 +93,7 @@ def _refused(error: TemplateRuntimeError, message: str) -> ForgatherError:
 def _missing(
     error: TemplateNotFound, environment: TemplateEnvironment, load: Load
 ) -> ForgatherError:
-    name = error.name or ""
+    name = str(error.name or "")
     hint = did_you_mean(name, [*load.parts, *environment.search_path.names()])
     if environment.search_path.is_folder(name):
         hint = "it is a folder: name a file in it"

@@ -1,4 +1,4 @@
-"""The Jinja environment of templates: sandboxed, strict, and with sub-templates that belong to one load."""
+"""The Jinja environment of templates: sandboxed, strict, with sub-templates of one load."""
 
 from __future__ import annotations
 
@@ -23,11 +23,10 @@ from forgather_hydra.template.tracing import TracingCodeGenerator, count_steps
 
 _RENDER_VARIABLES = "_render_variables"
 _SIZED = (str, bytes, list, tuple, dict, set, frozenset)
-_SMALL = 1
 
 
 class Facts(NamedTuple):
-    """What a template says of itself before it runs: its blocks (with line and depth) and its references."""
+    """What a template says before it runs: its blocks (with line and depth) and references."""
 
     blocks: dict[str, tuple[int, int]]
     extends: bool
@@ -81,7 +80,7 @@ class TemplateEnvironment(SandboxedEnvironment):
 
     def get_template(
         self, name: str | Template, parent: str | None = None, globals: Any = None
-    ) -> Template:  # noqa: A002
+    ) -> Template:
         if isinstance(name, Template):
             return name
         load = CURRENT.get()
@@ -97,7 +96,7 @@ class TemplateEnvironment(SandboxedEnvironment):
 
     def select_template(
         self, names: Iterable[str | Template], parent: str | None = None, globals: Any = None
-    ) -> Template:  # noqa: A002
+    ) -> Template:
         candidates = list(names)
         for name in candidates:
             try:
@@ -128,7 +127,7 @@ class TemplateEnvironment(SandboxedEnvironment):
         self.facts[source.key] = _read_facts(tree)
         _name_render_variables(tree)
         count_steps(tree)
-        return self.compile(tree, source.key, source.place.file)  # type: ignore[call-overload, no-any-return]
+        return self.compile(tree, source.key, source.place.file)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         if type(obj) is RenderVariables and not attribute.startswith("_"):
@@ -137,7 +136,7 @@ class TemplateEnvironment(SandboxedEnvironment):
                 return values[attribute]
         return super().getattr(obj, attribute)
 
-    def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
         budget = _budget()
         budget.call(obj, args, kwargs)
         return super().call(context, obj, *args, **kwargs)
@@ -148,7 +147,7 @@ class TemplateEnvironment(SandboxedEnvironment):
 
     # What follows is called by the code that `TracingCodeGenerator` makes.
 
-    def concat(self, parts: Iterable[str]) -> Rope:  # type: ignore[override]
+    def concat(self, parts: Iterable[str]) -> Rope:
         """The text of a template, block, macro or capture."""
         kept = list(parts)
         _budget().spend(sum(map(len, kept)))
@@ -160,10 +159,10 @@ class TemplateEnvironment(SandboxedEnvironment):
         return "".join(map(str, values))
 
     def printed(self, value: Any, source: str, line: int) -> str:
-        """The text of a printed value: with its own places if it has them, else with the place of the print."""
+        """The text of a printed value, with its own places or else the place of the print."""
         if isinstance(value, Rope):
             return value
-        if isinstance(value, _SIZED) and len(value) > _SMALL:
+        if isinstance(value, _SIZED):
             _budget().spend(weight(value))
         return piece(str(value), source, line, 0)
 

@@ -91,7 +91,7 @@ def _read_text(name: str, path: str) -> str:
     """The text of a template file.
 
     Raises:
-        ForgatherError: ``template_syntax`` when it is not text, ``missing_template`` when it cannot be read.
+        ForgatherError: ``template_syntax`` if it is no text, ``missing_template`` if unreadable.
     """
     try:
         with open(path, "rb") as file:

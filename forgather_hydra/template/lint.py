@@ -11,7 +11,7 @@ from forgather_hydra.template.source_map import Origin
 
 
 def report(environment: TemplateEnvironment, load: Load, strict: bool) -> None:
-    """Warn of blocks that override nothing and of sub-templates that nothing uses; raise them if `strict`."""
+    """Warn of blocks and sub-templates without effect; raise the first one if `strict`."""
     for kind, message, hint, origin in [
         *_orphan_blocks(environment, load),
         *_unused_parts(environment, load),
@@ -30,7 +30,9 @@ def _orphan_blocks(
         inherited = set().union(*(environment.facts[p].blocks for p in _ancestors(load, child)))
         for block, (line, depth) in environment.facts[child].blocks.items():
             if depth == 0 and block not in inherited:
-                message = f"the block {block!r} has no effect: no parent template has a block of this name"
+                message = (
+                    f"the block {block!r} has no effect: no parent template has one of this name"
+                )
                 found.append(
                     (
                         "unknown_block",
@@ -48,11 +50,11 @@ def _unused_parts(
     referenced = set().union(
         *(environment.facts[key].references for key in load.used if key in environment.facts)
     )
-    found = []
+    found: list[tuple[str, str, str | None, Origin]] = []
     for source in load.parts.values():
         if source.key not in load.used and source.name not in referenced:
             message = f"the text below the marker of sub-template {source.name!r} is used nowhere"
-            hint = "if the line is meant as a comment, do not put dashes on both sides of a single word"
+            hint = "if the line is meant as a comment, leave out the dashes on one side of the word"
             found.append(
                 (
                     "unused_template",

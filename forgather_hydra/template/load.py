@@ -57,4 +57,4 @@ class RenderVariables(Namespace):
 
 def variables_of(namespace: RenderVariables) -> dict[str, Any]:
     """The variables of a namespace by name."""
-    return object.__getattribute__(namespace, "_Namespace__attrs")  # type: ignore[no-any-return]
+    return object.__getattribute__(namespace, "_Namespace__attrs")

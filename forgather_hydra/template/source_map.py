@@ -15,7 +15,7 @@ class Origin(NamedTuple):
 
 
 class Piece(str):
-    """Text from one place: line `line` of source `source`; `step` is 1 if its lines are that source's lines."""
+    """Text from line `line` of `source`; `step` is 1 if its lines are the source's, else 0."""
 
     __slots__ = ("line", "source", "step")
 
@@ -48,7 +48,7 @@ def join(parts: Iterable[str]) -> Rope:
 
 
 def retraced(result: str, original: str, skipped_lines: int = 0) -> str:
-    """`result`, whose line n is the transformed line n + `skipped_lines` of `original`, with its places."""
+    """`result`, whose line n comes from line n + `skipped_lines` of `original`, with its places."""
     if not isinstance(original, (Rope, Piece)):
         return result
     places = list(line_places(original))[skipped_lines:]
@@ -105,7 +105,7 @@ class SourceMap:
         self._origins: list[Origin | None] = []
 
     def origin(self, rendered_line: int) -> Origin | None:
-        """The template line behind a line of the rendered text (both 1-based); None if there is none."""
+        """The template line behind a rendered line (both 1-based); None if there is none."""
         origins = self._resolved()
         return origins[rendered_line - 1] if 0 < rendered_line <= len(origins) else None
 

@@ -1,4 +1,4 @@
-"""One template file to its templates: the text up to the first marker, then a named part per marker."""
+"""One file to its templates: the text up to the first marker, then a part per marker."""
 
 from __future__ import annotations
 

@@ -7,7 +7,10 @@ from typing import NamedTuple
 
 _COMMENT = re.compile(r"[ \t]*##(.*)\Z", re.DOTALL)
 _TRAILING = re.compile(
-    r"""(?:(?<=[\s\[({,:=~|])|\A)(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')(?=[\s\])},:|~]|\Z)|(?P<comment>[ \t]+\#\#)""",
+    r"""
+    (?: (?<=[\s\[({,:=~|]) | \A)  (?: "(?:[^"\\]|\\.)*" | '(?:[^']|'')*' )  (?=[\s\])},:|~] | \Z)
+    | (?P<comment> [ \t]+\#\# )
+    """,
     re.VERBOSE,
 )
 _STATEMENT = re.compile(r"[ \t]*(--|<<|>>|==|=>)[ \t]+(.*?)[ \t]*\Z")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from jinja2 import nodes
@@ -21,7 +21,7 @@ class _Constant(str):
 
 
 class TracingCodeGenerator(CodeGenerator):
-    """Emits ``environment.literal(...)`` and ``environment.printed(...)`` in place of bare strings."""
+    """Emits ``environment.literal(...)`` and ``environment.printed(...)`` for bare strings."""
 
     def _output_child_to_const(self, node: nodes.Expr, frame: Frame, finalize: _Finalize) -> str:
         value = super()._output_child_to_const(node, frame, finalize)
@@ -30,7 +30,7 @@ class TracingCodeGenerator(CodeGenerator):
         constant.step = 1 if isinstance(node, nodes.TemplateData) else 0
         return constant
 
-    def _output_const_repr(self, group: Sequence[Any]) -> str:
+    def _output_const_repr(self, group: Iterable[Any]) -> str:
         calls = [
             f"environment.literal({str(c)!r}, {self.name!r}, {c.line}, {c.step})" for c in group
         ]
@@ -43,7 +43,7 @@ class TracingCodeGenerator(CodeGenerator):
         self.write(f", {self.name!r}, {node.lineno})")
 
     def visit_ExprStmt(self, node: nodes.ExprStmt, frame: Frame) -> None:
-        """An expression on its own is what `count_steps` puts into loops; no template can write one."""
+        """What `count_steps` puts into loops; a template cannot write an expression on its own."""
         self.writeline("environment.step()", node)
 
     def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:
@@ -52,6 +52,16 @@ class TracingCodeGenerator(CodeGenerator):
             self.visit(operand, frame)
             self.write(", ")
         self.write("))")
+
+    def visit_Block(self, node: nodes.Block, frame: Frame) -> None:
+        """Leave a block of a child to its parent, also if it stands in a filter or a loop."""
+        if frame.toplevel or not frame.require_output_check:
+            super().visit_Block(node, frame)
+        elif not self.has_known_extends:
+            self.writeline("if parent_template is None:")
+            self.indent()
+            super().visit_Block(node, frame)
+            self.outdent()
 
     def visit_Extends(self, node: nodes.Extends, frame: Frame) -> None:
         self.newline(node)  # a second 'extends' fails before the line that Jinja marks

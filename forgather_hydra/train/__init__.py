@@ -8,6 +8,7 @@ from typing import Any
 _HOME = {
     "JsonlCallback": "jsonl",
     "ProgressCallback": "progress",
+    "PruningCallback": "pruning",
     "TensorBoardCallback": "tensorboard",
     "TextSamples": "text_samples",
     "TrainOutput": "state",

@@ -16,7 +16,9 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return capsys.readouterr().out.splitlines()
 
 
-def test_explain_tells_every_line_that_set_a_value_and_which_won(capsys: pytest.CaptureFixture[str]) -> None:
+def test_explain_tells_every_line_that_set_a_value_and_which_won(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     main(["explain", "trainer.args.max_steps", BASELINE, "trainer.args.max_steps=7"])
     head, base, experiment, override = lines(capsys)
     assert head == "trainer.args.max_steps: 7"
@@ -48,7 +50,10 @@ def test_explain_of_an_unknown_key_names_the_nearest(capsys: pytest.CaptureFixtu
 
 
 def test_diff_lists_paths_that_differ(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    for name, cfg in {"a": {"x": {"lr": 1, "b": 2}, "same": 1}, "b": {"x": {"lr": 3}, "same": 1, "new": 4}}.items():
+    for name, cfg in {
+        "a": {"x": {"lr": 1, "b": 2}, "same": 1},
+        "b": {"x": {"lr": 3}, "same": 1, "new": 4},
+    }.items():
         (tmp_path / name / ".hydra").mkdir(parents=True)
         OmegaConf.save(OmegaConf.create(cfg), tmp_path / name / ".hydra" / "config.yaml")
     from forgather_hydra.config.difference import ABSENT, difference
@@ -63,7 +68,14 @@ def test_check_reports_all_problems_at_once(capsys: pytest.CaptureFixture[str]) 
     main(["check", BASELINE])
     assert "ok" in lines(capsys)[0]
     with pytest.raises(SystemExit):
-        main(["check", BASELINE, "+optimizer.momentun=1", "trainer._target_=forgather_hydra.train.Trainr"])
+        main(
+            [
+                "check",
+                BASELINE,
+                "+optimizer.momentun=1",
+                "trainer._target_=forgather_hydra.train.Trainr",
+            ]
+        )
     told = capsys.readouterr().err
     assert "2 problems" in told
     assert "'momentun'" in told

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
 
 APPLICATION = """
 import contextlib, io, json, sys, types
@@ -91,7 +94,8 @@ def run_commands() -> RunCommands:
             text=True,
         )
         assert done.returncode == 0, done.stderr
-        told: dict[str, Any] = json.loads(done.stdout.replace(str(folder), "APP"))
+        last = done.stdout.splitlines()[-1]  # worker processes may have printed before
+        told: dict[str, Any] = json.loads(last.replace(str(folder), "APP"))
         of = {command: Outcome(*outcome) for command, outcome in told["outcomes"].items()}
         return Outcomes(of, told["modules"])
 
@@ -107,3 +111,15 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str,
         return write_files(folder, {f"conf/{name}": text for name, text in files.items()})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def compose_in() -> Callable[..., DictConfig]:
+    """Compose the config ``config`` of a folder with overrides, in this process."""
+
+    def run(folder: Path, *overrides: str, **options: Any) -> DictConfig:
+        GlobalHydra.instance().clear()
+        with initialize_config_dir(str(folder), version_base=None):
+            return compose("config", list(overrides), **options)
+
+    return run

@@ -27,7 +27,6 @@ COMMANDS: list[list[str]] = [
     ["--info", "config"],
     ["--info", "searchpath"],
     ["--help"],
-    ["--hydra-help"],
     ["-sc", "query=bash"],
     ["hydra.run.dir=out/run", "+new=3", "++db.user=me", "~list", "ns.a=5"],
     ["-m", "hydra.sweep.dir=out/sweep", "db=mysql,sqlite", "seed=1,2"],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,9 @@ FILES = {
     "config.yaml": "seed: 3\n",
     "experiment/base.yaml": BASE,
     "experiment/other.yaml": "# @package _global_\n-- extends 'experiment/base.yaml'\n",
-    "experiment/plain.yaml": "# @package _global_\nmodel: {heads: 1, width: 64, moe: {experts: 1}}\n",
+    "experiment/plain.yaml": (
+        "# @package _global_\nmodel: {heads: 1, width: 64, moe: {experts: 1}}\n"
+    ),
     "size/large.yaml": "# @package _global_\nns: {heads: 16}\n",
     "size/medium.yaml": "# @package _global_\nns: {heads: 8}\n",
     "size/experts.yaml": "# @package _global_\nns: {moe: true}\n",
@@ -78,6 +81,19 @@ OTHERS = {
     "runtime": "+experiment=base ns.heads=${hydra:runtime.output_dir}",
     "swept typo": "-m +experiment=base,plain model.hads=11",
 }
+
+
+PICKLED_LOADER = """
+import os, pickle
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+
+with initialize_config_dir(os.path.abspath("conf"), version_base=None):
+    master = compose("config", return_hydra_config=True)
+    pickled = pickle.dumps(GlobalHydra.instance().config_loader())
+loader = pickle.loads(pickled)
+print(loader.load_sweep_config(master, ["+experiment=base", "ns.heads=4"]).model.width)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +163,13 @@ def test_the_sweep_keeps_the_overrides_of_its_jobs(outcomes: dict[str, Any], fol
     assert multirun.hydra.overrides.task == ["+experiment=base,plain", "model.heads=11"]
 
 
+def test_a_pickled_loader_still_renders(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PICKLED_LOADER], cwd=folder, capture_output=True, text=True
+    )
+    assert done.stdout == "256\n", done.stderr
+
+
 @pytest.fixture
 def nothing_initialized() -> Iterator[None]:
     GlobalHydra.instance().clear()
@@ -199,13 +222,6 @@ class TestCompose:
             cfg = compose("config")
             pinned = compose("config", ["ns.name=x"])
         assert (cfg.part, cfg.whole, pinned.part, pinned.whole) == ("p", "whole", "x", "x")
-
-    def test_a_pickled_loader_still_renders(self, folder: Path) -> None:
-        with initialize_config_dir(str(folder / "conf"), version_base=None):
-            master = compose("config", ["hydra.mode=RUN"], return_hydra_config=True)
-            loader = pickle.loads(pickle.dumps(GlobalHydra.instance().config_loader()))
-        job = loader.load_sweep_config(master, ["+experiment=base", "ns.heads=4"])
-        assert job.model.width == 256
 
     def test_a_validated_job_is_composed_once(self, folder: Path) -> None:
         with initialize_config_dir(str(folder / "conf"), version_base=None):

@@ -1,4 +1,4 @@
-"""Graph to OmegaConf and back: equal, sharing included, whatever happens to the configuration between."""
+"""Graph to OmegaConf and back: equal, sharing included, whatever happens in between."""
 
 from __future__ import annotations
 
@@ -25,16 +25,31 @@ GRAPHS = {
         ".define: &n !partial:torch.nn:LayerNorm [8]\n"
         ".define: &l !partial:app:Layer {norm: *n}\nmain: !call:app:M {l: *l, n: *n}\n"
     ),
-    "shared factory over a singleton": "s: &s !call:object []\nf: &f !factory:list [[*s]]\nm: [*f, *f, *s]\n",
-    "tuples": "a: !tuple [1, 2.5, x]\nb: !tuple []\nc: !tuple [[1], !tuple [2]]\nd: &d !tuple [{x: 1}]\ne: *d\n",
-    "args and kwargs": "a: !call:sorted {args: [[2, 1]], kwargs: {reverse: true}}\nb: !call:dict {arg0: [], x: 1}\n",
-    "variables": "a: !var x\nb: !var {name: y, default: 3}\nc: [!var {name: q, default: 1}, !var {name: q, default: 2}]\n",
+    "shared factory over a singleton": (
+        "s: &s !call:object []\nf: &f !factory:list [[*s]]\nm: [*f, *f, *s]\n"
+    ),
+    "tuples": (
+        "a: !tuple [1, 2.5, x]\nb: !tuple []\nc: !tuple [[1], !tuple [2]]\n"
+        "d: &d !tuple [{x: 1}]\ne: *d\n"
+    ),
+    "args and kwargs": (
+        "a: !call:sorted {args: [[2, 1]], kwargs: {reverse: true}}\n"
+        "b: !call:dict {arg0: [], x: 1}\n"
+    ),
+    "variables": (
+        "a: !var x\nb: !var {name: y, default: 3}\n"
+        "c: [!var {name: q, default: 1}, !var {name: q, default: 2}]\n"
+    ),
     "variable with a node as default": "a: !var {name: y, default: !call:object []}\n",
-    "awkward strings": 'a: "yes"\nb: "1e-3"\nc: "a: b # c"\nd: ""\ne: "x\\ny"\nf: "${x} \\\\${y}"\ng: "!call:x"\n',
+    "awkward strings": (
+        'a: "yes"\nb: "1e-3"\nc: "a: b # c"\nd: ""\ne: "x\\ny"\nf: "${x} \\\\${y}"\ng: "!call:x"\n'
+    ),
     "odd keys": "a: {1: x, 2.5: y, true: z}\nb: {null: 1}\nc: {a.b: 1}\n",
     "root node": "!partial:torch.optim:AdamW {lr: 3e-4, x: &x {y: 1}, z: *x}\n",
     "root list": "- &a !call:dict []\n- [*a]\n- {x: *a}\n",
-    "files and relative specs": "a: !call:/x/y.py:f {submodule_searchpath: [p]}\nb: !partial:.part:C {d: 1}\n",
+    "files and relative specs": (
+        "a: !call:/x/y.py:f {submodule_searchpath: [p]}\nb: !partial:.part:C {d: 1}\n"
+    ),
     "merge keys and duplicate keys": "b: &b {x: 1, l: &l [1]}\na: {<<: *b, x: 2}\nc: 1\nc: *l\n",
     "anchored scalars": "lr: &lr 1e-3\na: *lr\nb: {c: *lr}\n",
     "elided scalar": ".define: &n 5\na: *n\nb: *n\n",
@@ -42,9 +57,13 @@ GRAPHS = {
     "shared plain containers": "a: &a {x: 1}\nb: [*a]\nc: &c [1]\nd: *c\n",
     "dlist": "a: &a !dlist {x: 1, y: ~, z: !call:list []}\nb: *a\n",
     "operations": "a: !call:getitem [{k: 5}, k]\nb: !partial:call [ !partial:pow [2] ]\n",
-    "meta and latent arguments": "a: !meta:m:f [ &x !call:object [] ]\nb: *x\nc: !call:dict {latent_args: {k: 1}}\n",
+    "meta and latent arguments": (
+        "a: !meta:m:f [ &x !call:object [] ]\nb: *x\nc: !call:dict {latent_args: {k: 1}}\n"
+    ),
     "names": "a: !call:dict@first {x: 1}\nb: !list:@second [1]\nc: !call:dict@c {}\n",
-    "used once but defined elsewhere": ".define: &opt !partial:dict {lr: 1}\ntrainer: !call:dict {o: *opt}\n",
+    "used once but defined elsewhere": (
+        ".define: &opt !partial:dict {lr: 1}\ntrainer: !call:dict {o: *opt}\n"
+    ),
 }
 
 JOURNEYS: dict[str, Callable[[Any], Any]] = {
@@ -156,7 +175,8 @@ def test_an_overridden_type_stays_importable() -> None:
 def test_plain_instantiate_works_on_plain_nodes() -> None:
     cfg = fg.to_omegaconf(
         parse(
-            "d: !call:collections:OrderedDict {x: !call:fractions:Fraction [1, 2]}\np: !partial:int {base: 2}\n"
+            "d: !call:collections:OrderedDict {x: !call:fractions:Fraction [1, 2]}\n"
+            "p: !partial:int {base: 2}\n"
         )
     )
     built = instantiate(cfg)

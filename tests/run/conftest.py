@@ -10,11 +10,17 @@ from pathlib import Path
 import pytest
 from tiny_runs import TINY, Run
 
+
 @pytest.fixture(scope="session")
 def job_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment with a cache of its own, shared by the runs of this session."""
     cache = tmp_path_factory.mktemp("cache")
-    return {**os.environ, "XDG_CACHE_HOME": str(cache), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    return {
+        **os.environ,
+        "XDG_CACHE_HOME": str(cache),
+        "OMP_NUM_THREADS": "1",
+        "HF_HUB_OFFLINE": "1",
+    }
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +30,12 @@ def forgather(job_environment: dict[str, str]) -> Run:
     def run(*words: str, cwd: Path, expect: int = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-m", "forgather_hydra", *words],
-            cwd=cwd, env=job_environment, capture_output=True, text=True, timeout=300, check=False,
+            cwd=cwd,
+            env=job_environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
         )
         assert done.returncode == expect, done.stdout + done.stderr
         return done

@@ -25,12 +25,14 @@ def test_a_grid_of_six_jobs_each_with_its_own_directory(forgather: Run, tmp_path
     for run_dir in runs:
         assert json.loads((run_dir / "run.json").read_text())["status"] == "finished"
         assert (run_dir / "model" / "model.safetensors").exists()
-        assert f'output_dir: {run_dir}' in (run_dir / "graph.yaml").read_text()
+        assert f"output_dir: {run_dir}" in (run_dir / "graph.yaml").read_text()
         losses.add(metrics(run_dir)[-1]["eval_loss"])
     assert len(losses) == 6
 
 
-@pytest.mark.parametrize("words", [("--cfg", "job"), ("--info", "defaults"), ("--help",), ("--cfg", "job", "--resolve")])
+@pytest.mark.parametrize(
+    "words", [("--cfg", "job"), ("--info", "defaults"), ("--help",), ("--cfg", "job", "--resolve")]
+)
 def test_looking_imports_nothing_heavy(words: tuple[str, ...], tmp_path: Path) -> None:
     script = (
         "import atexit, runpy, sys\n"
@@ -38,7 +40,14 @@ def test_looking_imports_nothing_heavy(words: tuple[str, ...], tmp_path: Path) -
         f"sys.argv = ['forgather_hydra', '{BASELINE}', *{words!r}]\n"
         "runpy.run_module('forgather_hydra', run_name='__main__')\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
     assert "HEAVY []" in done.stdout
     assert not list(tmp_path.iterdir())
 
@@ -56,7 +65,9 @@ def test_looking_imports_nothing_heavy(words: tuple[str, ...], tmp_path: Path) -
         ("callbacks.samples=null", "callbacks", "samples: null"),
     ],
 )
-def test_overrides_reach_the_template(forgather: Run, tmp_path: Path, override: str, package: str, line: str) -> None:
+def test_overrides_reach_the_template(
+    forgather: Run, tmp_path: Path, override: str, package: str, line: str
+) -> None:
     done = forgather(BASELINE, override, "--cfg", "job", "-p", package, cwd=tmp_path)
     assert line in done.stdout.splitlines()
 
@@ -69,8 +80,14 @@ def test_overrides_reach_the_template(forgather: Run, tmp_path: Path, override: 
         ((BASELINE, "optimzer.lr=1"), ["no key 'optimzer.lr'", "did you mean optimizer.lr"]),
         ((BASELINE, "nothing.like.it=1"), ["no key", "write +nothing.like.it=1"]),
         ((BASELINE, "optimizer.lr=[1"), ["optimizer.lr=[1"]),
-        ((BASELINE, "+optimizer.momentun=1"), ["conf/optimizer/adamw.yaml:2", "takes no argument 'momentun'"]),
-        ((BASELINE, "optimizer._target_=torch.optim.SGDD"), ["has no 'SGDD'", "did you mean 'SGD'", "adamw.yaml:2"]),
+        (
+            (BASELINE, "+optimizer.momentun=1"),
+            ["conf/optimizer/adamw.yaml:2", "takes no argument 'momentun'"],
+        ),
+        (
+            (BASELINE, "optimizer._target_=torch.optim.SGDD"),
+            ["has no 'SGDD'", "did you mean 'SGD'", "adamw.yaml:2"],
+        ),
         ((BASELINE, "data=folder"), ["folder.yaml:6", "data.path=..."]),
         ((BASELINE, "resume=nowhere"), ["resume=nowhere", "does not exist"]),
         (("-m", BASELINE, "+optimizer.momentun=1,2"), ["takes no argument 'momentun'"]),
@@ -90,8 +107,12 @@ def test_bad_input_gets_one_message_and_exit_code_2(
         assert not list(tmp_path.rglob("run.json"))
 
 
-@pytest.mark.parametrize(("prepare", "told"), [(False, "no folder"), (True, "no .txt or .jsonl file")])
-def test_a_missing_or_empty_data_folder(forgather: Run, tmp_path: Path, prepare: bool, told: str) -> None:
+@pytest.mark.parametrize(
+    ("prepare", "told"), [(False, "no folder"), (True, "no .txt or .jsonl file")]
+)
+def test_a_missing_or_empty_data_folder(
+    forgather: Run, tmp_path: Path, prepare: bool, told: str
+) -> None:
     folder = tmp_path / "texts"
     if prepare:
         folder.mkdir()
@@ -104,7 +125,17 @@ def test_a_missing_or_empty_data_folder(forgather: Run, tmp_path: Path, prepare:
 def test_a_folder_of_ones_own_text_trains(forgather: Run, tmp_path: Path) -> None:
     (tmp_path / "texts").mkdir()
     for i in range(20):
-        (tmp_path / "texts" / f"{i}.txt").write_text(f"The {i}th story is about a cat and a dog. " * 60)
+        (tmp_path / "texts" / f"{i}.txt").write_text(
+            f"The {i}th story is about a cat and a dog. " * 60
+        )
     words = [w for w in TINY if not w.startswith("data.corpus")]
-    forgather(*words, "data=folder", "data.path=texts", "data.block_size=64", "trainer.args.max_steps=2", "hydra.run.dir=run", cwd=tmp_path)
+    forgather(
+        *words,
+        "data=folder",
+        "data.path=texts",
+        "data.block_size=64",
+        "trainer.args.max_steps=2",
+        "hydra.run.dir=run",
+        cwd=tmp_path,
+    )
     assert metrics(tmp_path / "run")[-1]["final"] is True

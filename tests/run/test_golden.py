@@ -31,7 +31,11 @@ def written() -> dict[str, str]:
         HydraConfig.instance().set_config(cfg.copy())
         del cfg["hydra"]
     graph = fg.from_omegaconf(cfg)
-    return {"baseline.pp.yaml": texts, "baseline.graph.yaml": fg.to_yaml(graph), "baseline.py.txt": fg.generate_code(graph)}
+    return {
+        "baseline.pp.yaml": texts,
+        "baseline.graph.yaml": fg.to_yaml(graph),
+        "baseline.py.txt": fg.generate_code(graph),
+    }
 
 
 @pytest.mark.parametrize("name", ["baseline.pp.yaml", "baseline.graph.yaml", "baseline.py.txt"])

@@ -13,7 +13,9 @@ import pytest
 from tiny_runs import TINY, Run, metrics
 
 
-def run_until_killed(environment: dict[str, str], folder: Path, words: tuple[str, ...], step: int) -> None:
+def run_until_killed(
+    environment: dict[str, str], folder: Path, words: tuple[str, ...], step: int
+) -> None:
     """Start a run and kill it (SIGKILL) once it has logged a step."""
     process = subprocess.Popen(
         [sys.executable, "-m", "forgather_hydra", *words],

@@ -46,7 +46,10 @@ def test_every_part_is_there(finished: Finished) -> None:
         "model/model.safetensors", "model/tokenizer.json", "model/generation_config.json",
     ):  # fmt: skip
         assert (run_dir / name).stat().st_size > 0, name
-    assert [p.name for p in sorted((run_dir / "checkpoints").iterdir())] == ["checkpoint-12", "checkpoint-8"]
+    assert [p.name for p in sorted((run_dir / "checkpoints").iterdir())] == [
+        "checkpoint-12",
+        "checkpoint-8",
+    ]
     assert any((run_dir / "runs").iterdir())
     record = json.loads((run_dir / "run.json").read_text())
     assert (record["status"], len(record["attempts"])) == ("finished", 1)
@@ -58,7 +61,9 @@ def test_metrics_tell_the_whole_story(finished: Finished) -> None:
     records = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
     training = [r for r in records if "loss" in r]
     assert [r["step"] for r in training] == list(range(1, 13))
-    assert {"epoch", "tokens", "time", "learning_rate", "grad_norm", "tokens_per_second"} <= set(training[0])
+    assert {"epoch", "tokens", "time", "learning_rate", "grad_norm", "tokens_per_second"} <= set(
+        training[0]
+    )
     assert [r["step"] for r in records if "eval_loss" in r and "final" not in r] == [0, 6, 12]
     assert training[5]["tokens"] == 6 * 4 * 64
     final = records[-1]
@@ -80,15 +85,26 @@ def test_the_unigram_entropy_is_that_of_the_evaluation_tokens(finished: Finished
 def test_the_table_tells_what_and_where(finished: Finished) -> None:
     run_dir, output = finished
     final = json.loads((run_dir / "metrics.jsonl").read_text().splitlines()[-1])
-    for number in (final["final_train_loss"], final["initial_eval_loss"], final["eval_loss"], final["unigram_entropy"]):
+    for number in (
+        final["final_train_loss"],
+        final["initial_eval_loss"],
+        final["eval_loss"],
+        final["unigram_entropy"],
+    ):
         assert f"{number:.4f}" in output
     assert f"{final['parameters']:,}" in output
     assert "model" in output.rpartition("metrics")[2]
 
 
-def test_the_snapshot_reloads_to_the_graph_that_was_written(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_snapshot_reloads_to_the_graph_that_was_written(
+    finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run_dir, _ = finished
-    text = (run_dir / ".hydra" / "config.yaml").read_text().replace("${hydra:runtime.output_dir}", str(run_dir))
+    text = (
+        (run_dir / ".hydra" / "config.yaml")
+        .read_text()
+        .replace("${hydra:runtime.output_dir}", str(run_dir))
+    )
     from_snapshot = fg.from_omegaconf(OmegaConf.create(text))
     from_yaml = fg.ConfigEnvironment().parse((run_dir / "graph.yaml").read_text()).config
     assert isomorphic(from_snapshot, from_yaml)
@@ -102,18 +118,32 @@ def test_the_python_is_valid_and_names_the_same_targets(finished: Finished) -> N
     assert '"main": ' in source
 
 
-def test_the_model_directory_loads_where_this_package_is_not_installed(finished: Finished, tmp_path: Path) -> None:
+def test_the_model_directory_loads_where_this_package_is_not_installed(
+    finished: Finished, tmp_path: Path
+) -> None:
     run_dir, _ = finished
     site = tmp_path / "site"
     site.mkdir()
     for entry in Path(sysconfig.get_paths()["purelib"]).iterdir():
-        if not entry.name.lower().startswith(("forgather", "_forgather", "hydra_plugins", "__editable__")):
+        if not entry.name.lower().startswith(
+            ("forgather", "_forgather", "hydra_plugins", "__editable__")
+        ):
             (site / entry.name).symlink_to(entry)
-    environment = {**os.environ, "PYTHONPATH": str(site), "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(site),
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(tmp_path / "hf"),
+    }
     out = tmp_path / "logits.pt"
     done = subprocess.run(
         [sys.executable, "-S", "-c", LOAD_ALONE, str(run_dir / "model"), str(out)],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200, check=False,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     theirs = torch.load(out)

@@ -30,5 +30,9 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 def metrics(run_dir: Path, timeless: bool = True) -> list[dict[str, Any]]:
     """The lines of a run's metrics.jsonl; without what depends on the clock, if `timeless`."""
     records = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
-    clock = ("time", "tokens_per_second", "train_runtime", "train_tokens_per_second") if timeless else ()
+    clock = (
+        ("time", "tokens_per_second", "train_runtime", "train_tokens_per_second")
+        if timeless
+        else ()
+    )
     return [{k: v for k, v in record.items() if k not in clock} for record in records]

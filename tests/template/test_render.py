@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from forgather_hydra.errors import ForgatherError, ForgatherWarning
 from forgather_hydra.template.render import Rendered, Renderer
@@ -63,7 +64,10 @@ def test_origins_through_extends_super_include_macro_and_sub_template(write: Wri
 def test_origins_survive_trimming(write: Write) -> None:
     renderer = write(
         base="[a]\n\n\nx: 1\n\n\n",
-        main="-- extends 'base.yaml'\n[a]\n=> super()\n-- filter trim\n\n\ny: 2\nz: 3\n\n-- endfilter\n",
+        main=(
+            "-- extends 'base.yaml'\n[a]\n=> super()\n"
+            "-- filter trim\n\n\ny: 2\nz: 3\n\n-- endfilter\n"
+        ),
     )
     found = origins(renderer.render("main.yaml"))
     assert found["x: 1"] == ("base.yaml", 4)
@@ -73,13 +77,22 @@ def test_origins_survive_trimming(write: Write) -> None:
 def test_origins_of_values_printed_over_several_lines(write: Write) -> None:
     renderer = write(main="a: 1\n== text\nb: 2\n")
     found = origins(renderer.render("main.yaml", {"text": "t: 1\nu: 2"}))
-    assert found == {"a: 1": ("main.yaml", 1), "t: 1": ("main.yaml", 2), "u: 2": ("main.yaml", 2), "b: 2": ("main.yaml", 3)}
+    assert found == {
+        "a: 1": ("main.yaml", 1),
+        "t: 1": ("main.yaml", 2),
+        "u: 2": ("main.yaml", 2),
+        "b: 2": ("main.yaml", 3),
+    }
 
 
 def test_sub_templates_belong_to_one_load(write: Write) -> None:
     part = "-- include 'my.part'\n\n#--- my.part ---\nwho: {}\n"
     renderer = write(a=part.format("a"), b=part.format("b"), c="-- include 'my.part'\n")
-    alone = write(a=part.format("a"), b=part.format("b"), c="-- include 'my.part'\n").render("b.yaml").text
+    alone = (
+        write(a=part.format("a"), b=part.format("b"), c="-- include 'my.part'\n")
+        .render("b.yaml")
+        .text
+    )
     assert renderer.render("a.yaml").text.strip() == "who: a"
     assert renderer.render("b.yaml").text == alone == "who: b\n\n"
     with pytest.raises(ForgatherError, match=r"no template 'my\.part'"):
@@ -95,15 +108,22 @@ def test_a_changed_file_is_read_again(write: Write, tmp_path: Path) -> None:
 
 def test_a_block_of_a_parts_parent_can_be_overridden(write: Write) -> None:
     renderer = write(
-        base="[t]\nt:\n    -- include 'inner.yaml'\n", inner="[x]\n    x: 1\n",
-        main="-- extends 'base.yaml'\n[t]\nt:\n-- include 'm.t'\n#---m.t---\n-- extends 'inner.yaml'\n[x]\n    x: 2\n",
+        base="[t]\nt:\n    -- include 'inner.yaml'\n",
+        inner="[x]\n    x: 1\n",
+        main=(
+            "-- extends 'base.yaml'\n[t]\nt:\n-- include 'm.t'\n"
+            "#---m.t---\n-- extends 'inner.yaml'\n[x]\n    x: 2\n"
+        ),
     )
     assert renderer.render("main.yaml").text.split() == ["t:", "x:", "2"]
 
 
 def test_pinned_variables_win_and_derived_ones_follow(write: Write) -> None:
     renderer = write(
-        main="-- set ns = namespace(width=1)\n-- set ns.heads = 2\n-- set ns.width = ns.heads * 64\nw: {{ ns.width }}\n"
+        main=(
+            "-- set ns = namespace(width=1)\n-- set ns.heads = 2\n"
+            "-- set ns.width = ns.heads * 64\nw: {{ ns.width }}\n"
+        )
     )
     assert renderer.render("main.yaml").text == "w: 128\n"
     pinned = renderer.render("main.yaml", pins={"heads": 4})
@@ -117,14 +137,20 @@ def test_the_time_of_a_render_does_not_change_within_it(write: Write) -> None:
 
 
 def test_orphan_block_warns_with_the_line_and_the_nearest_name(write: Write) -> None:
-    renderer = write(base="[optimizer]\na: 1\n", main="-- extends 'base.yaml'\n\n[optimiser]\na: 2\n")
-    with pytest.warns(ForgatherWarning, match=r"'optimiser' has no effect.*did you mean 'optimizer'") as caught:
+    renderer = write(
+        base="[optimizer]\na: 1\n", main="-- extends 'base.yaml'\n\n[optimiser]\na: 2\n"
+    )
+    with pytest.warns(
+        ForgatherWarning, match=r"'optimiser' has no effect.*did you mean 'optimizer'"
+    ) as caught:
         renderer.render("main.yaml")
     assert (Path(caught[0].filename).name, caught[0].lineno) == ("main.yaml", 3)
 
 
 def test_new_blocks_inside_an_overridden_block_are_fine(write: Write) -> None:
-    renderer = write(base="[a]\nx: 1\n", main="-- extends 'base.yaml'\n[a]\n-- block inner\ny: 1\n-- endblock\n")
+    renderer = write(
+        base="[a]\nx: 1\n", main="-- extends 'base.yaml'\n[a]\n-- block inner\ny: 1\n-- endblock\n"
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert renderer.render("main.yaml").text == "y: 1\n"
@@ -138,7 +164,9 @@ def test_strict_turns_warnings_into_errors(write: Write) -> None:
 
 
 def test_a_chain_of_60_extends(write: Write) -> None:
-    chain = {f"t{i}": f"-- extends 't{i - 1}.yaml'\n[a]\n=> super()\nk{i}: {i}\n" for i in range(1, 61)}
+    chain = {
+        f"t{i}": f"-- extends 't{i - 1}.yaml'\n[a]\n=> super()\nk{i}: {i}\n" for i in range(1, 61)
+    }
     rendered = write(t0="[a]\nk0: 0\n", **chain).render("t60.yaml")
     assert rendered.text.split() == [word for i in range(61) for word in (f"k{i}:", str(i))]
     assert origins(rendered)["k17: 17"] == ("t17.yaml", 4)
@@ -148,7 +176,12 @@ def test_a_chain_of_60_extends(write: Write) -> None:
     ("text", "kind", "line", "told"),
     [
         ("a: 1\n## c\nb: {{ missing }}\n", "undefined_variable", 3, "missing"),
-        ("-- set ns = namespace(heads=1)\na: {{ ns.haeds }}\n", "undefined_variable", 2, "nearest: heads"),
+        (
+            "-- set ns = namespace(heads=1)\na: {{ ns.haeds }}\n",
+            "undefined_variable",
+            2,
+            "nearest: heads",
+        ),
         ("a: 1\n\n-- if x\nb: 1\n", "template_syntax", 3, "add '-- endif'"),
         ("a: 1\n-- esle\n", "template_syntax", 2, "did you mean 'else'"),
         ("a: {{ ''.__class__ }}\n", "security", 1, "unsafe"),
@@ -168,7 +201,10 @@ def test_errors_name_the_line(write: Write, text: str, kind: str, line: int, tol
 
 
 def test_an_error_in_a_macro_names_the_macro_and_who_called_it(write: Write) -> None:
-    renderer = write(m="-- macro f(x)\n\nv: {{ x.y.z }}\n-- endmacro\n", main="-- import 'm.yaml' as m\na: 1\n== m.f({})\n")
+    renderer = write(
+        m="-- macro f(x)\n\nv: {{ x.y.z }}\n-- endmacro\n",
+        main="-- import 'm.yaml' as m\na: 1\n== m.f({})\n",
+    )
     with pytest.raises(ForgatherError) as caught:
         renderer.render("main.yaml")
     assert (caught.value.template, caught.value.line) == ("m.yaml", 3)
@@ -180,3 +216,61 @@ def test_an_error_in_a_sub_template_counts_lines_from_the_files_start(write: Wri
     with pytest.raises(ForgatherError) as caught:
         renderer.render("main.yaml")
     assert (caught.value.template, caught.value.line) == ("main.yaml", 6)
+
+
+def test_a_trimmed_block_of_a_child_runs_once_and_in_its_place(write: Write) -> None:
+    renderer = write(
+        base="-- set ns = namespace(n=0)\na: 1\n[x]\nx: 1\n\n[y]\ny: {{ ns.n }}\n",
+        main="-- extends 'base.yaml'\n[x!]\n\n    == super()\n-- set ns.n = ns.n + 1\n\n\n",
+    )
+    assert renderer.render("main.yaml").text.split() == ["a:", "1", "x:", "1", "y:", "1"]
+
+
+def test_a_second_extends_is_named(write: Write) -> None:
+    renderer = write(base="a: 1\n", main="-- extends 'base.yaml'\n## c\n-- extends 'base.yaml'\n")
+    with pytest.raises(ForgatherError, match="second 'extends'") as caught:
+        renderer.render("main.yaml")
+    assert (caught.value.kind, caught.value.line) == ("template_syntax", 3)
+
+
+def test_a_macro_that_lacks_the_context(write: Write) -> None:
+    renderer = write(
+        m="-- macro f()\nv: {{ size }}\n-- endmacro\n", main="-- import 'm.yaml' as m\n== m.f()\n"
+    )
+    with pytest.raises(ForgatherError, match="with context") as caught:
+        renderer.render("main.yaml", {"size": 3})
+    assert (caught.value.kind, caught.value.template, caught.value.line) == (
+        "undefined_variable",
+        "m.yaml",
+        2,
+    )
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        *("joinpath", "normpath", "abspath", "relpath", "dirname", "basename"),
+        *("splitext", "repr", "modname_from_path", "toyaml"),
+    ],
+)
+def test_functions_refuse_undefined_arguments(write: Write, function: str) -> None:
+    call = "missing | toyaml" if function == "toyaml" else f"{function}(missing)"
+    with pytest.raises(ForgatherError, match="'missing' is undefined") as caught:
+        write(main=f"a: {{{{ {call} }}}}\n").render("main.yaml")
+    assert caught.value.kind == "undefined_variable"
+
+
+def test_a_list_with_an_undefined_value_cannot_be_printed(write: Write) -> None:
+    with pytest.raises(ForgatherError, match="'missing' is undefined"):
+        write(main="a: {{ [1, missing] }}\n").render("main.yaml")
+
+
+@pytest.mark.parametrize(
+    "text", ["multi\nline: 3", "yes", "3e-4", "", "a: b # c", "2020-01-01", "é\t\x07"]
+)
+def test_toyaml_keeps_texts(write: Write, text: str) -> None:
+    rendered = (
+        write(main="a:\n    b: {{ text | toyaml }}\n").render("main.yaml", {"text": text}).text
+    )
+    assert yaml.safe_load(rendered) == {"a": {"b": text}}
+    assert rendered.count("\n") == 2

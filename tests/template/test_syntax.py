@@ -40,7 +40,10 @@ def test_one_line(line: str, jinja: str) -> None:
 
 
 def test_shorthand_closes_at_the_next_header_of_the_same_indentation() -> None:
-    assert translate("[a]\nx\n[b]\ny\n") == "{% block a %}\nx\n{% endblock %}{% block b %}\ny\n{% endblock %}"
+    assert (
+        translate("[a]\nx\n[b]\ny\n")
+        == "{% block a %}\nx\n{% endblock %}{% block b %}\ny\n{% endblock %}"
+    )
 
 
 def test_deeper_headers_nest() -> None:
@@ -51,7 +54,8 @@ def test_deeper_headers_nest() -> None:
 
 def test_a_statement_that_ends_what_encloses_a_header_closes_it_first() -> None:
     assert translate("-- if x\n[a]\n1\n-- else\n[b]\n-- endif\n") == (
-        "{% if x %}\n{% block a %}\n1\n{% endblock %}{% else %}\n{% block b %}\n{% endblock %}{% endif %}\n"
+        "{% if x %}\n{% block a %}\n1\n{% endblock %}{% else %}\n"
+        "{% block b %}\n{% endblock %}{% endif %}\n"
     )
 
 
@@ -60,7 +64,12 @@ def test_raw_text_is_left_alone() -> None:
     assert translate(text) == text
 
 
-@given(st.lists(st.sampled_from(["[a]", "  [b]", "-- if x", "-- endif", "## c", "text", "", "== y"]), max_size=12))
+@given(
+    st.lists(
+        st.sampled_from(["[a]", "  [b]", "-- if x", "-- endif", "## c", "text", "", "== y"]),
+        max_size=12,
+    )
+)
 def test_every_line_keeps_its_number(lines: list[str]) -> None:
     translated = translate("\n".join(lines)).split("\n")
     assert len(translated) == max(len(lines), 1)

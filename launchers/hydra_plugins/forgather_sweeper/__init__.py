@@ -1,0 +1,1 @@
+"""Sweepers. Any Hydra application imports the modules here that have no leading underscore."""

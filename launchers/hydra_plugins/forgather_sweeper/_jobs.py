@@ -1,0 +1,140 @@
+"""What both sweepers share: validate and launch jobs, and report on them at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.errors import CompactHydraException
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from hydra_plugins.forgather_sweeper._options import Direction
+from omegaconf import DictConfig, OmegaConf
+
+from forgather_hydra.config.composition import COMMAND_LINE
+from forgather_hydra.errors import ForgatherError
+
+DEFAULT_METRIC = "eval_loss"
+
+
+class JobsFailed(CompactHydraException):
+    """Some jobs of a sweep failed.
+
+    Args:
+        message: how many.
+        returns: the returns of all batches, the failed ones too.
+    """
+
+    def __init__(self, message: str, returns: Sequence[Sequence[JobReturn]]) -> None:
+        super().__init__(message)
+        self.returns = returns
+
+
+class JobSweeper(Sweeper):
+    """A sweeper that ends with a ranked table of its jobs."""
+
+    config: DictConfig
+    launcher: Launcher
+    hydra_context: HydraContext
+
+    def __init__(self, optimized_metric: str | None, direction: Direction) -> None:
+        self.metric = optimized_metric or DEFAULT_METRIC
+        self.direction = direction.name
+        self.returns: list[Sequence[JobReturn]] = []
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        from hydra.core.plugins import Plugins
+
+        self.config = config
+        self.hydra_context = hydra_context
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    @property
+    def parser(self) -> OverridesParser:
+        return OverridesParser.create(config_loader=self.hydra_context.config_loader)
+
+    def prepare_directory(self) -> Path:
+        """Make the sweep's directory and save the configuration in it."""
+        sweep_dir = Path(self.config.hydra.sweep.dir)
+        sweep_dir.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, sweep_dir / "multirun.yaml")
+        return sweep_dir
+
+    def launch(self, batch: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
+        """Run jobs; what failed ones raised is kept beside their outputs.
+
+        Args:
+            batch: the overrides of each job.
+            first: the number of the first one.
+        """
+        returns = self.launcher.launch([list(job) for job in batch], initial_job_idx=first)
+        self.returns.append(returns)
+        for returned in returns:
+            _keep_traceback(returned)
+        return returns
+
+    def report(self, results: Sequence[Any], sweep_dir: Path) -> None:
+        """Save and print the results, best first."""
+        from rich.console import Console
+
+        from forgather_hydra.run.results import FAILED, best_of, ranked, save, table
+
+        save(sweep_dir, results, self.metric, self.direction)
+        console = Console(highlight=False)
+        console.print(f"\nresults of {sweep_dir}, best first", markup=False)
+        console.print(table(ranked(results, self.direction), self.metric))
+        for result in results:
+            if result.status == FAILED:
+                line = f"job {result.number} failed: {result.error}"
+                console.print(line, markup=False, soft_wrap=True)
+        if best := best_of(results, self.direction):
+            words = shlex.join(best.overrides)
+            line = f"best: job {best.number}, {self.metric} {best.value:.6g}: {words}"
+            console.print(line, markup=False, soft_wrap=True)
+
+    def end(self) -> None:
+        """Say with the exit code whether a job failed."""
+        jobs = [returned for batch in self.returns for returned in batch]
+        failed = sum(returned.status == JobStatus.FAILED for returned in jobs)
+        if failed:
+            message = f"{failed} of {len(jobs)} jobs failed; traceback.txt in their directories"
+            raise JobsFailed(message, self.returns)
+
+
+@contextlib.contextmanager
+def mistakes_told() -> Iterator[None]:
+    """Give a mistake in the sweep's description to whoever reports mistakes to the user."""
+    from forgather_hydra.config.command_line import UsageExit
+    from forgather_hydra.run.record import RunIsBusy
+
+    try:
+        yield
+    except (ForgatherError, RunIsBusy) as problem:
+        error = problem if isinstance(problem, ForgatherError) else _busy(problem)
+        if COMMAND_LINE.get():
+            raise UsageExit(error) from problem
+        raise CompactHydraException(str(error)) from problem
+
+
+def _busy(problem: Exception) -> ForgatherError:
+    return ForgatherError("sweep_is_busy", str(problem), hint="use another hydra.sweep.dir")
+
+
+def _keep_traceback(returned: JobReturn) -> None:
+    """Write ``traceback.txt`` for a job that failed in this process."""
+    error = returned._return_value
+    if returned.status == JobStatus.FAILED and error.__traceback__ and returned.hydra_cfg:
+        directory = Path(returned.hydra_cfg.hydra.runtime.output_dir)
+        lines = traceback.format_exception(error)
+        (directory / "traceback.txt").write_text("".join(lines), encoding="utf-8")

@@ -1,0 +1,175 @@
+"""``hydra/sweeper=forgather_optuna``: search with Optuna, in a study that can be continued."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn
+from hydra_plugins.forgather_sweeper._jobs import JobSweeper, mistakes_told
+from hydra_plugins.forgather_sweeper._options import (
+    Direction,
+    ForgatherOptunaSweeperConf,
+    mapping,
+)
+from hydra_plugins.forgather_sweeper._settings import value_text
+
+from forgather_hydra.errors import ForgatherError
+
+if TYPE_CHECKING:
+    from hydra_plugins.forgather_sweeper._space import SearchSpace
+    from hydra_plugins.forgather_sweeper._study import Study
+    from optuna.trial import FrozenTrial
+
+ConfigStore.instance().store(
+    group="hydra/sweeper",
+    name="forgather_optuna",
+    node=ForgatherOptunaSweeperConf,
+    provider="forgather",
+)
+
+log = logging.getLogger(__name__)
+
+
+class ForgatherOptunaSweeper(JobSweeper):
+    """Runs the trials of a study as jobs; see `ForgatherOptunaSweeperConf`."""
+
+    study: Study
+    space: SearchSpace
+
+    def __init__(
+        self,
+        params: Any,
+        n_trials: int,
+        n_jobs: int,
+        storage: str | None,
+        study_name: str,
+        sampler: dict[str, Any],
+        pruner: dict[str, Any] | None,
+        pruning_callback: str,
+        optimized_metric: str | None,
+        direction: Direction,
+    ) -> None:
+        super().__init__(optimized_metric, direction)
+        self.params = params
+        self.n_trials = n_trials
+        self.n_jobs = n_jobs
+        self.storage = storage
+        self.study_name = study_name
+        self.sampler = sampler
+        self.pruner = pruner
+        self.pruning_callback = pruning_callback
+
+    def sweep(self, arguments: Sequence[str]) -> Sequence[Sequence[JobReturn]]:
+        with mistakes_told():
+            _require_optuna()
+            from hydra_plugins.forgather_sweeper._space import search_space
+            from hydra_plugins.forgather_sweeper._study import Study
+
+            from forgather_hydra.run import record
+
+            self.space = search_space(mapping("params", self.params), arguments, self.parser)
+            sweep_dir = self.prepare_directory()
+            self.storage = self.storage or f"sqlite:///{sweep_dir.resolve()}/study.db"
+            with record.lock(sweep_dir):
+                self.study = Study(
+                    self.storage, self.study_name, self.direction, self.sampler, sweep_dir
+                )
+                try:
+                    self.finish_trials(sweep_dir)
+                    self.search(sweep_dir)
+                finally:
+                    self.report(self.study.results(), sweep_dir)
+        self.end()
+        return self.returns
+
+    def finish_trials(self, sweep_dir: Path) -> None:
+        """Bring trials to their end that an interrupted sweep left behind."""
+        from forgather_hydra.run.results import FINISHED, result_without_return
+
+        unfinished = []
+        for trial in self.study.left_behind():
+            if set(trial.params) != set(self.space.dimensions):
+                self.study.give_up(trial, "interrupted, and the search space has changed since")
+                continue
+            overrides = self.overrides(trial)
+            result = result_without_return(trial.number, overrides, self.metric, sweep_dir)
+            if result.status == FINISHED:
+                self.study.tell(trial, result, self.metric)
+            else:
+                unfinished.append(trial)
+        for batch in _consecutive(unfinished, self.n_jobs):
+            self.run(batch, sweep_dir)
+
+    def search(self, sweep_dir: Path) -> None:
+        """Run new trials until there are `n_trials`."""
+        while (left := self.n_trials - self.study.count_ended()) > 0:
+            size = min(left, self.n_jobs)
+            trials = [self.study.ask(self.space.distributions) for _ in range(size)]
+            for batch in _consecutive(trials, size):
+                self.run(batch, sweep_dir)
+
+    def run(self, trials: Sequence[FrozenTrial], sweep_dir: Path) -> None:
+        """Run trials with consecutive numbers, which are also the numbers of their jobs."""
+        from forgather_hydra.run.results import result_of
+
+        for trial in trials:
+            self.study.note(trial, overrides=self.space.overrides(trial.params))
+        batch = [self.overrides(trial) for trial in trials]
+        self.validate_batch_is_legal(batch)
+        for trial, returned in zip(trials, self.launch(batch, trials[0].number), strict=True):
+            result = result_of(returned, trial.number, self.metric, sweep_dir)
+            self.study.tell(trial, result, self.metric)
+            self.check_reports(trial, failed=result.error is not None)
+
+    def overrides(self, trial: FrozenTrial) -> list[str]:
+        """What the job of a trial runs with: its parameters, and where it reports to."""
+        overrides = self.space.overrides(trial.params)
+        if self.pruner is None:
+            return overrides
+        callback = {
+            "_target_": "forgather_hydra.train.PruningCallback",
+            "storage": self.storage,
+            "study_name": self.study_name,
+            "number": trial.number,
+            "metric": self.metric,
+            "pruner": self.pruner,
+        }
+        return [*overrides, f"++{self.pruning_callback}={value_text(callback)}"]
+
+    def check_reports(self, trial: FrozenTrial, failed: bool) -> None:
+        """Warn, once, if a pruner has nothing to go by."""
+        if self.pruner is None or failed or self.study.trials[trial.number].intermediate_values:
+            return
+        if len(self.returns) == 1:
+            log.warning(
+                "trial %d reported no evaluation, so nothing is pruned; its trainer must have the "
+                "callback that hydra.sweeper.pruning_callback puts at %s",
+                trial.number,
+                self.pruning_callback,
+            )
+
+
+def _consecutive(trials: Sequence[FrozenTrial], size: int) -> Iterator[list[FrozenTrial]]:
+    """Batches of at most `size` trials whose numbers follow each other.
+
+    Numbers have gaps where several sweeps share a storage.
+    """
+    runs = groupby(enumerate(trials), key=lambda pair: pair[1].number - pair[0])
+    for _, run in runs:
+        batch = [trial for _, trial in run]
+        for first in range(0, len(batch), size):
+            yield batch[first : first + size]
+
+
+def _require_optuna() -> None:
+    try:
+        import optuna  # noqa: F401
+    except ImportError as error:
+        hint = "pip install 'forgather-hydra[optuna]'"
+        message = "hydra/sweeper=forgather_optuna needs the package optuna"
+        raise ForgatherError("import_failed", message, hint=hint) from error

@@ -1,0 +1,3 @@
+"""A sibling that stands elsewhere."""
+
+WORDS = ["a", "b", "c", "d"]

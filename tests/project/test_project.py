@@ -1,0 +1,189 @@
+"""Projects: what meta.yaml says, how configurations are found, what a call returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import forgather_hydra as fg
+from forgather_hydra.errors import ForgatherError, ForgatherWarning
+
+Layout = Callable[[dict[str, str]], Path]
+
+META_DEFAULTS = """\
+-- set ns = namespace()
+-- include "base_directories.yaml"
+searchdir:
+-- block searchdir_project
+    - "{{ joinpath(project_dir, 'templates') }}"
+-- endblock searchdir_project
+
+-- block searchdir_common
+    - "{{ joinpath(workspace_root, 'forgather_workspace') }}"
+    - "{{ ns.library }}"
+-- endblock searchdir_common
+
+-- block configs
+## config_prefix: "configs"
+-- endblock configs
+"""
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    def write(files: dict[str, str]) -> Path:
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        return tmp_path
+
+    return write
+
+
+@pytest.fixture
+def workspace(layout: Layout) -> Path:
+    return layout(
+        {
+            "forgather_workspace/base_directories.yaml": (
+                "-- set ns.library = joinpath(workspace_root, 'library')\n"
+            ),
+            "forgather_workspace/meta_defaults.yaml": META_DEFAULTS,
+            "library/base.yaml": (
+                "[main]\nmain: !call:dict {size: !var {name: size, default: 1}}\n\n"
+                "[rest]\nrest: 1\n"
+            ),
+            "library/configs/shared.yaml": "-- extends 'base.yaml'\n",
+            "p/meta.yaml": (
+                "-- extends 'meta_defaults.yaml'\n\n-- block configs\nproject_name: Demo\n"
+                "project_description: d\ndefault_config: first.yaml\n-- endblock configs\n"
+            ),
+            "p/templates/configs/first.yaml": (
+                "-- extends 'base.yaml'\n[rest]\nrest: {{ project_dir | toyaml }}\n"
+            ),
+            "p/templates/configs/sub/second.yaml": (
+                "main: {{ n | default(2) }}\ntext: !var pp_config\n"
+            ),
+        }
+    )
+
+
+def test_a_project_in_a_workspace(workspace: Path) -> None:
+    project = fg.Project(project_dir=str(workspace / "p"))
+    assert (project.meta.name, project.meta.description) == ("Demo", "d")
+    assert project.meta.workspace_root == str(workspace)
+    assert project.configs() == ["first.yaml", "shared.yaml", "sub/second.yaml"]
+    assert project("rest") == str(workspace / "p")
+    assert project() == {"size": 1}
+    assert project("main", size=5) == {"size": 5}
+
+
+def test_the_ways_to_call_a_project(workspace: Path) -> None:
+    project = fg.Project("first.yaml", str(workspace / "p"))
+    assert list(project("main", "rest")) == [{"size": 1}, str(workspace / "p")]
+    assert project(["main"]).main == {"size": 1}
+    assert project() is not project()
+    with pytest.raises(ForgatherError, match="the targets are main, rest") as caught:
+        project("zzz")
+    assert isinstance(caught.value, KeyError)
+
+
+def test_configurations_take_render_variables_and_see_their_own_text(workspace: Path) -> None:
+    project = fg.Project(project_dir=str(workspace / "p"))
+    project.load_config("sub/second.yaml", n=7)
+    assert project() == 7
+    assert project("text") == project.pp_config
+
+
+def test_an_unknown_configuration_names_the_others(workspace: Path) -> None:
+    with pytest.raises(ForgatherError, match=r"did you mean 'first\.yaml'") as caught:
+        fg.Project("frist.yaml", str(workspace / "p"))
+    assert caught.value.kind == "missing_template"
+
+
+def test_a_project_within_a_project(workspace: Path) -> None:
+    text = (
+        "main: !call:forgather_hydra:from_project\n"
+        f"    project_dir: {workspace / 'p'}\n    targets: main\n    size: 9\n"
+    )
+    assert fg.ConfigEnvironment([]).load_from_string(text).config()["main"] == {"size": 9}
+
+
+def test_paths_are_absolute_whatever_the_working_directory(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace / "p")
+    project = fg.Project()
+    monkeypatch.chdir(workspace)
+    assert project("rest") == str(workspace / "p")
+    project.load_config("sub/second.yaml")
+
+
+def test_relative_search_folders_belong_to_the_project(layout: Layout) -> None:
+    root = layout(
+        {
+            "forgather_workspace/x": "",
+            "p/meta.yaml": "searchdir: [mine, ../shared]\nconfig_prefix: runs\n",
+            "p/mine/runs/a.yaml": "main: a\n",
+            "shared/runs/b.yaml": "main: b\n",
+        }
+    )
+    assert fg.Project("b.yaml", str(root / "p"))() == "b"
+    assert fg.Project(project_dir=str(root / "p"))() == "a"
+
+
+def test_keys_that_nothing_reads_warn_with_the_line(layout: Layout) -> None:
+    files = {
+        "forgather_workspace/x": "",
+        "p/meta.yaml": "name: P\nserchdir: [a]\n",
+        "p/templates/configs/a.yaml": "main: 1\n",
+    }
+    root = layout(files)
+    with pytest.warns(ForgatherWarning, match="did you mean 'searchdir'") as caught:
+        fg.Project(project_dir=str(root / "p"))
+    assert (Path(caught[0].filename).name, caught[0].lineno) == ("meta.yaml", 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "path"),
+    [
+        ("- 1\n", 1, None),
+        ("name: x\nsearchdir: 3\n", 2, "searchdir"),
+        ("config_prefix: [a]\n", 1, "config_prefix"),
+    ],
+)
+def test_values_of_the_wrong_type(layout: Layout, text: str, line: int, path: str | None) -> None:
+    root = layout({"forgather_workspace/x": "", "p/meta.yaml": text})
+    with pytest.raises(ForgatherError) as caught:
+        fg.Project(project_dir=str(root / "p"))
+    error = caught.value
+    assert (error.kind, error.template, error.line, error.path) == (
+        "bad_meta",
+        "meta.yaml",
+        line,
+        path,
+    )
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind", "told"),
+    [
+        ("solo", "no_workspace", "forgather_workspace"),
+        ("ws/none", "no_project", "meta.yaml"),
+        ("ws/empty", "missing_template", "configs"),
+    ],
+)
+def test_what_is_missing(layout: Layout, folder: str, kind: str, told: str) -> None:
+    root = layout(
+        {
+            "solo/meta.yaml": "",
+            "ws/forgather_workspace/x": "",
+            "ws/none/x": "",
+            "ws/empty/meta.yaml": "",
+        }
+    )
+    with pytest.raises(ForgatherError, match=told) as caught:
+        fg.Project(project_dir=str(root / folder))
+    assert caught.value.kind == kind
+    assert caught.value.hint

@@ -1,0 +1,26 @@
+"""Hydra's own suites for batched sweepers and for launchers, with our sweeper in its place."""
+
+from __future__ import annotations
+
+import pytest
+from hydra.core.plugins import Plugins
+from hydra.test_utils.launcher_common_tests import BatchedSweeperTestSuite, LauncherTestSuite
+
+Plugins.instance()  # the suites restore the registry as they find it here
+
+WARNING = "ignore:Future Hydra versions will no longer change working directory"
+FORGATHER = "hydra/sweeper=forgather"
+
+
+@pytest.mark.parametrize(
+    ("launcher_name", "overrides"), [("basic", [FORGATHER, "hydra.sweeper.max_batch_size=2"])]
+)
+@pytest.mark.filterwarnings(WARNING)
+class TestBatches(BatchedSweeperTestSuite):
+    pass
+
+
+@pytest.mark.parametrize(("launcher_name", "overrides"), [("basic", [FORGATHER])])
+@pytest.mark.filterwarnings(WARNING)
+class TestLauncher(LauncherTestSuite):
+    pass
