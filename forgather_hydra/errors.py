@@ -114,7 +114,7 @@ def _rebuild(cause_type: type | None, state: dict[str, Any]) -> ForgatherError:
 
 def nearest(name: object, known: Iterable[object], count: int = 3) -> list[str]:
     """The known names most like `name`, best first."""
-    return difflib.get_close_matches(str(name), [str(k) for k in known], n=count, cutoff=0.5)
+    return difflib.get_close_matches(str(name), [str(k) for k in known], n=count, cutoff=0.6)
 
 
 def did_you_mean(name: object, known: Iterable[object]) -> str | None:

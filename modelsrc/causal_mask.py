@@ -35,7 +35,7 @@ def causal_mask(
     if attention_mask is not None and attention_mask.ndim == 4:
         return attention_mask
     T, device = hidden_states.shape[1], hidden_states.device
-    past, S, offset = _cache_extent(past_key_values, T)
+    past, S, offset = cache_extent(past_key_values, T)
     packed = position_ids if attention_mask is None and past_key_values is None else None
     full = isinstance(past, int) and past + T == S  # not so for a preallocated cache
     if sliding_window is not None and full and sliding_window >= S:
@@ -58,11 +58,16 @@ def causal_mask(
     return mask
 
 
-def _cache_extent(cache: Cache | None, T: int) -> tuple[int | Tensor, int, int]:
-    """Tokens seen before the first query, number of keys, and position of the first key."""
+def cache_extent(
+    cache: Cache | None, T: int, layer_idx: int = 0
+) -> tuple[int | Tensor, int, int]:
+    """Tokens seen before the first query, number of keys, and position of the first key.
+
+    As `layer_idx` finds them before it adds its T keys to the cache.
+    """
     if cache is None:
         return 0, T, 0
-    return cache.get_seq_length(), *cache.get_mask_sizes(T, 0)
+    return cache.get_seq_length(layer_idx), *cache.get_mask_sizes(T, layer_idx)
 
 
 def _keys_of(attention_mask: Tensor, S: int, offset: int) -> Tensor:

@@ -11,7 +11,8 @@ def simple_weight_init(
     """Initialise the parameters that `module` itself holds, children excluded.
 
     Matrices of linear layers and embeddings are drawn from N(0, std²), biases are 0 and gains of
-    norms 1. Parameters that were loaded (flag `_is_hf_initialized`) are left alone.
+    norms 1. A module with a method `initial_value(name)` says by itself what its parameters are.
+    Parameters that were loaded (flag `_is_hf_initialized`) are left alone.
 
     Args:
         residual_layers: number of layers L; the last matrix of each residual branch is then drawn
@@ -33,10 +34,14 @@ def simple_weight_init(
                 nn.init.zeros_(parameter)
             case "gain":
                 nn.init.ones_(parameter)
+            case "own":
+                parameter.data.copy_(module.initial_value(name))
 
 
 def rule_of(module: nn.Module, name: str) -> str:
-    """The rule for the parameter `name` of `module`: matrix, bias or gain."""
+    """The rule for the parameter `name` of `module`: matrix, bias, gain or own."""
+    if hasattr(module, "initial_value"):
+        return "own"
     if name == "bias":
         return "bias"
     if name == "weight" and isinstance(module, nn.Linear | nn.Embedding):

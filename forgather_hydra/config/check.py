@@ -8,6 +8,7 @@ from omegaconf import DictConfig, open_dict
 
 from forgather_hydra.config.composition import latest
 from forgather_hydra.config.decode import from_omegaconf
+from forgather_hydra.config.policy import allowed_targets, check_policy
 from forgather_hydra.graph.check import check
 
 
@@ -15,9 +16,12 @@ def check_job(cfg: DictConfig) -> None:
     """Check the graph of a composed configuration.
 
     Raises:
-        ForgatherError: one error that tells all problems.
+        ForgatherError: ``security`` for what must not be imported, or one error that tells all
+            other problems.
     """
-    check(decoded_job(cfg))
+    graph = decoded_job(cfg)
+    check_policy(graph, allowed_targets(cfg), cfg.hydra.overrides.task)
+    check(graph)
 
 
 def decoded_job(cfg: DictConfig) -> Any:

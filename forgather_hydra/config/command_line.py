@@ -46,34 +46,41 @@ def settled(settling: Settling, is_master: bool) -> DictConfig:
 
 
 def with_saved_overrides(overrides: list[str]) -> list[str]:
-    """The overrides, after those of the run that ``resume=DIR`` names."""
-    folder = resumed_folder(overrides)
-    if folder is None:
-        return overrides
-    saved = OmegaConf.load(folder / ".hydra" / "overrides.yaml")
-    given = {_key(o) for o in overrides}
-    return [o for o in map(str, saved) if _key(o) not in given and _key(o) != "resume"] + overrides
-
-
-def resumed_folder(overrides: list[str]) -> Path | None:
-    """The run directory that ``resume=DIR`` names, if any.
+    """The overrides, after those that ``resume=DIR`` or ``rerun=DIR`` stands for.
 
     Raises:
-        UsageExit: it is not the directory of a run.
+        UsageExit: the directory is not that of a run.
     """
-    chosen = [o.partition("=")[2].strip("'\"") for o in overrides if _key(o) == "resume"]
+    if (folder := _run_folder("resume", overrides)) is not None:
+        saved = [*_saved(folder, "hydra", "searchpath"), *_saved(folder, "task")]
+        given = {*map(_key, overrides), "resume"}
+        return [o for o in saved if _key(o) not in given] + overrides
+    if (folder := _run_folder("rerun", overrides)) is not None:
+        from forgather_hydra.config.saved_run import rerun_overrides
+
+        given = {*map(_key, overrides)}
+        others = [o for o in overrides if _key(o) != "rerun"]
+        return [o for o in rerun_overrides(folder) if _key(o) not in given] + others
+    return overrides
+
+
+def _saved(folder: Path, kind: str, word: str = "") -> list[str]:
+    """The ``hydra`` or ``task`` overrides that a run was started with; those with `word` in them."""
+    saved = OmegaConf.load(folder / ".hydra" / "hydra.yaml").hydra.overrides[kind]
+    return [str(o) for o in saved if word in str(o)]
+
+
+def _run_folder(key: str, overrides: list[str]) -> Path | None:
+    """The run directory that an override names, if any."""
+    chosen = [o.partition("=")[2].strip("'\"") for o in overrides if _key(o) == key]
     if not chosen or chosen[-1] in ("", "auto", "null", "true", "false"):
         return None
     folder = Path(chosen[-1])
-    if not (folder / ".hydra" / "overrides.yaml").is_file():
-        problem = (
-            "holds no run (.hydra/overrides.yaml is missing)"
-            if folder.is_dir()
-            else "does not exist"
-        )
-        hint = "name a run directory such as outputs/DATE/TIME, or write resume=auto"
+    if not (folder / ".hydra" / "hydra.yaml").is_file():
+        problem = "holds no run (no .hydra folder)" if folder.is_dir() else "does not exist"
+        hint = "name a run directory such as outputs/DATE/TIME"
         raise UsageExit(
-            ForgatherError("bad_override", f"resume={folder}: the directory {problem}", hint=hint)
+            ForgatherError("bad_override", f"{key}={folder}: the directory {problem}", hint=hint)
         )
     return folder
 

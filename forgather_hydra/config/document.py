@@ -64,7 +64,7 @@ class Document:
         config = self.config()
         for path in self.encoded.written:
             if join(package, path) in composition.typed:
-                _type_reference(config, path, self.encoded.references[path])
+                type_reference(config, path, self.encoded.references[path])
         return config
 
 
@@ -144,7 +144,7 @@ def _groups(graph: Any) -> set[str]:
     return {name for name in names if name.isidentifier()}
 
 
-def _type_reference(config: DictConfig, path: str, target: str) -> None:
+def type_reference(config: DictConfig, path: str, target: str) -> None:
     """Make the text ``${x}`` at a path a typed reference, through which an override can go."""
     parent, _, key = path.rpartition(".")
     place: Any = OmegaConf.select(config, parent) if parent else config

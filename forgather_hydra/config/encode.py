@@ -118,7 +118,7 @@ class _Encoder:
         """The root sections ``vars``, ``ns`` and ``forgather``, as far as they have content."""
         written = self.graph.get("vars", {}) if isinstance(self.graph, dict) else {}
         variables = {**declared, **written}
-        about = {"defines": list(self.homes.hoisted), "names": self.names}
+        about = {"defines": dict.fromkeys(self.homes.hoisted, True), "names": self.names}
         about = {key: value for key, value in about.items() if value}
         found = {"vars": variables, "ns": ns, "forgather": about}
         return {key: value for key, value in found.items() if value}

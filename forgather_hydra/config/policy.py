@@ -1,4 +1,4 @@
-"""What a configuration may import: Hydra's block-list for overrides, an allow-list for all of it."""
+"""What a configuration may import: a block-list for overrides, an allow-list for all of it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
 
 from forgather_hydra.config.targets import from_target, to_target
 from forgather_hydra.errors import ForgatherError
@@ -19,7 +20,7 @@ from forgather_hydra.graph.walk import path_text, with_paths
 OURS = ("forgather_hydra.graph.operations",)
 
 
-def check_policy(graph: Any, allowed: Iterable[str] | None, overrides: Iterable[str]) -> None:
+def check_policy(graph: Any, allowed: list[str] | None, overrides: Iterable[str]) -> None:
     """Check what a graph would import, before any of it is imported.
 
     Args:
@@ -44,6 +45,12 @@ def check_policy(graph: Any, allowed: Iterable[str] | None, overrides: Iterable[
                     path=path_text(path),
                     hint=f"forgather.allow_targets allows {', '.join(allowed) or 'nothing'}",
                 ).locate(origin_of(element))
+
+
+def allowed_targets(cfg: DictConfig) -> list[str] | None:
+    """The value of ``forgather.allow_targets``."""
+    allowed = OmegaConf.select(cfg, "forgather.allow_targets")
+    return None if allowed is None else [str(prefix) for prefix in allowed]
 
 
 def is_allowed(spec: str, prefixes: Iterable[str]) -> bool:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from forgather_hydra.config.resolvers import add_resolver
 from forgather_hydra.run.record import newest_unfinished, signature
 
 
 def register() -> None:
     """Register the resolver ``fg.run_dir``, which ``hydra.run.dir`` uses."""
-    OmegaConf.register_new_resolver("fg.run_dir", run_dir, replace=True)
+    add_resolver("fg.run_dir", run_dir)
 
 
 def run_dir(new: str, *, _root_: DictConfig) -> str:

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from forgather_hydra.config.composition import latest
 from forgather_hydra.config.decode import from_omegaconf
+from forgather_hydra.config.policy import allowed_targets, check_policy
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.graph.build import materialize
 from forgather_hydra.run import record as run_record
@@ -28,6 +29,7 @@ def run(cfg: DictConfig) -> Any:
     hydra = HydraConfig.get()
     run_dir = Path(hydra.runtime.output_dir)
     graph = from_omegaconf(cfg, latest().positions)
+    check_policy(graph, allowed_targets(cfg), hydra.overrides.task)
     if not isinstance(graph, dict) or "main" not in graph:
         raise ForgatherError(
             "unknown_target",

@@ -100,8 +100,9 @@ def metrics_in(recorded: dict[str, Any] | None) -> dict[str, Any]:
 def metric_of(value: Any, metric: str) -> float | None:
     """The number among what a job returned: `value` itself, or its entry `metric`."""
     number = value.get(metric) if isinstance(value, dict) else value
-    is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
-    return float(number) if is_number else None
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        return None
+    return float(number)
 
 
 def one_line(error: Any) -> str:

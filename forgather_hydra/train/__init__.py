@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 _HOME = {
+    "AccelTrainer": "accel",
     "JsonlCallback": "jsonl",
     "ProgressCallback": "progress",
     "PruningCallback": "pruning",

@@ -47,9 +47,14 @@ class TrainerCallback:
     Callbacks written for `transformers.Trainer` work as they are. This base defines no handler, so
     an event that nobody listens to costs nothing.
 
+    With `main_process_only`, only the first process of a distributed run calls them: set it where
+    they write or print. A flag set in one process holds in all.
+
     What a method `state() -> {"args": ..., "attributes": ...}` returns is saved with checkpoints,
     and the attributes are set again when a run resumes.
     """
+
+    main_process_only = False
 
 
 class CallbackHandler:
@@ -87,7 +92,8 @@ class CallbackHandler:
         """Calls every handler of `event`; `context()` makes the keyword arguments of all events."""
         for flag in _CLEARS.get(event, ()):
             setattr(control, flag, False)
-        if handlers := self._handlers[event]:
+        table = self._handlers if state.is_world_process_zero else self._elsewhere
+        if handlers := table[event]:
             keywords = context() | details
             for handler in handlers:
                 control = handler(args, state, control, **keywords) or control
@@ -111,12 +117,22 @@ class CallbackHandler:
                     setattr(callback, name, value)
 
     def _collect(self) -> None:
-        self._handlers: dict[str, list[Handler]] = {
-            event: [
-                getattr(callback, event) for callback in self.callbacks if _handles(callback, event)
-            ]
-            for event in EVENTS
-        }
+        self._handlers = _by_event(self.callbacks)
+        self._elsewhere = _by_event(
+            callback
+            for callback in self.callbacks
+            if not getattr(callback, "main_process_only", False)
+        )
+
+
+def _by_event(callbacks: Iterable[Any]) -> dict[str, list[Handler]]:
+    """The handlers of each event, in order."""
+    handlers: dict[str, list[Handler]] = {event: [] for event in EVENTS}
+    for callback in callbacks:
+        for event in EVENTS:
+            if _handles(callback, event):
+                handlers[event].append(getattr(callback, event))
+    return handlers
 
 
 def _instance(callback: Any) -> Any:

@@ -4,41 +4,40 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from itertools import islice
 
 import torch
 
 from .loading import Batch
 from .loss import count_targets
-from .strategy import SingleProcess
+from .strategy import Strategy
 
 
 @torch.no_grad()
 def evaluate_loss(
-    strategy: SingleProcess,
-    batches: Iterable[Batch],
-    max_batches: int,
-    after_batch: Callable[[], None],
+    strategy: Strategy, batches: Iterable[Batch], after_batch: Callable[[], None]
 ) -> dict[str, float]:
     """`eval_loss`, the mean over all target tokens, and its perplexity, in evaluation mode.
 
-    `max_batches` below 1 means all. The device is read once, at the end.
+    `batches` are those of this process; the mean is over all of them. The device is read once, at
+    the end.
     """
     model = strategy.model
     was_training = model.training
     model.eval()
     losses: list[torch.Tensor] = []
     counts: list[int] = []
-    for batch in islice(batches, max_batches if max_batches > 0 else None):
+    for batch in batches:
         if count := count_targets(batch):
             losses.append(strategy.loss(batch))
             counts.append(count)
         after_batch()
     model.train(was_training)
-    if not losses:
+    means = torch.stack(losses).tolist() if losses else []
+    parts = [part for parts in strategy.gather(list(zip(means, counts))) for part in parts]
+    if not parts:
         raise ValueError("the evaluation set has no target token: samples need 2 tokens or more")
-    means = torch.stack(losses).tolist()
-    loss = math.fsum(m * n for m, n in zip(means, counts, strict=True)) / sum(counts)
+    # The exact sum, which does not depend on how the batches were shared out.
+    loss = math.fsum(mean * count for mean, count in parts) / sum(count for _, count in parts)
     return {"eval_loss": loss, "eval_perplexity": perplexity(loss)}
 
 

@@ -22,6 +22,8 @@ class JsonlCallback(TrainerCallback):
     are cut off, so that each step appears once.
     """
 
+    main_process_only = True
+
     def __init__(self) -> None:
         self.records = 0
 

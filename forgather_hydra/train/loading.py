@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import BatchSampler, DataLoader, Dataset
 
 from .arguments import TrainingArguments
 from .sampler import ResumableBatchSampler
@@ -16,25 +17,28 @@ Batch = dict[str, torch.Tensor]
 Collator = Callable[[list[Any]], Batch]
 
 
-def training_sampler(args: TrainingArguments, dataset: Any) -> ResumableBatchSampler:
-    """Sampler over a map-style dataset.
+def training_sampler(
+    args: TrainingArguments, dataset: Any, rank: int, world_size: int
+) -> ResumableBatchSampler:
+    """Sampler of this process over a map-style dataset.
 
     Raises:
         ValueError: if there is no training data, or not enough for one batch.
     """
     if dataset is None:
         raise ValueError("there is nothing to train on: give the trainer a train_dataset")
-    batch_size = args.per_device_train_batch_size
     sampler = ResumableBatchSampler(
         len(dataset),
-        batch_size,
+        args.per_device_train_batch_size,
         seed=args.seed,
         shuffle=args.shuffle,
         drop_last=args.dataloader_drop_last,
+        rank=rank,
+        world_size=world_size,
     )
     if len(sampler) == 0:
         raise ValueError(
-            f"the training set has {len(dataset)} samples, less than a batch of {batch_size}:"
+            f"the training set has {len(dataset)} samples, less than a batch of {sampler.batch_size}:"
             " lower per_device_train_batch_size, unset dataloader_drop_last, or give more data"
         )
     return sampler
@@ -46,22 +50,31 @@ def training_loader(
     sampler: ResumableBatchSampler,
     collate: Collator,
 ) -> DataLoader[Batch]:
-    return DataLoader(dataset, batch_sampler=sampler, collate_fn=collate, **_worker_options(args))
+    return DataLoader(
+        dataset,
+        batch_sampler=sampler,
+        collate_fn=partial(_collate_any, collate),
+        **_worker_options(args),
+    )
 
 
 def evaluation_loader(
-    args: TrainingArguments, dataset: Any, collate: Collator
+    args: TrainingArguments, dataset: Any, collate: Collator, rank: int, world_size: int
 ) -> DataLoader[Batch]:
-    """Loader in dataset order.
+    """Loader in dataset order of every `world_size`th of the batches to evaluate.
+
+    Batches are those of a single process, whatever the number of processes.
 
     Raises:
         ValueError: if the dataset is empty.
     """
     if len(dataset) == 0:
         raise ValueError("the evaluation set is empty: give it data, or leave eval_dataset out")
+    limit = args.max_eval_steps if args.max_eval_steps > 0 else None
+    batches = BatchSampler(range(len(dataset)), args.per_device_eval_batch_size, drop_last=False)
     return DataLoader(
         dataset,
-        batch_size=args.per_device_eval_batch_size,
+        batch_sampler=list(islice(batches, rank, limit, world_size)),
         collate_fn=collate,
         **_worker_options(args),
     )
@@ -73,6 +86,11 @@ def accumulation_groups(loader: DataLoader[Batch], size: int) -> Iterator[list[B
     batches = iter(loader)
     while group := list(islice(batches, size)):
         yield group
+
+
+def _collate_any(collate: Collator, samples: list[Any]) -> Batch:
+    """Also makes a batch where a process has no sample."""
+    return collate(samples) if samples else {"input_ids": torch.empty(0, 1, dtype=torch.long)}
 
 
 def _worker_options(args: TrainingArguments) -> dict[str, Any]:

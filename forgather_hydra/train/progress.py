@@ -32,6 +32,8 @@ _FORMATS = {
 class ProgressCallback(TrainerCallback):
     """Shows loss, learning rate, tokens/s and the time that remains."""
 
+    main_process_only = True
+
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console()
         self._bar: Progress | None = None

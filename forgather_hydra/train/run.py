@@ -50,6 +50,8 @@ def run_training(
         )
     if model_dir is not None:
         trainer.save_model(model_dir)
+    if not trainer.state.is_world_process_zero:
+        return metrics
     append_record(
         Path(trainer.args.output_dir) / METRICS_FILE,
         {"final": True, **position(trainer.state), **metrics},

@@ -12,20 +12,34 @@ from torch.utils.data import Sampler
 class ResumableBatchSampler(Sampler[list[int]]):
     """Yields lists of dataset indices, starting at `position` samples into the current epoch.
 
+    Processes share out each batch of `world_size * batch_size` samples in consecutive parts, as
+    equal as can be: an incomplete last one may leave a process with an empty list, but no process
+    has fewer lists than another.
+
     The position only moves when `advance` reports batches as trained on, so batches that loader
     workers have fetched ahead are not counted and a resumed run trains on each sample once.
     """
 
     def __init__(
-        self, length: int, batch_size: int, *, seed: int, shuffle: bool, drop_last: bool
+        self,
+        length: int,
+        batch_size: int,
+        *,
+        seed: int,
+        shuffle: bool,
+        drop_last: bool,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
-        self.batch_size = batch_size
+        self.rank = rank
+        self.world_size = world_size
+        self.batch_size = batch_size * world_size  # of all processes
         self.seed = seed
         self.shuffle = shuffle
         self.epoch = 0
         self.position = 0
         self.length = length
-        self.usable = length - length % batch_size if drop_last else length
+        self.usable = length - length % self.batch_size if drop_last else length
 
     def __len__(self) -> int:
         """Batches in a whole epoch."""
@@ -34,7 +48,9 @@ class ResumableBatchSampler(Sampler[list[int]]):
     def __iter__(self) -> Iterator[list[int]]:
         order = self._order()
         for start in range(self.position, self.usable, self.batch_size):
-            yield order[start : min(start + self.batch_size, self.usable)].tolist()
+            size = min(self.batch_size, self.usable - start)
+            begin, end = (size * part // self.world_size for part in (self.rank, self.rank + 1))
+            yield order[start + begin : start + end].tolist()
 
     def advance(self, batches: int) -> None:
         """Counts batches as trained on."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import safetensors.torch
 import torch
 
-from .rng import capture_rng, restore_rng
+from .rng import restore_rng
 from .state import TrainerState
 
 if TYPE_CHECKING:
@@ -20,16 +20,19 @@ if TYPE_CHECKING:
 MODEL = "model.safetensors"
 OPTIMIZER = "optimizer.pt"
 SCHEDULER = "scheduler.pt"
-RNG = "rng.pt"
 STATE = "trainer_state.json"
 
 
-def write_state(trainer: Trainer, directory: Path) -> None:
-    """Writes all that a resumed run needs to continue as if it had not stopped."""
+def write_state(trainer: Trainer, rng_states: list[dict[str, Any]], directory: Path) -> None:
+    """Writes all that a resumed run needs to continue as if it had not stopped.
+
+    `rng_states` has the random number generators of every process, by rank.
+    """
     save_weights(trainer.model, directory)
     torch.save(trainer.optimizer.state_dict(), directory / OPTIMIZER)
     torch.save(trainer.lr_scheduler.state_dict(), directory / SCHEDULER)
-    torch.save(capture_rng(), directory / RNG)
+    for rank, state in enumerate(rng_states):
+        torch.save(state, directory / _rng_file(rank))
     content = {
         "state": asdict(trainer.state),
         "sampler": trainer.sampler.state_dict(),
@@ -48,8 +51,7 @@ def restore_state(trainer: Trainer, directory: Path) -> None:
     trainer.lr_scheduler.load_state_dict(_load(directory / SCHEDULER))
     content = json.loads((directory / STATE).read_text(encoding="utf-8"))
     saved = TrainerState(**content["state"])
-    # How far to go and how often to log is the present run's business.
-    for name in ("max_steps", "num_train_epochs", "logging_steps", "eval_steps", "save_steps"):
+    for name in _OF_THE_PRESENT_RUN:
         setattr(saved, name, getattr(trainer.state, name))
     trainer.state = saved
     trainer.sampler.load_state_dict(content["sampler"])
@@ -57,9 +59,30 @@ def restore_state(trainer: Trainer, directory: Path) -> None:
     trainer.callbacks.load_state_dict(content["callbacks"])
 
 
-def restore_random_numbers(directory: Path) -> None:
-    """Sets the generators as they were; to be called last, right before the first step."""
-    restore_rng(_load(directory / RNG))
+# How far to go, how often to log, and which process this is.
+_OF_THE_PRESENT_RUN = (
+    "max_steps",
+    "num_train_epochs",
+    "logging_steps",
+    "eval_steps",
+    "save_steps",
+    "train_batch_size",
+    "is_local_process_zero",
+    "is_world_process_zero",
+)
+
+
+def restore_random_numbers(directory: Path, rank: int) -> None:
+    """Sets the generators as they were; to be called last, right before the first step.
+
+    A process more than the checkpoint was written by keeps its fresh ones.
+    """
+    if rank == 0 or (directory / _rng_file(rank)).exists():
+        restore_rng(_load(directory / _rng_file(rank)))
+
+
+def _rng_file(rank: int) -> str:
+    return f"rng-{rank}.pt"
 
 
 def save_pretrained(model: Any, tokenizer: Any, directory: Path) -> None:

@@ -39,7 +39,9 @@ class TrainerState:
     trial_params: dict[str, Any] | None = None
 
 
-def initial_state(args: TrainingArguments, steps_per_epoch: int) -> TrainerState:
+def initial_state(
+    args: TrainingArguments, steps_per_epoch: int, rank: int, local_rank: int
+) -> TrainerState:
     """State at step 0; `max_steps` overrides the number of epochs, which may be a fraction."""
     max_steps = args.max_steps
     if max_steps <= 0:
@@ -51,6 +53,8 @@ def initial_state(args: TrainingArguments, steps_per_epoch: int) -> TrainerState
         eval_steps=args.eval_steps,
         save_steps=args.save_steps,
         train_batch_size=args.per_device_train_batch_size,
+        is_local_process_zero=local_rank == 0,
+        is_world_process_zero=rank == 0,
     )
 
 

@@ -1,9 +1,10 @@
-"""Where and how a model runs: one process on one device."""
+"""Where and how a model runs: the seam between the training loop and devices and processes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import torch
 
@@ -11,14 +12,75 @@ from .arguments import TrainingArguments
 from .loading import Batch
 from .loss import LossFunction, count_targets, mean_loss
 
+T = TypeVar("T")
+
+
+class GroupResult(NamedTuple):
+    """Mean loss over all targets of a group, on the device, and its number of input tokens."""
+
+    loss: torch.Tensor
+    tokens: int
+
+
+class Strategy(Protocol):
+    """All that the loop asks of one process of a run; trainers differ in nothing else.
+
+    Every process calls the same methods in the same order. `model` is the plain module, as
+    callbacks and checkpoints see it; ranks are those of processes that share out the data.
+    """
+
+    model: torch.nn.Module
+    rank: int
+    local_rank: int
+    world_size: int
+
+    def prepare(self, model: torch.nn.Module) -> None:
+        """Puts the model where it runs; to be called before the optimizer is made."""
+
+    def accumulate(self, group: Sequence[Batch], after_pass: Callable[[], None]) -> GroupResult:
+        """Adds up the gradients of a group of batches, of this process and all others.
+
+        Each batch counts by its share of the group's targets, so that any split of the same samples
+        into batches and processes gives the same gradient. `after_pass` is called between batches.
+
+        Raises:
+            ValueError: if the group has no target at all.
+        """
+
+    def clip(self, max_norm: float) -> torch.Tensor:
+        """Scales all gradients down to `max_norm`; returns the norm before that, on the device."""
+
+    def gradient_norm(self) -> torch.Tensor:
+        """Norm of the gradients of the whole group, on the device."""
+
+    def zero_gradients(self) -> None: ...
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        """Mean loss over the targets of a batch of this process alone."""
+
+    def add_up(self, *numbers: int) -> list[int]:
+        """The sum over processes of each number."""
+
+    def gather(self, value: T) -> list[T]:
+        """The values of all processes, by rank; none goes on before all have given theirs."""
+
 
 class SingleProcess:
-    """Forward, backward and gradient norm on one device."""
+    """A strategy of one process on one device."""
 
-    def __init__(self, args: TrainingArguments, loss_function: LossFunction | None) -> None:
+    rank = 0
+    local_rank = 0
+    world_size = 1
+
+    def __init__(
+        self,
+        args: TrainingArguments,
+        loss_function: LossFunction | None,
+        device: torch.device | None = None,
+    ) -> None:
         self.args = args
         self.loss_function = loss_function
-        self.device = choose_device(args)
+        self.device = device or choose_device(args)
 
     def prepare(self, model: torch.nn.Module) -> None:
         """Moves and compiles `model` in place."""
@@ -32,48 +94,48 @@ class SingleProcess:
         self.model = model
         self.parameters = [p for p in model.parameters() if p.requires_grad]
 
-    def loss(self, batch: Batch) -> torch.Tensor:
-        """Mean loss over the targets of a batch that lies on the CPU."""
-        inputs = {key: value.to(self.device, non_blocking=True) for key, value in batch.items()}
-        with self._autocast():
-            return mean_loss(self.model, inputs, self.loss_function)
-
-    def accumulate(self, group: Sequence[Batch], after_pass: Callable[[], None]) -> torch.Tensor:
-        """Adds up the gradients of a group of batches; calls `after_pass` between two of them.
-
-        Each batch counts by its share of the group's targets, so that any split of the same samples
-        into batches gives the same gradient. Returns the mean loss over all targets of the group,
-        on the device.
-
-        Raises:
-            ValueError: if the group has no target at all.
-        """
+    def accumulate(self, group: Sequence[Batch], after_pass: Callable[[], None]) -> GroupResult:
         targets = [count_targets(batch) for batch in group]
-        total = sum(targets)
+        input_tokens = sum(batch["input_ids"].numel() for batch in group)
+        total, tokens = self.add_up(sum(targets), input_tokens)
         if total == 0:
             raise ValueError(
                 "a training step has no target token: samples need 2 tokens or more, "
                 "and labels other than -100"
             )
-        group_loss: torch.Tensor | None = None
-        for index, (batch, count) in enumerate(zip(group, targets, strict=True)):
-            if count:
-                loss = self.loss(batch)
-                if count != total:
-                    loss = loss * (count / total)
-                loss.backward()
-                loss = loss.detach()
-                group_loss = loss if group_loss is None else group_loss + loss
-            if index < len(group) - 1:
+        losses: list[torch.Tensor] = []
+        for left, batch, count in zip(reversed(range(len(group))), group, targets, strict=True):
+            losses += self.backward(batch, count, total, last=not left)
+            if left:
                 after_pass()
-        assert group_loss is not None
-        return group_loss
+        return GroupResult(self.reduce(losses), tokens)
+
+    def backward(self, batch: Batch, count: int, total: int, *, last: bool) -> list[torch.Tensor]:
+        """Adds the gradients of one batch, with `count` of the group's `total` targets; returns its
+        part of the group's loss, if it has any."""
+        if not count:
+            return []
+        loss = self.loss(batch)
+        if count != total:
+            loss = loss * (count / total)
+        loss.backward()
+        return [loss.detach()]
+
+    def reduce(self, losses: list[torch.Tensor]) -> torch.Tensor:
+        """The group's loss from its parts."""
+        return torch.stack(losses).sum() if len(losses) > 1 else losses[0]
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        return self.forward(self.model, batch)
+
+    def forward(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        """Mean loss over the targets of a batch that lies on the CPU."""
+        inputs = {key: value.to(self.device, non_blocking=True) for key, value in batch.items()}
+        with self._autocast():
+            return mean_loss(model, inputs, self.loss_function)
 
     def clip(self, max_norm: float) -> torch.Tensor:
-        """Scales all gradients down to `max_norm`; returns the norm before that, on the device.
-
-        What `torch.nn.utils.clip_grad_norm_` does, without sorting the tensors by device each time.
-        """
+        # What torch.nn.utils.clip_grad_norm_ does, without sorting the tensors by device each time.
         norm = self.gradient_norm()
         torch._foreach_mul_(self._gradients(), torch.clamp(max_norm / (norm + 1e-6), max=1.0))
         return norm
@@ -84,6 +146,12 @@ class SingleProcess:
     def zero_gradients(self) -> None:
         for parameter in self.parameters:
             parameter.grad = None
+
+    def add_up(self, *numbers: int) -> list[int]:
+        return list(numbers)
+
+    def gather(self, value: Any) -> list[Any]:
+        return [value]
 
     def _gradients(self) -> list[torch.Tensor]:
         return [p.grad for p in self.parameters if p.grad is not None]

@@ -15,6 +15,8 @@ RUNS = "runs"
 class TensorBoardCallback(TrainerCallback):
     """Writes scalars under `<output_dir>/runs`; a resumed run hides what it is about to repeat."""
 
+    main_process_only = True
+
     def __init__(self) -> None:
         self.writer: Any = None
 

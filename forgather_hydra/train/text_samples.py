@@ -23,6 +23,8 @@ class TextSamples(TrainerCallback):
     `generation` goes to `model.generate`, for example `temperature` or `top_k`.
     """
 
+    main_process_only = True
+
     def __init__(
         self,
         prompts: Sequence[str],

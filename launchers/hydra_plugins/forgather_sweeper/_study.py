@@ -10,6 +10,7 @@ from typing import Any
 import optuna
 from hydra.utils import instantiate
 from optuna.distributions import BaseDistribution
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from forgather_hydra.errors import ForgatherError
@@ -53,10 +54,11 @@ class Study:
         self.storage = optuna.storages.get_storage(storage)
         self.sampler = sampler
         self.sweep_dir = sweep_dir
+        wanted = StudyDirection[direction.upper()]
         self.study = optuna.create_study(
-            storage=self.storage, study_name=name, direction=direction, load_if_exists=True
+            storage=self.storage, study_name=name, direction=wanted, load_if_exists=True
         )
-        if self.study.direction.name.lower() != direction:
+        if self.study.direction != wanted:
             message = f"{storage} has a study {name!r} with the opposite direction"
             hint = "use another hydra.sweep.dir or hydra.sweeper.study_name"
             raise ForgatherError("bad_sweep", message, hint=hint)

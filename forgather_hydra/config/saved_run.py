@@ -1,0 +1,109 @@
+"""The configuration of an earlier run as a config source, for ``rerun=DIR``."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.object_type import ObjectType
+from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
+
+from forgather_hydra.config.composition import CURRENT
+
+if TYPE_CHECKING:
+    from forgather_hydra.config.document import Document
+
+_REFERENCE = re.compile(r"\$\{(?P<dots>\.*)(?P<path>[A-Za-z_][\w.-]*)\}\Z")
+GROUP, OPTION = "saved_run", "config"
+
+# What a run of another user may import, unless one says otherwise: the packages that training needs,
+# and the builtins that can do no more than convert and look.
+TRUSTED = (
+    *("forgather_hydra", "torch.nn", "torch.optim", "transformers", "operator", "math", "collections"),
+    *(f"builtins.{name}" for name in ("bool", "dict", "float", "getattr", "int", "len", "list")),
+    *(f"builtins.{name}" for name in ("max", "min", "object", "range", "set", "str", "sum", "tuple")),
+)
+
+
+class SavedRunSource(ConfigSource):
+    """``forgather-run://DIR``: one config, ``saved_run/config``, what ``DIR/.hydra/config.yaml`` says."""
+
+    @staticmethod
+    def scheme() -> str:
+        return "forgather-run"
+
+    def available(self) -> bool:
+        return os.path.isfile(self._file)
+
+    def is_group(self, config_path: str) -> bool:
+        return config_path.strip("/") in ("", GROUP)
+
+    def is_config(self, config_path: str) -> bool:
+        return config_path.removesuffix(".yaml").strip("/") == f"{GROUP}/{OPTION}"
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        if config_path.strip("/") == GROUP and results_filter != ObjectType.GROUP:
+            return [OPTION]
+        return [GROUP] if config_path == "" and results_filter != ObjectType.CONFIG else []
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        from omegaconf import OmegaConf
+
+        if not self.is_config(config_path):
+            raise ConfigLoadError(f"Config not found : {config_path}")
+        document = _document(self.path, OmegaConf.load(self._file))
+        composition = CURRENT.get()
+        config = (
+            document.config()
+            if composition is None
+            else document.join(composition, f"rerun of {self.path}")
+        )
+        return ConfigResult(self.provider, self.full_path(), config, {"package": "_global_"})
+
+    @property
+    def _file(self) -> str:
+        return os.path.join(self.path, ".hydra", "config.yaml")
+
+
+def rerun_overrides(folder: Path) -> list[str]:
+    """The overrides that make a configuration that of an earlier run.
+
+    What a run of another user may import is limited, as with ``forgather.allow_targets``.
+    """
+    chosen = [f"hydra.searchpath=['forgather-run://{folder.absolute()}']", f"+{GROUP}={OPTION}"]
+    if folder.stat().st_uid != os.getuid():
+        chosen.append(f"forgather.allow_targets=[{','.join(TRUSTED)}]")
+    return chosen
+
+
+def _document(folder: str, config: Any) -> Document:
+    """The configuration of a run as a document, so that overrides can go through its references."""
+    from omegaconf import OmegaConf
+
+    from forgather_hydra.config.document import Document
+    from forgather_hydra.config.encode import Encoded
+    from forgather_hydra.template.render import Rendered
+    from forgather_hydra.template.source_map import SourceMap
+
+    rendered = Path(folder) / "config.pp.yaml"
+    text = rendered.read_text(encoding="utf-8") if rendered.is_file() else ""
+    references = dict(_references(OmegaConf.to_container(config, resolve=False)))
+    encoded = Encoded(config, {}, references, frozenset(references))
+    return Document(pickle.dumps(config), encoded, "_global_", Rendered(text, SourceMap(text, {})))
+
+
+def _references(raw: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """(path, path of what it refers to) for each reference."""
+    if isinstance(raw, str) and (match := _REFERENCE.match(raw)):
+        base = path[: len(path) - len(match["dots"])] if match["dots"] else ()
+        yield ".".join(path), ".".join((*base, match["path"]))
+    elif isinstance(raw, dict):
+        for key, item in raw.items():
+            yield from _references(item, (*path, str(key)))
+    elif isinstance(raw, list):
+        for index, item in enumerate(raw):
+            yield from _references(item, (*path, str(index)))

@@ -1,0 +1,134 @@
+"""Data-parallel training with Hugging Face Accelerate."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from accelerate import Accelerator
+from accelerate.utils import DistributedType
+
+from .arguments import TrainingArguments
+from .loading import Batch
+from .loss import LossFunction
+from .rng import seed_everything
+from .strategy import SingleProcess
+from .trainer import Trainer
+
+
+class AccelTrainer(Trainer):
+    """Trains in as many processes as `torchrun` or `accelerate launch` has started, a copy of the
+    model in each.
+
+    Batch size and gradient accumulation in the arguments are those of one process. Processes share
+    out every batch of the common order, so that W of them with batches of b take the steps of one
+    with batches of W x b. Numerics, accumulation and data are those of `Trainer`.
+
+    Args:
+        accelerator_kwargs: for `accelerate.Accelerator`, for example
+            `{"kwargs_handlers": [DistributedDataParallelKwargs(...)]}`.
+        others: as for `Trainer`.
+
+    Raises:
+        ValueError: when it starts, if Accelerate is told what the arguments say, or is configured
+            to shard the model.
+    """
+
+    def __init__(
+        self,
+        args: TrainingArguments,
+        *,
+        accelerator_kwargs: dict[str, Any] | None = None,
+        **others: Any,
+    ) -> None:
+        self.accelerator_kwargs = accelerator_kwargs or {}
+        super().__init__(args, **others)
+
+    def _make_strategy(self) -> DataParallel:
+        accelerator = make_accelerator(self.args, self.accelerator_kwargs)
+        return DataParallel(self.args, self.compute_loss_func, accelerator)
+
+
+class DataParallel(SingleProcess):
+    """One of several processes that average their gradients once a group of batches."""
+
+    def __init__(
+        self,
+        args: TrainingArguments,
+        loss_function: LossFunction | None,
+        accelerator: Accelerator,
+    ) -> None:
+        super().__init__(args, loss_function, accelerator.device)
+        self.accelerator = accelerator
+        self.rank = accelerator.process_index
+        self.local_rank = accelerator.local_process_index
+        self.world_size = accelerator.num_processes
+        self._host = _host_group() if self.world_size > 1 else None
+
+    def prepare(self, model: torch.nn.Module) -> None:
+        super().prepare(model)
+        self._replica: Any = self.accelerator.prepare_model(model, device_placement=False)
+        if self.rank:  # each process has its own dropout, from the same weights
+            seed_everything(self.args.seed + self.rank)
+
+    def backward(self, batch: Batch, count: int, total: int, *, last: bool) -> list[torch.Tensor]:
+        if self.world_size == 1:
+            return super().backward(batch, count, total, last=last)
+        with nullcontext() if last else self._replica.no_sync():
+            # Gradients meet during the backward pass: a process without targets takes part in it.
+            loss = self.forward(self._replica, batch if count else _placeholder())
+            loss = loss * (count * self.world_size / total)  # the average undoes the factor
+            loss.backward()
+        return [loss.detach()]
+
+    def reduce(self, losses: list[torch.Tensor]) -> torch.Tensor:
+        loss = super().reduce(losses)
+        return self.accelerator.reduce(loss, "mean") if self.world_size > 1 else loss
+
+    def add_up(self, *numbers: int) -> list[int]:
+        if self.world_size == 1:
+            return list(numbers)
+        sums = torch.tensor(numbers)
+        dist.all_reduce(sums, group=self._host)
+        return sums.tolist()
+
+    def gather(self, value: Any) -> list[Any]:
+        values = [value] * self.world_size
+        if self.world_size > 1:
+            dist.all_gather_object(values, value, group=self._host)
+        return values
+
+
+def make_accelerator(args: TrainingArguments, options: dict[str, Any]) -> Accelerator:
+    """An accelerator that places and replicates the model, and leaves precision and accumulation
+    to the trainer."""
+    owned = {"cpu": "use_cpu", "mixed_precision": "bf16", "gradient_accumulation_steps": ""}
+    for name in owned.keys() & options.keys():
+        raise ValueError(
+            f"accelerator_kwargs has {name!r}: set {owned[name] or name} in the arguments instead"
+        )
+    if args.device not in (None, "cpu"):
+        raise ValueError(
+            f"device is {args.device!r}, but AccelTrainer gives each process its own: leave it out"
+        )
+    on_cpu = args.use_cpu or args.device == "cpu"
+    accelerator = Accelerator(cpu=on_cpu, mixed_precision="no", **options)
+    sharded = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
+    if accelerator.distributed_type in sharded:
+        raise ValueError(
+            f"Accelerate is configured for {accelerator.distributed_type.value}, and AccelTrainer "
+            "keeps the whole model in each process: configure a multi-GPU or multi-CPU launch"
+        )
+    return accelerator
+
+
+def _host_group() -> dist.ProcessGroup | None:
+    """A group for numbers on the host, so that exchanging them does not wait for the device."""
+    return None if dist.get_backend() == "gloo" else dist.new_group(backend="gloo")
+
+
+def _placeholder() -> Batch:
+    """The smallest batch that any model has a finite loss for: one row of two tokens."""
+    return {"input_ids": torch.zeros(1, 2, dtype=torch.long)}

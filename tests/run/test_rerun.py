@@ -1,0 +1,46 @@
+"""``rerun=DIR`` repeats a run from what was frozen in its directory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from tiny_runs import Run, metrics
+
+from forgather_hydra.config.saved_run import TRUSTED, rerun_overrides
+
+
+def test_a_rerun_has_the_same_losses_bit_for_bit(
+    forgather: Run, finished: tuple[Path, str], tmp_path: Path
+) -> None:
+    forgather(f"rerun={finished[0]}", "hydra.run.dir=again", cwd=tmp_path)
+    assert metrics(tmp_path / "again") == metrics(finished[0])
+    original = (finished[0] / "config.pp.yaml").read_text()
+    assert original in (tmp_path / "again" / "config.pp.yaml").read_text()
+
+
+def test_a_rerun_uses_the_saved_configuration_and_takes_overrides_through_aliases(
+    forgather: Run, finished: tuple[Path, str], tmp_path: Path
+) -> None:
+    saved = tmp_path / "saved"
+    shutil.copytree(finished[0] / ".hydra", saved / ".hydra")
+    config = saved / ".hydra" / "config.yaml"
+    config.write_text(config.read_text().replace("max_steps: 12", "max_steps: 13"))
+    done = forgather(
+        "rerun=saved", "trainer.optimizer_factory.lr=7", "--cfg", "job", cwd=tmp_path
+    ).stdout
+    assert "max_steps: 13" in done
+    assert "lr: 7" in done
+
+
+def test_a_run_of_another_user_may_import_trusted_packages_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not any("allow_targets" in o for o in rerun_overrides(tmp_path))
+    owner = tmp_path.stat().st_uid
+    monkeypatch.setattr(os, "getuid", lambda: owner + 1)
+    (limit,) = [o for o in rerun_overrides(tmp_path) if "allow_targets" in o]
+    assert limit == f"forgather.allow_targets=[{','.join(TRUSTED)}]"
+    assert "builtins.eval" not in TRUSTED
