@@ -90,9 +90,10 @@ def error_like(
 ) -> ForgatherError:
     """An error of the family that is also an instance of its cause's type.
 
-    ``except ImportError`` still catches an import failure, ``except KeyError`` a constructor's KeyError.
+    ``except ImportError`` still catches an import failure, ``except KeyError`` a KeyError that a
+    constructor raised.
     """
-    return _class_for(type(cause))(kind, message, **where)
+    return _class_for(Exception if cause is None else type(cause))(kind, message, **where)
 
 
 @cache

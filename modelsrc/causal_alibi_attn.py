@@ -27,6 +27,8 @@ class CausalAlibiAttn(CausalMultiheadAttn):
     The other arguments, and the errors, are those of `CausalMultiheadAttn`, less `pos_encoder`.
     """
 
+    position_encoding = "relative"
+
     def __init__(
         self,
         d_model: int,
@@ -72,9 +74,10 @@ class CausalAlibiAttn(CausalMultiheadAttn):
         distance_TS = self._distance(x_BTD, past_key_values)
         if attention_mask is None:
             attention_mask = distance_TS >= 0
-        slopes_H = self.alibi_slopes
-        if slopes_H is None:
+        if self.alibi_slopes is None:
             slopes_H = self.make_slopes(self.num_heads, x_BTD.device)
+        else:
+            slopes_H = self.alibi_slopes
         biased_mask = add_alibi(attention_mask, slopes_H, distance_TS).type_as(x_BTD)
         return super().forward(
             x_BTD, attention_mask=biased_mask, past_key_values=past_key_values, **kwargs

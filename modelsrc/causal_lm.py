@@ -29,6 +29,9 @@ class CasualLM(nn.Module):
         init_weights: called by the owner of this model for each module; default
             `simple_weight_init`.
         attn_mask_fn: makes the attention mask; default `causal_mask`.
+
+    Raises:
+        ValueError: for parts that encode positions twice, absolute and relative.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class CasualLM(nn.Module):
         attn_mask_fn: Callable[..., Tensor | None] | None = None,
     ) -> None:
         super().__init__()
+        _refuse_two_encodings(input_encoder, layer_stack)
         self.loss_fn = loss_fn or CausalLoss()
         self.init_weights = init_weights or simple_weight_init
         self.attn_mask_fn = attn_mask_fn or causal_mask
@@ -102,6 +106,17 @@ class CasualLM(nn.Module):
 
     def extra_repr(self) -> str:
         return f"loss_fn={self.loss_fn!r}"
+
+
+def _refuse_two_encodings(input_encoder: nn.Module | None, layer_stack: nn.Module) -> None:
+    names: dict[str, str] = {}
+    for module in (*(input_encoder.modules() if input_encoder else ()), *layer_stack.modules()):
+        names[getattr(module, "position_encoding", "none")] = type(module).__name__
+    if "absolute" in names and "relative" in names:
+        raise ValueError(
+            f"positions are encoded twice: absolute by {names['absolute']} and relative by "
+            f"{names['relative']}; replace the positional encoder by NullPE, or the attention"
+        )
 
 
 def _positions_after(cache: Cache, inputs: Tensor) -> Tensor:

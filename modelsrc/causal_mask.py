@@ -58,9 +58,7 @@ def causal_mask(
     return mask
 
 
-def cache_extent(
-    cache: Cache | None, T: int, layer_idx: int = 0
-) -> tuple[int | Tensor, int, int]:
+def cache_extent(cache: Cache | None, T: int, layer_idx: int = 0) -> tuple[int | Tensor, int, int]:
     """Tokens seen before the first query, number of keys, and position of the first key.
 
     As `layer_idx` finds them before it adds its T keys to the cache.

@@ -28,8 +28,8 @@ class FeedforwardLayer(nn.Module):
         super().__init__()
         self.linear1 = nn.Linear(d_model, d_feedforward, bias=bias)
         self.linear2 = nn.Linear(d_feedforward, d_model, bias=bias)
-        self.linear1.init_prefix = "ff.linear1"
-        self.linear2.init_prefix = "ff.linear2"
+        for role in ("linear1", "linear2"):
+            getattr(self, role).init_prefix = f"ff.{role}"
         self.activation = activation_factory()
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
 

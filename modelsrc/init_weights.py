@@ -1,6 +1,8 @@
 """Initial values of the parameters, module by module."""
 
-from torch import nn
+from collections.abc import Callable
+
+from torch import Tensor, nn
 
 RESIDUAL_OUTPUTS = ("attn.output", "ff.down_proj", "ff.linear2")
 
@@ -24,8 +26,12 @@ def simple_weight_init(
     """
     if residual_layers and getattr(module, "init_prefix", None) in RESIDUAL_OUTPUTS:
         std = std / (2 * residual_layers) ** 0.5
+    initial_value: Callable[[str], Tensor] | None = getattr(module, "initial_value", None)
     for name, parameter in module.named_parameters(recurse=False):
         if getattr(parameter, "_is_hf_initialized", False):
+            continue
+        if initial_value is not None:
+            parameter.data.copy_(initial_value(name))
             continue
         match rule_of(module, name):
             case "matrix":
@@ -34,14 +40,10 @@ def simple_weight_init(
                 nn.init.zeros_(parameter)
             case "gain":
                 nn.init.ones_(parameter)
-            case "own":
-                parameter.data.copy_(module.initial_value(name))
 
 
 def rule_of(module: nn.Module, name: str) -> str:
-    """The rule for the parameter `name` of `module`: matrix, bias, gain or own."""
-    if hasattr(module, "initial_value"):
-        return "own"
+    """The rule for the parameter `name` of `module`: matrix, bias or gain."""
     if name == "bias":
         return "bias"
     if name == "weight" and isinstance(module, nn.Linear | nn.Embedding):

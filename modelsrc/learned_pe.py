@@ -16,6 +16,8 @@ class LearnedPE(nn.Module):
         ValueError: for a sequence longer than `max_sequence_length`.
     """
 
+    position_encoding = "absolute"
+
     def __init__(self, d_model: int, max_sequence_length: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(max_sequence_length, d_model)

@@ -26,6 +26,8 @@ class RotaryPE(nn.Module):
         ValueError: for an odd head size, or a sequence longer than `max_sequence_length`.
     """
 
+    position_encoding = "relative"
+
     def __init__(
         self, d_head: int, max_sequence_length: int = 2048, theta: float = 10000.0
     ) -> None:

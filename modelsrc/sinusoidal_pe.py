@@ -24,6 +24,8 @@ class SinusoidalPE(nn.Module):
         ValueError: for a sequence longer than `max_sequence_length`.
     """
 
+    position_encoding = "absolute"
+
     def __init__(
         self, d_model: int, max_sequence_length: int = 2048, theta: float = 10000.0
     ) -> None:

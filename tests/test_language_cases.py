@@ -1,8 +1,9 @@
 """Acceptance cases of the language (cases/language.yaml), run through the public API.
 
-A case has `templates` and `modules` (file name -> text), an `entry` template, `render` variables and
-`steps`. Every step loads the configuration anew in a fresh environment, except with `reuse: true`.
-Values are plain YAML plus `{$tuple: [...]}`, `{$float: inf}`, `{$callable: true}` and `{$any: true}`.
+A case has `templates` and `modules` (file name -> text), an `entry` template, `render` variables
+and `steps`. Every step loads the configuration anew in a fresh environment, except with
+`reuse: true`. Values are plain YAML plus `{$tuple: [...]}`, `{$float: inf}`, `{$callable: true}`
+and `{$any: true}`.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def with_saved_overrides(overrides: list[str]) -> list[str]:
 
 
 def _saved(folder: Path, kind: str, word: str = "") -> list[str]:
-    """The ``hydra`` or ``task`` overrides that a run was started with; those with `word` in them."""
+    """The ``hydra`` or ``task`` overrides that a run was started with, if `word` is in them."""
     saved = OmegaConf.load(folder / ".hydra" / "hydra.yaml").hydra.overrides[kind]
     return [str(o) for o in saved if word in str(o)]
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -24,6 +24,12 @@ def told(error: Exception, settling: Settling) -> ForgatherError:
         return error
     if isinstance(error, MissingConfigException):
         return _missing_config(error)
+    if isinstance(error, OverrideParseException):
+        return ForgatherError(
+            "bad_override",
+            f"cannot read the override {error.override}: {error.message.splitlines()[0]}",
+            hint="quote special characters for Hydra too: 'key=\"value, with signs\"'",
+        )
     message = str(error).strip()
     if match := _UNKNOWN.match(message):
         return _unknown_key(match[1], settling)

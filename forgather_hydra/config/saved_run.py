@@ -20,17 +20,28 @@ if TYPE_CHECKING:
 _REFERENCE = re.compile(r"\$\{(?P<dots>\.*)(?P<path>[A-Za-z_][\w.-]*)\}\Z")
 GROUP, OPTION = "saved_run", "config"
 
-# What a run of another user may import, unless one says otherwise: the packages that training needs,
-# and the builtins that can do no more than convert and look.
+# What a run of another user may import, unless one says otherwise: the packages that training
+# needs, and the builtins that can do no more than convert and look.
 TRUSTED = (
-    *("forgather_hydra", "torch.nn", "torch.optim", "transformers", "operator", "math", "collections"),
+    *(
+        "forgather_hydra",
+        "torch.nn",
+        "torch.optim",
+        "transformers",
+        "operator",
+        "math",
+        "collections",
+    ),
     *(f"builtins.{name}" for name in ("bool", "dict", "float", "getattr", "int", "len", "list")),
-    *(f"builtins.{name}" for name in ("max", "min", "object", "range", "set", "str", "sum", "tuple")),
+    *(
+        f"builtins.{name}"
+        for name in ("max", "min", "object", "range", "set", "str", "sum", "tuple")
+    ),
 )
 
 
 class SavedRunSource(ConfigSource):
-    """``forgather-run://DIR``: one config, ``saved_run/config``, what ``DIR/.hydra/config.yaml`` says."""
+    """``forgather-run://DIR``: one config, ``saved_run/config``, from ``DIR/.hydra``."""
 
     @staticmethod
     def scheme() -> str:

@@ -22,8 +22,10 @@ def check(graph: Any) -> None:
     if len(found) == 1:
         raise found[0]
     if found:
-        listing = "\n".join(f"- {str(problem)}" for problem in found)
-        raise ForgatherError("bad_arguments", f"{len(found)} problems in the configuration\n{listing}")
+        listing = "\n".join(f"- {problem!s}" for problem in found)
+        raise ForgatherError(
+            "bad_arguments", f"{len(found)} problems in the configuration\n{listing}"
+        )
 
 
 def problems(graph: Any) -> Iterator[ForgatherError]:
@@ -44,7 +46,9 @@ def _problem(node: Call) -> ForgatherError | None:
     except ForgatherError as error:
         return error
     if not callable(target):
-        return ForgatherError("not_callable", f"{node.spec} is {type(target).__name__}, not callable")
+        return ForgatherError(
+            "not_callable", f"{node.spec} is {type(target).__name__}, not callable"
+        )
     try:
         signature = inspect.signature(target)
     except (TypeError, ValueError):  # builtins without a signature
@@ -66,4 +70,6 @@ def _does_not_bind(node: Call, signature: inspect.Signature, error: TypeError) -
         names = ", ".join(map(repr, unknown))
         hint = did_you_mean(unknown[0], known) or f"it takes {', '.join(known)}"
         return ForgatherError("bad_arguments", f"{node.spec} takes no argument {names}", hint=hint)
-    return ForgatherError("bad_arguments", f"{node.spec}: {error}", hint=f"it takes {', '.join(known)}")
+    return ForgatherError(
+        "bad_arguments", f"{node.spec}: {error}", hint=f"it takes {', '.join(known)}"
+    )

@@ -123,7 +123,9 @@ def _import(name: str, spec: str) -> ModuleType:
         if missing and name.startswith(missing):
             siblings = _siblings(missing)
             hint = did_you_mean(missing, siblings) or f"is the package of {missing!r} installed?"
-        raise error_like(error, "import_failed", f"cannot import {spec}: {_told(error)}", hint=hint) from error
+        raise error_like(
+            error, "import_failed", f"cannot import {spec}: {_told(error)}", hint=hint
+        ) from error
 
 
 def _siblings(module_name: str) -> list[str]:
@@ -181,7 +183,10 @@ def _import_file(path: str, search_path: tuple[str, ...]) -> ModuleType:
         return sys.modules[name]
     if not os.path.isfile(file):
         raise error_like(
-            ImportError(), "import_failed", f"no such file: {path}", hint="a file path is relative to the working directory"
+            ImportError(),
+            "import_failed",
+            f"no such file: {path}",
+            hint="a file path is relative to the working directory",
         )
     package = ModuleType(package_name)
     package.__path__ = folders

@@ -32,8 +32,10 @@ def items(mapping: Mapping[Any, Any], /) -> ItemsView[Any, Any]:
 
 
 def dlist(*pairs: tuple[Any, Any], **entries: Any) -> list[Any]:
-    """The list that a ``!dlist`` stands for: the values that are not None, in the order of their keys."""
+    """The list that a ``!dlist`` stands for: its values but None, in the order of their keys."""
     return [value for value in {**dict(pairs), **entries}.values() if value is not None]
 
 
-OPERATIONS: dict[str, Callable[..., Any]] = {f.__name__: f for f in (call, getitem, keys, values, items)}
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    f.__name__: f for f in (call, getitem, keys, values, items)
+}

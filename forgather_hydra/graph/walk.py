@@ -8,7 +8,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from forgather_hydra.graph.imports import canonical
-from forgather_hydra.graph.nodes import MISSING, Call, DList, Element, Shared, Var, children, label_of
+from forgather_hydra.graph.nodes import (
+    MISSING,
+    Call,
+    DList,
+    Element,
+    Shared,
+    Var,
+    children,
+    label_of,
+)
 
 Path = tuple[Any, ...]
 
@@ -36,7 +45,11 @@ def use_counts(root: Any) -> Counter[int]:
     """How many references each element has, by its id; the root counts as one use of itself."""
     counts: Counter[int] = Counter({id(root): 1})
     for element in post_order(root):
-        counts.update(id(child) for _, child in children(element) if isinstance(child, (Element, dict, list, tuple)))
+        counts.update(
+            id(child)
+            for _, child in children(element)
+            if isinstance(child, (Element, dict, list, tuple))
+        )
     return counts
 
 
@@ -58,7 +71,10 @@ def with_paths(root: Any) -> Iterator[tuple[Path, Any]]:
             continue
         seen.add(id(value))
         yield path, value
-        below = [((*path, *key) if isinstance(key, tuple) else (*path, key), child) for key, child in children(value)]
+        below = [
+            ((*path, *key) if isinstance(key, tuple) else (*path, key), child)
+            for key, child in children(value)
+        ]
         stack.extend(reversed(below))
 
 
@@ -68,7 +84,7 @@ def path_text(path: Path) -> str:
 
 
 def isomorphic(left: Any, right: Any, labels: bool = True) -> bool:
-    """Whether two graphs mean the same: equal values, kinds and labels, shared in the same places."""
+    """Whether two graphs mean the same: equal values, kinds and labels, and equal sharing."""
     pairs: dict[int, int] = {}
     partners: dict[int, int] = {}
     stack = [(left, right)]
@@ -109,7 +125,11 @@ def _same_head(a: Any, b: Any) -> bool:
     else:
         facts = True
     ours, theirs = [key for key, _ in children(a)], [key for key, _ in children(b)]
-    return facts and len(ours) == len(theirs) and all(_same_scalar(x, y) for x, y in zip(ours, theirs, strict=True))
+    return (
+        facts
+        and len(ours) == len(theirs)
+        and all(_same_scalar(x, y) for x, y in zip(ours, theirs, strict=True))
+    )
 
 
 def _shape(value: Any) -> type | None:

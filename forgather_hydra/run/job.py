@@ -14,6 +14,7 @@ from forgather_hydra.config.decode import from_omegaconf
 from forgather_hydra.config.policy import allowed_targets, check_policy
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.graph.build import materialize
+from forgather_hydra.graph.nodes import Call
 from forgather_hydra.run import record as run_record
 from forgather_hydra.run.snapshot import snapshot
 
@@ -49,14 +50,16 @@ def run(cfg: DictConfig) -> Any:
         if before is None:
             snapshot(run_dir, graph, latest())
         record = run_record.begin(run_dir, cfg, list(hydra.overrides.task))
-        return _metric(cfg, _run(graph["main"], run_dir, record))
+        return _metric(cfg, _run(graph, run_dir, record))
 
 
-def _run(main: Any, run_dir: Path, record: dict[str, Any]) -> Any:
+def _run(graph: Any, run_dir: Path, record: dict[str, Any]) -> Any:
     status = "failed"
     result = None
     try:
-        result = materialize(main)
+        main = materialize(graph, targets="main")
+        # What a partial does when it is called is the job itself: its errors are its own.
+        result = main() if _is_partial(graph["main"]) else main
         status = "finished"
     except KeyboardInterrupt:
         status = "interrupted"
@@ -69,6 +72,10 @@ def _run(main: Any, run_dir: Path, record: dict[str, Any]) -> Any:
             result=result if isinstance(result, (dict, int, float, str)) else None,
         )
     return result
+
+
+def _is_partial(main: Any) -> bool:
+    return isinstance(main, Call) and main.kind == "partial"
 
 
 def _metric(cfg: DictConfig, result: Any) -> Any:

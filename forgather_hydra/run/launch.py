@@ -17,7 +17,7 @@ def launch(*overrides: str, multirun: bool = False) -> Any:
     """Run a job, or a sweep.
 
     Args:
-        overrides: as on the command line, such as ``+experiment=baseline`` and ``optimizer.lr=1e-3``.
+        overrides: as on the command line: ``+experiment=baseline``, ``optimizer.lr=1e-3``.
         multirun: run a job for each combination of the swept values.
 
     Returns:

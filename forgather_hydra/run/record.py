@@ -28,7 +28,7 @@ class RunIsBusy(Exception):
 
 def signature(cfg: DictConfig) -> str:
     """A hash of what a run is: its composed configuration, interpolations as written."""
-    job = OmegaConf.masked_copy(cfg, [key for key in cfg if key not in _VOLATILE])
+    job = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in _VOLATILE])
     return hashlib.sha256(OmegaConf.to_yaml(job).encode()).hexdigest()[:16]
 
 

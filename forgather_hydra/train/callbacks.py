@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .arguments import TrainingArguments
-from .state import TrainerControl, TrainerState
+from .state import TrainerControl
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
 
 Handler = Callable[..., TrainerControl | None]
 
@@ -25,6 +27,16 @@ EVENTS = (
     "on_prediction_step",
     "on_log",
     "on_save",
+)
+
+# What every handler gets, by its name in the trainer.
+_KEYWORDS = (
+    "model",
+    "processing_class",
+    "optimizer",
+    "lr_scheduler",
+    "train_dataloader",
+    "eval_dataloader",
 )
 
 # The flag that an event answers to; it is cleared before the event's handlers run.
@@ -80,21 +92,14 @@ class CallbackHandler:
                 return candidate
         return None
 
-    def fire(
-        self,
-        event: str,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        context: Callable[[], dict[str, Any]],
-        **details: Any,
-    ) -> TrainerControl:
-        """Calls every handler of `event`; `context()` makes the keyword arguments of all events."""
+    def fire(self, event: str, trainer: Trainer, **details: Any) -> TrainerControl:
+        """Calls every handler of `event` with the trainer's parts; returns the control to obey."""
+        args, state, control = trainer.args, trainer.state, trainer.control
         for flag in _CLEARS.get(event, ()):
             setattr(control, flag, False)
         table = self._handlers if state.is_world_process_zero else self._elsewhere
         if handlers := table[event]:
-            keywords = context() | details
+            keywords = {name: getattr(trainer, name) for name in _KEYWORDS} | details
             for handler in handlers:
                 control = handler(args, state, control, **keywords) or control
         return control

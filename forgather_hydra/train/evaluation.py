@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from itertools import chain
 
 import torch
 
@@ -33,7 +34,8 @@ def evaluate_loss(
         after_batch()
     model.train(was_training)
     means = torch.stack(losses).tolist() if losses else []
-    parts = [part for parts in strategy.gather(list(zip(means, counts))) for part in parts]
+    mine = list(zip(means, counts, strict=True))
+    parts = list(chain.from_iterable(strategy.gather(mine)))
     if not parts:
         raise ValueError("the evaluation set has no target token: samples need 2 tokens or more")
     # The exact sum, which does not depend on how the batches were shared out.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset
@@ -13,12 +13,15 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset
 from .arguments import TrainingArguments
 from .sampler import ResumableBatchSampler
 
+if TYPE_CHECKING:
+    from .strategy import Strategy
+
 Batch = dict[str, torch.Tensor]
 Collator = Callable[[list[Any]], Batch]
 
 
 def training_sampler(
-    args: TrainingArguments, dataset: Any, rank: int, world_size: int
+    args: TrainingArguments, dataset: Any, strategy: Strategy
 ) -> ResumableBatchSampler:
     """Sampler of this process over a map-style dataset.
 
@@ -33,13 +36,14 @@ def training_sampler(
         seed=args.seed,
         shuffle=args.shuffle,
         drop_last=args.dataloader_drop_last,
-        rank=rank,
-        world_size=world_size,
+        rank=strategy.rank,
+        world_size=strategy.world_size,
     )
     if len(sampler) == 0:
         raise ValueError(
-            f"the training set has {len(dataset)} samples, less than a batch of {sampler.batch_size}:"
-            " lower per_device_train_batch_size, unset dataloader_drop_last, or give more data"
+            f"the training set has {len(dataset)} samples, less than a batch of"
+            f" {sampler.batch_size}: lower per_device_train_batch_size,"
+            " unset dataloader_drop_last, or give more data"
         )
     return sampler
 
@@ -59,7 +63,7 @@ def training_loader(
 
 
 def evaluation_loader(
-    args: TrainingArguments, dataset: Any, collate: Collator, rank: int, world_size: int
+    args: TrainingArguments, dataset: Any, collate: Collator, strategy: Strategy
 ) -> DataLoader[Batch]:
     """Loader in dataset order of every `world_size`th of the batches to evaluate.
 
@@ -74,7 +78,7 @@ def evaluation_loader(
     batches = BatchSampler(range(len(dataset)), args.per_device_eval_batch_size, drop_last=False)
     return DataLoader(
         dataset,
-        batch_sampler=list(islice(batches, rank, limit, world_size)),
+        batch_sampler=list(islice(batches, strategy.rank, limit, strategy.world_size)),
         collate_fn=collate,
         **_worker_options(args),
     )

@@ -63,7 +63,7 @@ def run_training(
             prompts,
             max_new_tokens=max_new_tokens,
             do_sample=temperature is not None,
-            **({} if temperature is None else {"temperature": temperature}),
+            temperature=temperature or 1.0,
         )
         print_samples(prompts, texts)
     print_report(trainer.args.output_dir, metrics, model_dir)

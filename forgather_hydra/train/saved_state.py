@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import pickle
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
 import torch
 
-from .rng import restore_rng
+from .checkpoint import rotate, write_checkpoint
+from .processes import once
+from .rng import capture_rng, restore_rng
 from .state import TrainerState
 
 if TYPE_CHECKING:
@@ -21,6 +24,20 @@ MODEL = "model.safetensors"
 OPTIMIZER = "optimizer.pt"
 SCHEDULER = "scheduler.pt"
 STATE = "trainer_state.json"
+
+
+def save(trainer: Trainer) -> Path:
+    """Has the first process write a checkpoint of this step and delete those beyond the limit."""
+    args, state, directory = trainer.args, trainer.state, trainer.args.checkpoint_dir
+    rng_states = trainer.strategy.gather(capture_rng())
+
+    def write() -> Path:
+        fill = partial(write_state, trainer, rng_states)
+        path = write_checkpoint(directory, state.global_step, fill)
+        rotate(directory, path, args.save_total_limit, state.best_model_checkpoint)
+        return path
+
+    return once(trainer.strategy, write)
 
 
 def write_state(trainer: Trainer, rng_states: list[dict[str, Any]], directory: Path) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .arguments import TrainingArguments
+
+if TYPE_CHECKING:
+    from .strategy import Strategy
 
 
 @dataclass
@@ -40,7 +43,7 @@ class TrainerState:
 
 
 def initial_state(
-    args: TrainingArguments, steps_per_epoch: int, rank: int, local_rank: int
+    args: TrainingArguments, steps_per_epoch: int, strategy: Strategy
 ) -> TrainerState:
     """State at step 0; `max_steps` overrides the number of epochs, which may be a fraction."""
     max_steps = args.max_steps
@@ -53,8 +56,8 @@ def initial_state(
         eval_steps=args.eval_steps,
         save_steps=args.save_steps,
         train_batch_size=args.per_device_train_batch_size,
-        is_local_process_zero=local_rank == 0,
-        is_world_process_zero=rank == 0,
+        is_local_process_zero=strategy.local_rank == 0,
+        is_world_process_zero=strategy.rank == 0,
     )
 
 

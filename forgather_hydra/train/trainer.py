@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from . import best_model, saved_state
 from .arguments import IntervalStrategy, TrainingArguments
 from .callbacks import CallbackHandler
-from .checkpoint import find_checkpoint, rotate, set_aside, write_checkpoint
+from .checkpoint import find_checkpoint, set_aside
 from .collator import stack
 from .default_callbacks import default_callbacks
 from .evaluation import evaluate_loss
@@ -32,7 +31,7 @@ from .loss import LossFunction
 from .meter import Meter
 from .optimization import OptimizerFactory, build_optimizer, build_scheduler
 from .processes import agree, once
-from .rng import capture_rng, seed_everything
+from .rng import seed_everything
 from .state import TrainerControl, TrainerState, TrainOutput, initial_state, train_output
 from .strategy import GroupResult, SingleProcess, Strategy
 
@@ -86,9 +85,7 @@ class Trainer:
         self.lr_scheduler_factory = lr_scheduler_factory
         self.compute_loss_func = compute_loss_func
         self.callbacks = CallbackHandler(default_callbacks() if callbacks is None else callbacks)
-        self.state = TrainerState()
-        self.control = TrainerControl()
-        self.meter = Meter()
+        self.state, self.control, self.meter = TrainerState(), TrainerControl(), Meter()
         self.strategy: Any = None
         self.optimizer: Any = None
         self.lr_scheduler: Any = None
@@ -133,11 +130,9 @@ class Trainer:
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
         if dataset is None:
             return {}
-        if self.strategy is None:
-            self._join()
-            self._build_model()
+        self._ensure_model()
         self.eval_dataloader = evaluation_loader(
-            self.args, dataset, self.data_collator, self.strategy.rank, self.strategy.world_size
+            self.args, dataset, self.data_collator, self.strategy
         )
         metrics = evaluate_loss(
             self.strategy, self.eval_dataloader, lambda: self._fire("on_prediction_step")
@@ -155,6 +150,7 @@ class Trainer:
 
     def save_model(self, output_dir: str | Path | None = None) -> None:
         """Saves the model, as its class does it, and the tokenizer."""
+        self._ensure_model()
         directory = Path(output_dir or self.args.output_dir)
         once(
             self.strategy,
@@ -163,18 +159,9 @@ class Trainer:
 
     def save_checkpoint(self) -> Path:
         """Writes a checkpoint of this step and deletes those beyond `save_total_limit`."""
-        directory, step = self.args.checkpoint_dir, self.state.global_step
-        best_model.note_checkpoint(self.state, directory)
-        rng_states = self.strategy.gather(capture_rng())
-
-        def write() -> Path:
-            write_state = partial(saved_state.write_state, self, rng_states)
-            path = write_checkpoint(directory, step, write_state)
-            rotate(directory, path, self.args.save_total_limit, self.state.best_model_checkpoint)
-            return path
-
-        path = once(self.strategy, write)
-        self._last_save = step
+        best_model.note_checkpoint(self.state, self.args.checkpoint_dir)
+        path = saved_state.save(self)
+        self._last_save = self.state.global_step
         self._fire("on_save")
         return path
 
@@ -187,27 +174,38 @@ class Trainer:
     def remove_callback(self, callback: Any) -> None:
         self.callbacks.pop(callback)
 
+    def _make_strategy(self) -> Strategy:
+        return SingleProcess(self.args, self.compute_loss_func)
+
     # The parts of train(), in order.
+
+    def _join(self) -> None:
+        """Meets the other processes of the run, if there are any."""
+        self.strategy = self._make_strategy()
+        self.state.is_world_process_zero = self.strategy.rank == 0
+        self.state.is_local_process_zero = self.strategy.local_rank == 0
 
     def _prepare(self) -> None:
         """Makes everything a run needs, from the seed and the arguments alone."""
         args = self.args
-        self.sampler = training_sampler(
-            args, self.train_dataset, self.strategy.rank, self.strategy.world_size
-        )
+        self.sampler = training_sampler(args, self.train_dataset, self.strategy)
         self.train_dataloader = training_loader(
             args, self.train_dataset, self.sampler, self.data_collator
         )
         self._steps_per_epoch = math.ceil(len(self.sampler) / args.gradient_accumulation_steps)
-        self.state = initial_state(
-            args, self._steps_per_epoch, self.strategy.rank, self.strategy.local_rank
-        )
+        self.state = initial_state(args, self._steps_per_epoch, self.strategy)
         self.control, self.meter = TrainerControl(), Meter()
         self._build_model()
         self.optimizer = build_optimizer(args, self.model, self.optimizer_factory)
         self.lr_scheduler = build_scheduler(
             args, self.optimizer, self.state.max_steps, self.lr_scheduler_factory
         )
+
+    def _ensure_model(self) -> None:
+        """Makes the model, unless a run or an evaluation has made it."""
+        if getattr(self.strategy, "model", None) is None:
+            self._join()
+            self._build_model()
 
     def _build_model(self) -> None:
         """Makes the model and puts it on its device."""
@@ -236,6 +234,7 @@ class Trainer:
             self._log_evaluate_save()
 
     def _unfinished(self) -> bool:
+        agree(self.strategy, self.control)
         return (
             self.state.global_step < self.state.max_steps
             and self.sampler.epoch < self.state.num_train_epochs
@@ -274,8 +273,10 @@ class Trainer:
 
     def _log_evaluate_save(self) -> None:
         """Does what is due, in this order: a checkpoint holds the logs of its own step."""
+        agree(self.strategy, self.control)
         if self.control.should_log and self.meter.counts.window_steps:
             self.log(self.meter.read(self.state.global_step))
+            agree(self.strategy, self.control)
         if not (self.control.should_evaluate or self.control.should_save):
             return
         with self.meter.paused():
@@ -283,6 +284,7 @@ class Trainer:
                 best_model.update(self.args, self.state, metrics)
             if self.control.should_save and not self.control.should_abort_without_save:
                 self.save_checkpoint()
+        agree(self.strategy, self.control)
 
     def _save_last(self) -> None:
         """Saves steps not saved yet, unless saving is off, then takes the best weights if asked."""
@@ -294,20 +296,4 @@ class Trainer:
             best_model.load(self.args, self.state, self.model)
 
     def _fire(self, event: str, **details: Any) -> None:
-        self.control = self.callbacks.fire(
-            event, self.args, self.state, self.control, self._context, **details
-        )
-
-    def _context(self) -> dict[str, Any]:
-        """Keyword arguments that every callback handler gets."""
-        return {name: getattr(self, name) for name in _CONTEXT}
-
-
-_CONTEXT = (
-    "model",
-    "processing_class",
-    "optimizer",
-    "lr_scheduler",
-    "train_dataloader",
-    "eval_dataloader",
-)
+        self.control = self.callbacks.fire(event, self, **details)

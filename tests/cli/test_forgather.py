@@ -22,7 +22,7 @@ def test_explain_tells_every_line_that_set_a_value_and_which_won(
     main(["explain", "trainer.args.max_steps", BASELINE, "trainer.args.max_steps=7"])
     head, base, experiment, override = lines(capsys)
     assert head == "trainer.args.max_steps: 7"
-    assert base.split()[0].endswith("templatelib/base/training/causal_lm.yaml:55")
+    assert "templatelib/base/training/causal_lm.yaml:" in base
     assert base.endswith("max_steps: 1000")
     assert "conf/experiment/baseline.yaml:" in experiment
     assert override.split(None, 2) == ["command", "line", "trainer.args.max_steps=7   <- wins"]

@@ -202,6 +202,9 @@ def test_hydras_reserved_words_cannot_be_arguments() -> None:
 
 
 def test_what_two_documents_hoist_stays_hidden_when_they_are_merged() -> None:
-    texts = [".define: &a !call:object []\nx: [*a, *a]\n", ".define: &b !call:object []\ny: [*b, *b]\n"]
+    texts = [
+        ".define: &a !call:object []\nx: [*a, *a]\n",
+        ".define: &b !call:object []\ny: [*b, *b]\n",
+    ]
     merged = OmegaConf.merge(*(fg.to_omegaconf(parse(text)) for text in texts))
     assert fg.targets(fg.from_omegaconf(merged)) == ["x", "y"]

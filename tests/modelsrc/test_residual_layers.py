@@ -43,7 +43,7 @@ def test_deepnet_layer_amplifies_the_residual(part, factories):
 def test_dropout_reaches_its_place(part, factories, kind, name):
     module, layer = kind.split(".")
     alpha = {"alpha": 2.0} if layer == "DeepnetLayer" else {}
-    layer = getattr(part(module), layer)(**factories, **alpha, **{name: 1 - 1e-7})
+    layer = getattr(part(module), layer)(**factories, **alpha, **{name: 1.0})
     x = torch.tensor(3.0)
     kept = {"dropout": 3 * alpha.get("alpha", 1) + 1, "residual_dropout": 31}[name]
     again = {"dropout": alpha.get("alpha", 1), "residual_dropout": 100}[name]

@@ -1,4 +1,4 @@
-"""The command line in a process of its own, and one finished tiny run that several tests look at."""
+"""The command line in a process of its own, and one finished run that several tests look at."""
 
 from __future__ import annotations
 

@@ -15,10 +15,8 @@ HEAVY = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "panda
 
 
 def test_a_grid_of_six_jobs_each_with_its_own_directory(forgather: Run, tmp_path: Path) -> None:
-    forgather(
-        "-m", *TINY, "trainer.args.max_steps=2", "optimizer.lr=1e-2,1e-3,1e-4", "trainer.args.seed=1,2",
-        "hydra.sweep.dir=sweep", cwd=tmp_path,
-    )  # fmt: skip
+    grid = ("optimizer.lr=1e-2,1e-3,1e-4", "trainer.args.seed=1,2")
+    forgather("-m", *TINY, "trainer.args.max_steps=2", *grid, "hydra.sweep.dir=sweep", cwd=tmp_path)
     runs = sorted(p.parent for p in tmp_path.glob("sweep/*/run.json"))
     assert [p.name for p in runs] == [str(i) for i in range(6)]
     losses = set()

@@ -31,8 +31,8 @@ batch = tokenizer("Once upon a time", return_tensors="pt")
 with torch.no_grad():
     logits = model(batch["input_ids"])
 generate = dict(do_sample=False, max_new_tokens=8, pad_token_id=tokenizer.eos_token_id)
-cached = model.generate(batch["input_ids"], attention_mask=batch["attention_mask"], **generate)
-uncached = model.generate(batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False, **generate)
+cached = model.generate(**batch, **generate)
+uncached = model.generate(**batch, use_cache=False, **generate)
 assert torch.equal(cached, uncached)
 torch.save({"ids": batch["input_ids"], "logits": logits}, out)
 """
@@ -41,10 +41,11 @@ torch.save({"ids": batch["input_ids"], "logits": logits}, out)
 def test_every_part_is_there(finished: Finished) -> None:
     run_dir, _ = finished
     for name in (
-        ".hydra/config.yaml", ".hydra/overrides.yaml", "config.pp.yaml", "graph.yaml", "graph.py", "versions.json",
-        "git.json", "run.json", "metrics.jsonl", "model/config.json", "model/llama.py", "model/rms_norm.py",
-        "model/model.safetensors", "model/tokenizer.json", "model/generation_config.json",
-    ):  # fmt: skip
+        *(".hydra/config.yaml", ".hydra/overrides.yaml", "config.pp.yaml"),
+        *("graph.yaml", "graph.py", "versions.json", "git.json", "run.json", "metrics.jsonl"),
+        *("model/config.json", "model/llama.py", "model/rms_norm.py", "model/tokenizer.json"),
+        *("model/model.safetensors", "model/generation_config.json"),
+    ):
         assert (run_dir / name).stat().st_size > 0, name
     assert [p.name for p in sorted((run_dir / "checkpoints").iterdir())] == [
         "checkpoint-12",

@@ -75,9 +75,10 @@ def test_experiments_by_glob(sweep: Sweep, saved: Saved) -> None:
         (("batch=1", "batch=2"), "set 'batch' twice"),
         (("batch=1,2", "hydra.sweeper.where='batsh > 1'"), "did you mean 'batch'"),
         (("hydra.sweeper.zip={batch:[1,2],label:[a]}",), "batch has 2, label has 1"),
-        (("hydra.sweeper.grid=5",), "not a mapping"),
+        (("hydra.sweeper.grid=5",), "must be a mapping"),
         (("batch=1,2", "nothing=1,2"), "no key 'nothing'"),
-        (("batch=1,2", "hydra.sweeper.direction=down"), "minimize"),
+        (("batch=1,2", "hydra.sweeper.direction=down"), "must be minimize or maximize"),
+        (("batch=1,2", "hydra.sweeper.max_batch_size=-1"), "must be a number of 1 or more"),
     ],
     ids=lambda value: value[-1] if isinstance(value, tuple) else "",
 )

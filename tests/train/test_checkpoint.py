@@ -51,7 +51,7 @@ def flip(path: Path) -> None:
     [
         ("model.safetensors", cut, "model.safetensors has .* bytes instead of"),
         ("optimizer.pt", flip, r"optimizer.pt does not have the content .*SHA-256"),
-        ("rng.pt", Path.unlink, "rng.pt is missing"),
+        ("rng-0.pt", Path.unlink, "rng-0.pt is missing"),
         ("manifest.json", Path.unlink, "manifest.json is missing"),
         ("manifest.json", cut, "manifest.json is not readable"),
     ],
@@ -76,7 +76,7 @@ def test_a_damaged_checkpoint_asked_for_by_path_is_an_error(make_trainer) -> Non
     trainer = make_trainer(max_steps=2, save_strategy="steps")
     trainer.train()
     path = trainer.args.checkpoint_dir / "checkpoint-2"
-    (path / "rng.pt").unlink()
+    (path / "rng-0.pt").unlink()
     with pytest.raises(ValueError, match=r"rng\.pt is missing; resume from another one"):
         make_trainer().train(resume_from_checkpoint=path)
     with pytest.raises(FileNotFoundError, match="checkpoint-7"):

@@ -4,4 +4,9 @@ from forgather_hydra.config.saved_run import SavedRunSource
 from forgather_hydra.config.search_path import ForgatherSearchPathPlugin
 from forgather_hydra.config.source import ForgatherOverlaySource, ForgatherSource
 
-__all__ = ["ForgatherOverlaySource", "ForgatherSearchPathPlugin", "ForgatherSource", "SavedRunSource"]
+__all__ = [
+    "ForgatherOverlaySource",
+    "ForgatherSearchPathPlugin",
+    "ForgatherSource",
+    "SavedRunSource",
+]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from hydra.errors import CompactHydraException
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from hydra_plugins.forgather_sweeper._options import Direction
+from hydra_plugins.forgather_sweeper._options import direction
 from omegaconf import DictConfig, OmegaConf
 
 from forgather_hydra.config.composition import COMMAND_LINE
@@ -38,15 +37,20 @@ class JobsFailed(CompactHydraException):
 
 
 class JobSweeper(Sweeper):
-    """A sweeper that ends with a ranked table of its jobs."""
+    """A sweeper that ends with a ranked table of its jobs.
+
+    Args:
+        optimized_metric: what jobs are ranked by: an entry of the dict that a job returns.
+        direction: ``minimize`` or ``maximize``.
+    """
 
     config: DictConfig
     launcher: Launcher
     hydra_context: HydraContext
 
-    def __init__(self, optimized_metric: str | None, direction: Direction) -> None:
+    def __init__(self, optimized_metric: str | None, direction: str) -> None:
         self.metric = optimized_metric or DEFAULT_METRIC
-        self.direction = direction.name
+        self.direction = direction
         self.returns: list[Sequence[JobReturn]] = []
 
     def setup(
@@ -59,6 +63,9 @@ class JobSweeper(Sweeper):
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
+
+    def check_options(self) -> None:
+        direction(self.direction)
 
     @property
     def parser(self) -> OverridesParser:
@@ -86,6 +93,8 @@ class JobSweeper(Sweeper):
 
     def report(self, results: Sequence[Any], sweep_dir: Path) -> None:
         """Save and print the results, best first."""
+        import shlex
+
         from rich.console import Console
 
         from forgather_hydra.run.results import FAILED, best_of, ranked, save, table

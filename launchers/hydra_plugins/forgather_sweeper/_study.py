@@ -62,6 +62,7 @@ class Study:
             message = f"{storage} has a study {name!r} with the opposite direction"
             hint = "use another hydra.sweep.dir or hydra.sweeper.study_name"
             raise ForgatherError("bad_sweep", message, hint=hint)
+        self.failed_earlier = {t.number for t in self.trials if t.state == TrialState.FAIL}
 
     @property
     def trials(self) -> list[FrozenTrial]:
@@ -74,7 +75,9 @@ class Study:
         return [t for t in running if t.user_attrs.get("sweep_dir") == here]
 
     def count_ended(self) -> int:
-        return sum(trial.state.is_finished() for trial in self.trials)
+        """How many trials have ended; those that failed in an earlier sweep get another chance."""
+        ended = [trial.number for trial in self.trials if trial.state.is_finished()]
+        return len(set(ended) - self.failed_earlier)
 
     def ask(self, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
         """A new trial with its parameters drawn.

@@ -11,12 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 from hydra_plugins.forgather_sweeper._jobs import JobSweeper, mistakes_told
-from hydra_plugins.forgather_sweeper._options import (
-    Direction,
-    ForgatherOptunaSweeperConf,
-    mapping,
-)
-from hydra_plugins.forgather_sweeper._settings import value_text
+from hydra_plugins.forgather_sweeper._options import FORGATHER_OPTUNA, count, mapping
 
 from forgather_hydra.errors import ForgatherError
 
@@ -28,7 +23,7 @@ if TYPE_CHECKING:
 ConfigStore.instance().store(
     group="hydra/sweeper",
     name="forgather_optuna",
-    node=ForgatherOptunaSweeperConf,
+    node=FORGATHER_OPTUNA,
     provider="forgather",
 )
 
@@ -36,7 +31,22 @@ log = logging.getLogger(__name__)
 
 
 class ForgatherOptunaSweeper(JobSweeper):
-    """Runs the trials of a study as jobs; see `ForgatherOptunaSweeperConf`."""
+    """Runs the trials of a study as jobs.
+
+    Args:
+        params: what to search, by key: a list to choose from, or text as on the command line, such
+            as ``tag(log,interval(1e-4,1e-2))``. The command line wins.
+        n_trials: how many trials the study shall have, earlier ones included. The same command run
+            again draws new ones in place of those that failed.
+        n_jobs: how many trials the launcher gets at a time.
+        storage: URL of a database; ``study.db`` in the sweep's directory if None.
+        study_name: name of the study in the storage.
+        sampler: ``_target_`` and arguments of an Optuna sampler. The number of the trial is added
+            to its `seed`.
+        pruner: the same of an Optuna pruner, or None to run every trial to its end.
+        pruning_callback: where the configuration of a job gets the callback that feeds the pruner.
+        options: those of every `JobSweeper`.
+    """
 
     study: Study
     space: SearchSpace
@@ -44,17 +54,16 @@ class ForgatherOptunaSweeper(JobSweeper):
     def __init__(
         self,
         params: Any,
-        n_trials: int,
-        n_jobs: int,
+        n_trials: Any,
+        n_jobs: Any,
         storage: str | None,
         study_name: str,
         sampler: dict[str, Any],
         pruner: dict[str, Any] | None,
         pruning_callback: str,
-        optimized_metric: str | None,
-        direction: Direction,
+        **options: Any,
     ) -> None:
-        super().__init__(optimized_metric, direction)
+        super().__init__(**options)
         self.params = params
         self.n_trials = n_trials
         self.n_jobs = n_jobs
@@ -66,6 +75,7 @@ class ForgatherOptunaSweeper(JobSweeper):
 
     def sweep(self, arguments: Sequence[str]) -> Sequence[Sequence[JobReturn]]:
         with mistakes_told():
+            self.check_options()
             _require_optuna()
             from hydra_plugins.forgather_sweeper._space import search_space
             from hydra_plugins.forgather_sweeper._study import Study
@@ -86,6 +96,11 @@ class ForgatherOptunaSweeper(JobSweeper):
                     self.report(self.study.results(), sweep_dir)
         self.end()
         return self.returns
+
+    def check_options(self) -> None:
+        super().check_options()
+        count("n_trials", self.n_trials)
+        count("n_jobs", self.n_jobs)
 
     def finish_trials(self, sweep_dir: Path) -> None:
         """Bring trials to their end that an interrupted sweep left behind."""
@@ -128,6 +143,8 @@ class ForgatherOptunaSweeper(JobSweeper):
 
     def overrides(self, trial: FrozenTrial) -> list[str]:
         """What the job of a trial runs with: its parameters, and where it reports to."""
+        from hydra_plugins.forgather_sweeper._settings import value_text
+
         overrides = self.space.overrides(trial.params)
         if self.pruner is None:
             return overrides

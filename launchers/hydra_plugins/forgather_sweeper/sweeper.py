@@ -10,16 +10,26 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 from hydra_plugins.forgather_sweeper._jobs import JobSweeper, mistakes_told
-from hydra_plugins.forgather_sweeper._options import Direction, ForgatherSweeperConf, mapping
-from hydra_plugins.forgather_sweeper._plan import Plan
+from hydra_plugins.forgather_sweeper._options import FORGATHER, count, mapping
 
 ConfigStore.instance().store(
-    group="hydra/sweeper", name="forgather", node=ForgatherSweeperConf, provider="forgather"
+    group="hydra/sweeper", name="forgather", node=FORGATHER, provider="forgather"
 )
 
 
 class ForgatherSweeper(JobSweeper):
-    """Runs the jobs that command line and configuration describe; see `ForgatherSweeperConf`."""
+    """Runs the jobs that command line and configuration describe.
+
+    Args:
+        grid: values to try of each key, as a list or as on the command line: ``"1,2"``,
+            ``range(1,4)``, ``glob(*)``. All combinations are run. The command line wins.
+        zip: keys that change together: first value with first, second with second.
+        list: explicit jobs, each a list of overrides or a mapping; crossed with the rest.
+        where: a condition on what a job sets, or several; jobs that do not meet them are left out.
+        params: the same as `grid`; the name that Hydra's own sweeper has for it.
+        max_batch_size: how many jobs the launcher gets at a time; all if None.
+        options: those of every `JobSweeper`.
+    """
 
     def __init__(
         self,
@@ -28,11 +38,10 @@ class ForgatherSweeper(JobSweeper):
         list: Sequence[Any] | None,
         where: str | Sequence[str] | None,
         params: Any,
-        optimized_metric: str | None,
-        direction: Direction,
-        max_batch_size: int | None,
+        max_batch_size: Any,
+        **options: Any,
     ) -> None:
-        super().__init__(optimized_metric, direction)
+        super().__init__(**options)
         self.grid = grid
         self.zip = zip
         self.list = list or []
@@ -40,23 +49,13 @@ class ForgatherSweeper(JobSweeper):
         self.params = params
         self.max_batch_size = max_batch_size
 
-    @property
-    def plan(self) -> Plan:
-        params, grid = mapping("params", self.params), mapping("grid", self.grid)
-        return Plan(
-            grid=[*params.items(), *grid.items()],
-            zipped=mapping("zip", self.zip),
-            listed=self.list,
-            where=self.where,
-        )
-
     def sweep(self, arguments: Sequence[str]) -> Sequence[Sequence[JobReturn]]:
         with mistakes_told():
-            combinations = self.plan.jobs(arguments, self.parser)
-        jobs = [[setting.override for setting in job] for job in combinations]
+            self.check_options()
+            jobs = self.jobs(arguments)
+            size = count("max_batch_size", self.max_batch_size or len(jobs))
         sweep_dir = self.prepare_directory()
         self.validate_batch_is_legal(jobs)
-        size = self.max_batch_size or len(jobs)
         try:
             for first in range(0, len(jobs), size):
                 self.launch(jobs[first : first + size], first)
@@ -64,6 +63,20 @@ class ForgatherSweeper(JobSweeper):
             self.report(self.results(jobs, sweep_dir), sweep_dir)
         self.end()
         return self.returns
+
+    def jobs(self, arguments: Sequence[str]) -> Sequence[Sequence[str]]:
+        """The overrides of each job."""
+        from hydra_plugins.forgather_sweeper._plan import Plan
+
+        params, grid = mapping("params", self.params), mapping("grid", self.grid)
+        plan = Plan(
+            grid=[*params.items(), *grid.items()],
+            zipped=mapping("zip", self.zip),
+            listed=self.list,
+            where=self.where,
+        )
+        jobs = plan.jobs(arguments, self.parser)
+        return [[setting.override for setting in job] for job in jobs]
 
     def results(self, jobs: Sequence[Sequence[str]], sweep_dir: Path) -> Sequence[Any]:
         """The results so far: of the jobs that returned, and of those that were cut short."""

@@ -1,0 +1,161 @@
+"""Runs of a toy model, for one process or, as a script under `torchrun`, for several of them.
+
+`accel_run.py OUTPUT_DIR` trains every case and writes what each process saw to `rank-<n>.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from toys import Rows, ToyModel, losses
+
+from forgather_hydra.train import (
+    AccelTrainer,
+    JsonlCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
+
+# 25 samples in batches of 6: the last one has a single sample, and one of two processes has none.
+CASES: dict[str, dict[str, Any]] = {
+    "plain": {"per_device_train_batch_size": 6},
+    "masked": {"per_device_train_batch_size": 6, "max_grad_norm": 0.1},
+    "accumulated": {"per_device_train_batch_size": 6, "gradient_accumulation_steps": 2},
+}
+MASKED = ("masked", "accumulated")
+
+
+class Stop(TrainerCallback):
+    """Asks for an end after a step, in one of the processes only."""
+
+    def __init__(self, step: int, rank: int) -> None:
+        self.step, self.rank = step, rank
+
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        if state.global_step == self.step and torch.distributed.get_rank() == self.rank:
+            control.should_save = control.should_training_stop = True
+
+
+class Fail(TrainerCallback):
+    """Raises in the second process."""
+
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        if state.global_step == 2 and torch.distributed.get_rank() == 1:
+            raise RuntimeError("a callback of one process failed")
+
+
+def make(kind: type[Trainer], output_dir: Path, **options: Any) -> Trainer:
+    """A trainer for 11 steps, which are more than two epochs of 25 samples."""
+    masked, dropout = options.pop("masked", False), options.pop("dropout", 0.0)
+    callbacks = options.pop("callbacks", [])
+    defaults = {
+        "output_dir": str(output_dir),
+        "use_cpu": True,
+        "max_steps": 11,
+        "per_device_train_batch_size": 3,
+        "per_device_eval_batch_size": 2,
+        "learning_rate": 1e-2,
+        "logging_steps": 1,
+        "eval_on_start": True,
+        "save_strategy": "no",
+    }
+    return kind(
+        TrainingArguments(**defaults | options),
+        model_init=partial(ToyModel, dropout=dropout),
+        train_dataset=Rows(25, masked=masked),
+        eval_dataset=Rows(11, seed=1, masked=True),
+        callbacks=callbacks,
+    )
+
+
+def seen(trainer: Trainer) -> dict[str, Any]:
+    """What a run came to, as JSON."""
+    return {
+        "losses": losses(trainer),
+        "evaluations": [r["eval_loss"] for r in trainer.state.log_history if "eval_loss" in r],
+        "norms": [r["grad_norm"] for r in trainer.state.log_history if "grad_norm" in r],
+        "tokens": trainer.state.num_input_tokens_seen,
+        "weights": [p.detach().flatten().tolist() for p in trainer.model.parameters()],
+        "fetched": trainer.train_dataset.fetched,
+        "steps": trainer.state.global_step,
+    }
+
+
+def train_cases(output_dir: Path) -> dict[str, Any]:
+    results = {}
+    for name, options in CASES.items():
+        half = options["per_device_train_batch_size"] // 2
+        options = {**options, "per_device_train_batch_size": half, "masked": name in MASKED}
+        trainer = make(AccelTrainer, output_dir / name, callbacks=[JsonlCallback()], **options)
+        trainer.train()
+        results[name] = seen(trainer)
+    return results
+
+
+def stop_and_resume(output_dir: Path) -> dict[str, Any]:
+    """A run that the second process stops at step 4, in mid-epoch, and one that is not stopped."""
+    options = {"masked": True, "dropout": 0.3, "gradient_accumulation_steps": 2}
+    whole = make(AccelTrainer, output_dir / "whole", **options)
+    whole.train()
+    stopped = make(AccelTrainer, output_dir / "stopped", **options, callbacks=[Stop(4, rank=1)])
+    stopped.train()
+    resumed = make(AccelTrainer, output_dir / "stopped", **options)
+    resumed.train(resume_from_checkpoint=True)
+    resumed.save_model(output_dir / "model")
+    saved = load_file(output_dir / "model/model.safetensors")
+    return {
+        "whole": seen(whole),
+        "stopped": seen(stopped),
+        "resumed": seen(resumed),
+        "saved": saved["mix.weight"].flatten().tolist(),
+        "files": sorted(p.name for p in (stopped.args.checkpoint_dir / "checkpoint-4").iterdir()),
+        "draw": torch.rand(1).item(),
+    }
+
+
+def fail_to_save(output_dir: Path) -> str:
+    """The error that each process gets when the first one cannot write."""
+    trainer = make(AccelTrainer, output_dir / "full", save_strategy="steps", save_steps=2)
+    if trainer_rank() == 0:
+        (output_dir / "full").mkdir()
+        (output_dir / "full/checkpoints").touch()
+    torch.distributed.barrier()
+    try:
+        trainer.train()
+    except OSError as error:
+        return type(error).__name__
+    return "none"
+
+
+def train_one_model_twice(output_dir: Path) -> list[float]:
+    """Sum of the weights of a given model, replicated anew after an evaluation."""
+    trainer = make(AccelTrainer, output_dir / "twice")
+    trainer.model, trainer.model_init = ToyModel(), None
+    trainer.evaluate()
+    trainer.train()
+    return [p.sum().item() for p in trainer.model.parameters()]
+
+
+def trainer_rank() -> int:
+    return torch.distributed.get_rank()
+
+
+def main(output_dir: Path) -> None:
+    torch.set_num_threads(1)
+    results = train_cases(output_dir)
+    results["resume"] = stop_and_resume(output_dir)
+    results["failure"] = fail_to_save(output_dir)
+    results["twice"] = train_one_model_twice(output_dir)
+    (output_dir / f"rank-{trainer_rank()}.json").write_text(json.dumps(results))
+    make(AccelTrainer, output_dir / "crash", callbacks=[Fail()]).train()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

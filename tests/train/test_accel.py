@@ -1,0 +1,155 @@
+"""Data-parallel training: two processes against one with the same batches."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import accel_run
+import pytest
+import torch
+from accel_run import CASES, MASKED, make, seen
+
+from forgather_hydra.train import AccelTrainer, Trainer
+from forgather_hydra.train.sampler import ResumableBatchSampler
+
+
+@pytest.fixture(scope="module")
+def launch(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """All runs of `accel_run.py` in two processes; the last of them fails in one process."""
+    directory = tmp_path_factory.mktemp("accel")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "OMP_NUM_THREADS": "1",
+    }
+    script = accel_run.__file__
+    process = subprocess.run(
+        [*command, script, str(directory)],
+        env=environment, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    return directory, process
+
+
+@pytest.fixture
+def ranks(launch) -> list[dict[str, Any]]:
+    directory, process = launch
+    paths = [directory / f"rank-{rank}.json" for rank in range(2)]
+    assert all(path.exists() for path in paths), process.stderr
+    return [json.loads(path.read_text()) for path in paths]
+
+
+def one_process(tmp_path: Path, name: str) -> dict[str, Any]:
+    trainer = make(Trainer, tmp_path / "single", **CASES[name], masked=name in MASKED)
+    trainer.train()
+    return seen(trainer)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_two_processes_take_the_steps_of_one_with_batches_twice_as_large(
+    ranks, tmp_path: Path, name: str
+) -> None:
+    expected, (first, second) = one_process(tmp_path, name), (rank[name] for rank in ranks)
+    assert first["steps"] == 11
+    assert first["losses"] == pytest.approx(expected["losses"], abs=1e-5)
+    assert first["norms"] == pytest.approx(expected["norms"], rel=1e-4)
+    assert first["tokens"] == second["tokens"] == expected["tokens"]
+    assert first["losses"] == second["losses"]
+    assert first["weights"] == second["weights"]
+    for ours, theirs in zip(first["weights"], expected["weights"], strict=True):
+        torch.testing.assert_close(torch.tensor(ours), torch.tensor(theirs), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_processes_share_the_samples_without_overlap_or_loss(ranks, tmp_path, name: str) -> None:
+    expected = one_process(tmp_path, name)["fetched"]
+    fetched = [rank[name]["fetched"] for rank in ranks]
+    assert sorted(fetched[0] + fetched[1]) == sorted(expected)
+    assert min(map(len, fetched)) > len(expected) // 3
+
+
+def test_evaluation_is_that_of_one_process_to_the_bit(ranks, tmp_path: Path) -> None:
+    expected = one_process(tmp_path, "plain")["evaluations"]
+    assert len(expected) == 1
+    assert ranks[0]["plain"]["evaluations"] == ranks[1]["plain"]["evaluations"] == expected
+
+
+def test_only_the_first_process_writes_metrics(launch, ranks) -> None:
+    lines = (launch[0] / "plain/metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [0, *range(1, 12)]
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(ranks) -> None:
+    """With dropout, which needs the random numbers of both processes."""
+    for result in (rank["resume"] for rank in ranks):
+        for key in ("losses", "norms", "tokens", "weights", "steps"):
+            assert result["resumed"][key] == result["whole"][key]
+        weights = result["resumed"]["weights"]
+        assert result["saved"] == weights[1]
+    assert ranks[0]["resume"]["draw"] != ranks[1]["resume"]["draw"]
+
+
+def test_the_manifest_holds_the_random_numbers_of_every_process(launch) -> None:
+    path = launch[0] / "stopped/checkpoints/checkpoint-4/manifest.json"
+    assert {"rng-0.pt", "rng-1.pt"} < json.loads(path.read_text())["files"].keys()
+
+
+def test_a_stop_asked_for_in_one_process_stops_both(ranks) -> None:
+    assert [rank["resume"]["stopped"]["steps"] for rank in ranks] == [4, 4]
+
+
+def test_a_failure_to_save_is_raised_in_both_processes(ranks) -> None:
+    assert [rank["failure"] for rank in ranks] == ["FileExistsError"] * 2
+
+
+def test_a_model_stays_the_same_in_both_processes_when_it_is_prepared_again(ranks) -> None:
+    assert ranks[0]["twice"] == ranks[1]["twice"]
+
+
+def test_an_exception_in_one_process_ends_the_run(launch) -> None:
+    assert launch[1].returncode != 0
+    assert "a callback of one process failed" in launch[1].stderr
+
+
+def test_a_single_process_equals_the_plain_trainer_to_the_bit(tmp_path: Path) -> None:
+    options = {"gradient_accumulation_steps": 2, "max_grad_norm": 1.0, "masked": True}
+    results = []
+    for kind in (Trainer, AccelTrainer):
+        trainer = make(kind, tmp_path / kind.__name__, **options, dropout=0.3)
+        trainer.train()
+        results.append(seen(trainer))
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("world_size", [2, 3, 4])
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_parts_of_each_batch_make_up_the_batch(world_size: int, drop_last: bool) -> None:
+    options = {"seed": 3, "shuffle": True, "drop_last": drop_last}
+    whole = list(ResumableBatchSampler(29, 2 * world_size, **options))
+    parts = [
+        list(ResumableBatchSampler(29, 2, rank=rank, world_size=world_size, **options))
+        for rank in range(world_size)
+    ]
+    assert [sum(batches, []) for batches in zip(*parts, strict=True)] == whole
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"accelerator_kwargs": {"mixed_precision": "fp16"}}, "set bf16 in the arguments"),
+        ({"accelerator_kwargs": {"gradient_accumulation_steps": 2}}, "gradient_accumulation_steps"),
+    ],
+)
+def test_what_the_arguments_say_is_not_said_twice(make_trainer, options, message: str) -> None:
+    plain = make_trainer()
+    trainer = AccelTrainer(
+        plain.args, model_init=plain.model_init, train_dataset=plain.train_dataset, callbacks=[],
+        **options,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=message):
+        trainer.train()
