@@ -108,14 +108,13 @@ class CasualLM(nn.Module):
         return f"loss_fn={self.loss_fn!r}"
 
 
-def _refuse_two_encodings(input_encoder: nn.Module | None, layer_stack: nn.Module) -> None:
-    names: dict[str, str] = {}
-    for module in (*(input_encoder.modules() if input_encoder else ()), *layer_stack.modules()):
-        names[getattr(module, "position_encoding", "none")] = type(module).__name__
+def _refuse_two_encodings(*parts: nn.Module | None) -> None:
+    modules = [module for part in parts if part is not None for module in part.modules()]
+    names = {getattr(m, "position_encoding", None): type(m).__name__ for m in modules}
     if "absolute" in names and "relative" in names:
         raise ValueError(
             f"positions are encoded twice: absolute by {names['absolute']} and relative by "
-            f"{names['relative']}; replace the positional encoder by NullPE, or the attention"
+            f"{names['relative']}; make the positional encoder NullPE, or replace the attention"
         )
 
 

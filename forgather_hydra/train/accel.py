@@ -13,7 +13,7 @@ from accelerate.utils import DistributedType
 from .arguments import TrainingArguments
 from .loading import Batch
 from .loss import LossFunction
-from .rng import seed_everything
+from .rng import preserved_rng, seed_everything
 from .strategy import SingleProcess
 from .trainer import Trainer
 
@@ -70,6 +70,8 @@ class DataParallel(SingleProcess):
     def prepare(self, model: torch.nn.Module) -> None:
         super().prepare(model)
         self._replica: Any = self.accelerator.prepare_model(model, device_placement=False)
+        if self.world_size > 1:
+            self._settle_buckets()
         if self.rank:  # each process has its own dropout, from the same weights
             seed_everything(self.args.seed + self.rank)
 
@@ -82,6 +84,19 @@ class DataParallel(SingleProcess):
             loss = loss * (count * self.world_size / total)  # the average undoes the factor
             loss.backward()
         return [loss.detach()]
+
+    def _settle_buckets(self) -> None:
+        """Makes the first step add up gradients as later ones do.
+
+        DDP rearranges its buckets after its first backward pass, and sums are rounded differently
+        in another arrangement: a resumed run would otherwise not equal an uninterrupted one.
+        """
+        was_training = self.model.training
+        self.model.eval()
+        with preserved_rng(), torch.compiler.set_stance("force_eager"):
+            self.forward(self._replica, _placeholder()).backward()
+        self.model.train(was_training)
+        self.zero_gradients()
 
     def reduce(self, losses: list[torch.Tensor]) -> torch.Tensor:
         loss = super().reduce(losses)

@@ -139,22 +139,3 @@ def test_each_parameter_is_initialised_by_a_rule(build):
             assert parameter.isfinite().all(), name
             if not hasattr(module, "initial_value") and rule_of(module, name) != "matrix":
                 assert torch.all(parameter == (rule_of(module, name) == "gain")), name
-
-
-def test_two_encodings_of_positions_are_refused(build):
-    model = build()
-    encoder, layers = model.causal_lm.input_encoder, model.causal_lm.layer_stack
-    core = type(model.causal_lm)
-    absolute, relative = _Encoding("absolute"), _Encoding("relative")
-    if hasattr(layers.layers[0].attention, "alibi_slopes"):
-        encoder.positional_encoder = absolute
-    else:
-        layers.layers[0].attention.pos_encoder = relative
-    with pytest.raises(ValueError, match="positions are encoded twice: absolute by"):
-        core(encoder, layers)
-
-
-class _Encoding(torch.nn.Module):
-    def __init__(self, kind):
-        super().__init__()
-        self.position_encoding = kind

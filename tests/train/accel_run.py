@@ -1,11 +1,13 @@
 """Runs of a toy model, for one process or, as a script under `torchrun`, for several of them.
 
-`accel_run.py OUTPUT_DIR` trains every case and writes what each process saw to `rank-<n>.json`.
+`accel_run.py OUTPUT_DIR [resume]` trains every case, or only resumes one, and writes what each
+process saw to `rank-<n>.json`.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -91,8 +93,8 @@ def seen(trainer: Trainer) -> dict[str, Any]:
 def train_cases(output_dir: Path) -> dict[str, Any]:
     results = {}
     for name, options in CASES.items():
-        half = options["per_device_train_batch_size"] // 2
-        options = {**options, "per_device_train_batch_size": half, "masked": name in MASKED}
+        size = options["per_device_train_batch_size"] // int(os.environ["WORLD_SIZE"])
+        options = {**options, "per_device_train_batch_size": size, "masked": name in MASKED}
         trainer = make(AccelTrainer, output_dir / name, callbacks=[JsonlCallback()], **options)
         trainer.train()
         results[name] = seen(trainer)
@@ -123,7 +125,7 @@ def stop_and_resume(output_dir: Path) -> dict[str, Any]:
 def fail_to_save(output_dir: Path) -> str:
     """The error that each process gets when the first one cannot write."""
     trainer = make(AccelTrainer, output_dir / "full", save_strategy="steps", save_steps=2)
-    if trainer_rank() == 0:
+    if torch.distributed.get_rank() == 0:
         (output_dir / "full").mkdir()
         (output_dir / "full/checkpoints").touch()
     torch.distributed.barrier()
@@ -143,19 +145,17 @@ def train_one_model_twice(output_dir: Path) -> list[float]:
     return [p.sum().item() for p in trainer.model.parameters()]
 
 
-def trainer_rank() -> int:
-    return torch.distributed.get_rank()
-
-
-def main(output_dir: Path) -> None:
+def main(output_dir: Path, *only: str) -> None:
     torch.set_num_threads(1)
-    results = train_cases(output_dir)
-    results["resume"] = stop_and_resume(output_dir)
-    results["failure"] = fail_to_save(output_dir)
-    results["twice"] = train_one_model_twice(output_dir)
-    (output_dir / f"rank-{trainer_rank()}.json").write_text(json.dumps(results))
-    make(AccelTrainer, output_dir / "crash", callbacks=[Fail()]).train()
+    results: dict[str, Any] = {"resume": stop_and_resume(output_dir)}
+    if not only:
+        results |= train_cases(output_dir)
+        results["failure"] = fail_to_save(output_dir)
+        results["twice"] = train_one_model_twice(output_dir)
+    (output_dir / f"rank-{torch.distributed.get_rank()}.json").write_text(json.dumps(results))
+    if not only:
+        make(AccelTrainer, output_dir / "crash", callbacks=[Fail()]).train()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -77,7 +77,7 @@ def test_a_damaged_checkpoint_asked_for_by_path_is_an_error(make_trainer) -> Non
     trainer.train()
     path = trainer.args.checkpoint_dir / "checkpoint-2"
     (path / "rng-0.pt").unlink()
-    with pytest.raises(ValueError, match=r"rng\.pt is missing; resume from another one"):
+    with pytest.raises(ValueError, match=r"rng-0\.pt is missing; resume from another one"):
         make_trainer().train(resume_from_checkpoint=path)
     with pytest.raises(FileNotFoundError, match="checkpoint-7"):
         make_trainer().train(resume_from_checkpoint=str(path.with_name("checkpoint-7")))
