@@ -93,7 +93,8 @@ def error_like(
     ``except ImportError`` still catches an import failure, ``except KeyError`` a KeyError that a
     constructor raised.
     """
-    return _class_for(Exception if cause is None else type(cause))(kind, message, **where)
+    cause_type = Exception if cause is None else type(cause)
+    return _class_for(cause_type)(kind, message, **where)  # type: ignore[arg-type]
 
 
 @cache

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from forgather_hydra.config.composition import latest
 from forgather_hydra.config.decode import from_omegaconf
 from forgather_hydra.config.policy import allowed_targets, check_policy
-from forgather_hydra.errors import ForgatherError
+from forgather_hydra.errors import ForgatherError, did_you_mean, error_like
 from forgather_hydra.graph.build import materialize
 from forgather_hydra.graph.nodes import Call
 from forgather_hydra.run import record as run_record
@@ -80,4 +80,13 @@ def _is_partial(main: Any) -> bool:
 
 def _metric(cfg: DictConfig, result: Any) -> Any:
     name = cfg.get("optimized_metric")
-    return result[name] if name and isinstance(result, dict) else result
+    if not name or not isinstance(result, dict):
+        return result
+    if name not in result:
+        raise error_like(
+            KeyError(),
+            "unknown_key",
+            f"optimized_metric={name}: the result of the job has no such entry",
+            hint=did_you_mean(name, result) or f"it has {', '.join(map(str, result))}",
+        )
+    return result[name]

@@ -24,7 +24,7 @@ def test_a_sweep_returns_every_job(tmp_path: Path) -> None:
 
 
 def test_the_named_metric_of_a_result_is_returned(tmp_path: Path) -> None:
-    done = fg.launch(MAIN, "+optimized_metric=x", f"hydra.run.dir={tmp_path}/run")
+    done = fg.launch(MAIN, "optimized_metric=x", f"hydra.run.dir={tmp_path}/run")
     assert done.return_value == 1
 
 

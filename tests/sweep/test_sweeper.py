@@ -45,7 +45,7 @@ def test_a_failed_job_does_not_stop_the_others(sweep: Sweep, saved: Saved, tmp_p
 
 
 def test_another_metric_and_direction(sweep: Sweep, saved: Saved) -> None:
-    words = ("+optimized_metric=speed", "hydra.sweeper.direction=maximize")
+    words = ("optimized_metric=speed", "hydra.sweeper.direction=maximize")
     done = sweep(QUADRATIC, FORGATHER, "batch=1,3,2", *words)
     assert "best: job 1, speed 30:" in done.stdout
     assert saved()["metric"] == "speed"
