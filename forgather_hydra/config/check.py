@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from forgather_hydra.config.composition import latest
 from forgather_hydra.config.decode import from_omegaconf
@@ -33,13 +33,11 @@ def decoded_job(cfg: DictConfig) -> Any:
     from hydra.core.hydra_config import HydraConfig
 
     before = HydraConfig.instance().cfg
-    job = cfg.copy()
-    with open_dict(job):
-        job.hydra.runtime.output_dir = "."
-    HydraConfig.instance().set_config(job)
+    planned = OmegaConf.masked_copy(cfg, "hydra")
+    with open_dict(planned):
+        planned.hydra.runtime.output_dir = "."
+    HydraConfig.instance().cfg = planned
     try:
-        with open_dict(job):
-            del job["hydra"]
-        return from_omegaconf(job, latest().positions)
+        return from_omegaconf(cfg, latest().positions, without=["hydra"])
     finally:
         HydraConfig.instance().cfg = before

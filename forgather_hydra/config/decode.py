@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from collections.abc import Mapping as AnyMapping
 from contextlib import contextmanager
 from typing import Any
@@ -37,24 +37,33 @@ _TUPLE = "${fg.tuple:"
 _CALL_KEYS = ("_target_", "_partial_", "_args_", "_convert_", "_recursive_")
 
 
-def from_omegaconf(cfg: DictConfig | ListConfig, positions: Positions | None = None) -> Any:
+def from_omegaconf(
+    cfg: DictConfig | ListConfig,
+    positions: Positions | None = None,
+    without: Collection[str] = (),
+) -> Any:
     """The graph of a composed configuration.
 
     Args:
         cfg: a configuration, as composed by Hydra or loaded from a run's ``.hydra/config.yaml``.
         positions: marks of template lines by path, which the graph's elements then carry.
+        without: root keys that are not part of the graph.
 
     Raises:
         ForgatherError: ``missing_value`` for a ``???`` or a reference to nothing.
     """
     register()
-    return _Decoder(cfg, positions or {}).run()
+    return _Decoder(cfg, positions or {}, without).run()
 
 
 class _Decoder:
-    def __init__(self, cfg: DictConfig | ListConfig, positions: Positions) -> None:
+    def __init__(
+        self, cfg: DictConfig | ListConfig, positions: Positions, without: Collection[str]
+    ) -> None:
         self.cfg = cfg
         self.raw: Any = OmegaConf.to_container(cfg, resolve=False)
+        for key in without:
+            self.raw.pop(key, None)
         self.positions = positions
         self.memo: dict[Path, Any] = {}
         about = self.raw.get("forgather") if isinstance(self.raw, dict) else None
