@@ -36,7 +36,7 @@ def decoded_job(cfg: DictConfig) -> Any:
     planned = OmegaConf.masked_copy(cfg, "hydra")
     with open_dict(planned):
         planned.hydra.runtime.output_dir = "."
-    HydraConfig.instance().cfg = planned
+    HydraConfig.instance().cfg = planned  # type: ignore[assignment]
     try:
         return from_omegaconf(cfg, latest().positions, without=["hydra"])
     finally:

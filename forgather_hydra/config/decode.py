@@ -61,9 +61,8 @@ class _Decoder:
         self, cfg: DictConfig | ListConfig, positions: Positions, without: Collection[str]
     ) -> None:
         self.cfg = cfg
-        self.raw: Any = OmegaConf.to_container(cfg, resolve=False)
-        for key in without:
-            self.raw.pop(key, None)
+        raw: Any = OmegaConf.to_container(cfg, resolve=False)
+        self.raw: Any = {k: v for k, v in raw.items() if k not in without} if without else raw
         self.positions = positions
         self.memo: dict[Path, Any] = {}
         about = self.raw.get("forgather") if isinstance(self.raw, dict) else None

@@ -1,4 +1,4 @@
-"""Time a sweep of an empty job over a configuration of 300 nodes, against stock Hydra on plain YAML.
+"""Time a sweep of an empty job over 300 nodes, against stock Hydra on the same as plain YAML.
 
 python tests/bench/bench_sweep.py [jobs] [rounds]
 

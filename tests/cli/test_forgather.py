@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from forgather_hydra.cli.forgather import main
 
 BASELINE = "+experiment=baseline"
+pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:

@@ -20,8 +20,8 @@ from forgather_hydra.paths import conf_dir
 GOLDEN = Path(__file__).parent.parent / "golden"
 
 
-@pytest.fixture(scope="module")
-def written() -> dict[str, str]:
+@pytest.fixture
+def written(hydra_restore_singletons: None) -> dict[str, str]:
     """File name -> text, for the baseline."""
     with initialize_config_dir(str(conf_dir()), version_base=None):
         cfg = compose("config", ["+experiment=baseline"], return_hydra_config=True)

@@ -8,6 +8,7 @@ import pytest
 
 import forgather_hydra as fg
 
+pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
 MAIN = "+main={_target_: builtins.dict, _partial_: true, x: 1}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -31,6 +32,8 @@ def sweep(tmp_path: Path) -> Sweep:
             text=True,
             timeout=120,
             check=False,
+            # A shell that starts the tests in the background has them ignore Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         assert expect is None or done.returncode == expect, done.stdout + done.stderr
         return done
