@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hydra
 import pytest
-from hydra import version
 from hydra.core.plugins import Plugins
 from hydra.test_utils.launcher_common_tests import BatchedSweeperTestSuite, LauncherTestSuite
 
@@ -15,7 +15,8 @@ FORGATHER = "hydra/sweeper=forgather"
 
 @pytest.fixture(autouse=True)
 def _behaviour_the_suites_are_written_for(hydra_restore_singletons: None) -> None:
-    version.setbase("1.1")  # other tests in this process ask for Hydra's newest behaviour
+    if hydra.__version__.startswith("1.3"):  # other tests here ask for its newest behaviour
+        hydra.version.setbase("1.1")
 
 
 @pytest.mark.parametrize(
