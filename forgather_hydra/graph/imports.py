@@ -73,7 +73,7 @@ def resolve(spec: str, search_path: tuple[str, ...] = ()) -> Any:
             return OPERATIONS[spec]
         return _attribute(builtins, symbol, spec)
     if module_name is None:
-        module_name, symbol = _longest_module(spec)
+        module_name, symbol = importable_module(spec)
     if module_name.endswith(".py"):
         module = _import_file(module_name, search_path)
     elif module_name.startswith("."):
@@ -90,10 +90,6 @@ def resolve(spec: str, search_path: tuple[str, ...] = ()) -> Any:
 
 def importable_module(path: str) -> tuple[str, str]:
     """Split ``package.module.symbol`` at its longest importable prefix, by importing it."""
-    return _longest_module(path)
-
-
-def _longest_module(path: str) -> tuple[str, str]:
     parts = path.split(".")
     for cut in range(len(parts) - 1, 0, -1):
         name = ".".join(parts[:cut])

@@ -29,7 +29,6 @@ class Facts(NamedTuple):
     """What a template says before it runs: its blocks (with line and depth) and references."""
 
     blocks: dict[str, tuple[int, int]]
-    extends: bool
     references: frozenset[str]
 
 
@@ -189,7 +188,7 @@ def _read_facts(tree: nodes.Template) -> Facts:
             depth += 1
         stack.extend((child, depth) for child in node.iter_child_nodes())
     references = frozenset(name for name in find_referenced_templates(tree) if name)
-    return Facts(blocks, tree.find(nodes.Extends) is not None, references)
+    return Facts(blocks, references)
 
 
 def _name_render_variables(tree: nodes.Template) -> None:

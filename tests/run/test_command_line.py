@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -137,3 +138,35 @@ def test_a_folder_of_ones_own_text_trains(forgather: Run, tmp_path: Path) -> Non
         cwd=tmp_path,
     )
     assert metrics(tmp_path / "run")[-1]["final"] is True
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("+experiment=", "+experiment=baseline"),
+        ("+experiment=baseline data=", "data=stories"),
+        ("+experiment=baseline trainer.optimizer_factory.", "trainer.optimizer_factory.lr="),
+    ],
+)
+def test_the_shell_completes_options_keys_and_references_without_torch(
+    tmp_path: Path, typed: str, offered: str
+) -> None:
+    line = f"forgather-hydra {typed}"
+    script = (
+        "import atexit, sys\n"
+        f"atexit.register(lambda: print('HEAVY', [m for m in {HEAVY} if m in sys.modules]))\n"
+        "sys.argv = ['forgather-hydra', '-sc', 'query=bash']\n"
+        "from forgather_hydra.cli.app import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "COMP_LINE": line, "COMP_POINT": str(len(line))},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert offered in done.stdout.split()
+    assert "HEAVY []" in done.stdout
