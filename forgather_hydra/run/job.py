@@ -60,7 +60,8 @@ def _run(graph: Any, run_dir: Path, record: dict[str, Any]) -> Any:
         main = materialize(graph, targets="main")
         # What a partial does when it is called is the job itself: its errors are its own.
         result = main() if _is_partial(graph["main"]) else main
-        status = "finished"
+        stopped = isinstance(result, dict) and result.get("stopped")
+        status = "stopped" if stopped else "finished"
     except KeyboardInterrupt:
         status = "interrupted"
         raise
@@ -80,7 +81,7 @@ def _is_partial(main: Any) -> bool:
 
 def _metric(cfg: DictConfig, result: Any) -> Any:
     name = cfg.get("optimized_metric")
-    if not name or not isinstance(result, dict):
+    if not name or not isinstance(result, dict) or result.get("stopped"):
         return result
     if name not in result:
         raise error_like(

@@ -87,7 +87,7 @@ def begin(run_dir: Path, cfg: DictConfig, overrides: list[str]) -> dict[str, Any
 
 
 def end(run_dir: Path, record: dict[str, Any], status: str, **facts: Any) -> None:
-    """Note in the record how the run ended: ``finished``, ``failed`` or ``interrupted``."""
+    """Note how the run ended: ``finished``, ``stopped``, ``failed`` or ``interrupted``."""
     record["status"] = status
     record["attempts"][-1]["ended"] = _now()
     write(run_dir, {**record, **facts})

@@ -7,6 +7,7 @@ from typing import Any
 
 _HOME = {
     "AccelTrainer": "accel",
+    "ControlCallback": "control",
     "JsonlCallback": "jsonl",
     "ProgressCallback": "progress",
     "PruningCallback": "pruning",

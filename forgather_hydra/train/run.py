@@ -8,8 +8,10 @@ from typing import Any
 
 from transformers.utils.logging import disable_progress_bar
 
+from .control import REQUEUE
 from .evaluation import perplexity
 from .jsonl import METRICS_FILE, append_record, position
+from .processes import once
 from .report import print_report
 from .text_samples import generate_text, print_samples
 from .trainer import Trainer
@@ -38,10 +40,13 @@ def run_training(
 
     Returns:
         The final metrics, which are also the last line of `metrics.jsonl`, marked `"final": true`.
+        For a run that was told to stop and go on later, `"stopped": True` and how far it is.
     """
     disable_progress_bar()  # saving one file needs none beside the training's own
     trainer.args.eval_on_start = trainer.eval_dataset is not None
     output = trainer.train(resume_from_checkpoint=resume)
+    if once(trainer.strategy, Path(trainer.args.output_dir, REQUEUE).exists):
+        return {"stopped": True, "global_step": output.global_step, **output.metrics}
     _evaluate_last(trainer)
     metrics = _summary(trainer) | output.metrics
     if unigram_entropy is not None:

@@ -113,8 +113,8 @@ class Trainer:
         else:
             once(self.strategy, lambda: set_aside(directory))
         self._last_save = self.state.global_step
-        self._fire("on_train_begin")
         try:
+            self._fire("on_train_begin")
             if self.args.eval_on_start and not checkpoint:
                 self.evaluate()
             if checkpoint:

@@ -14,9 +14,13 @@ from tiny_runs import TINY, Run, metrics
 
 
 def run_until_killed(
-    environment: dict[str, str], folder: Path, words: tuple[str, ...], step: int
-) -> None:
-    """Start a run and kill it (SIGKILL) once it has logged a step."""
+    environment: dict[str, str],
+    folder: Path,
+    words: tuple[str, ...],
+    step: int,
+    by: signal.Signals = signal.SIGKILL,
+) -> int:
+    """Start a run, send it a signal once it has logged a step, and return its exit status."""
     process = subprocess.Popen(
         [sys.executable, "-m", "forgather_hydra", *words],
         cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -25,21 +29,30 @@ def run_until_killed(
     while time.monotonic() < deadline:
         found = list(folder.glob("outputs/*/*/metrics.jsonl"))
         if found and any(f'"step": {step},' in line for line in found[0].read_text().splitlines()):
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            return
+            process.send_signal(by)
+            return process.wait(60)
         assert process.poll() is None, "the run ended before it could be killed"
         time.sleep(0.01)
     process.kill()
     pytest.fail("the run did not get that far")
 
 
+@pytest.mark.parametrize(
+    ("by", "exit_status", "word"),
+    [(signal.SIGKILL, -signal.SIGKILL, "running"), (signal.SIGTERM, 0, "stopped")],
+)
 def test_killed_and_resumed_equals_uninterrupted_bit_for_bit(
-    forgather: Run, job_environment: dict[str, str], finished: tuple[Path, str], tmp_path: Path
+    forgather: Run,
+    job_environment: dict[str, str],
+    finished: tuple[Path, str],
+    tmp_path: Path,
+    by: signal.Signals,
+    exit_status: int,
+    word: str,
 ) -> None:
-    run_until_killed(job_environment, tmp_path, TINY, step=6)
+    assert run_until_killed(job_environment, tmp_path, TINY, step=6, by=by) == exit_status
     (run_dir,) = tmp_path.glob("outputs/*/*")
-    assert json.loads((run_dir / "run.json").read_text())["status"] == "running"
+    assert json.loads((run_dir / "run.json").read_text())["status"] == word
 
     forgather(*TINY, "resume=auto", cwd=tmp_path)
 
