@@ -106,8 +106,8 @@ class ControlCallback(TrainerCallback):
         self._carried_out(args, *self._seen)
         failure = sys.exception()
         if self._reason and not failure and state.global_step < state.max_steps:
-            facts = {"step": state.global_step, "max_steps": state.max_steps}
-            replace_json(Path(args.output_dir) / REQUEUE, facts | {"reason": self._reason})
+            todo = {"step": state.global_step, "max_steps": state.max_steps}
+            replace_json(Path(args.output_dir) / REQUEUE, {**todo, "reason": self._reason})
         if state.is_world_process_zero:
             facts = {"error": f"{type(failure).__name__}: {failure}"} if failure else {}
             self._beat(args, state, _last_word(state, control, failure), **facts)
