@@ -18,7 +18,7 @@ from .rng import capture_rng, restore_rng
 from .state import TrainerState
 
 if TYPE_CHECKING:
-    from .trainer import Trainer
+    from .loop import TrainingLoop
 
 MODEL = "model.safetensors"
 OPTIMIZER = "optimizer.pt"
@@ -26,7 +26,7 @@ SCHEDULER = "scheduler.pt"
 STATE = "trainer_state.json"
 
 
-def save(trainer: Trainer) -> Path:
+def save(trainer: TrainingLoop) -> Path:
     """Has the first process write a checkpoint of this step and delete those beyond the limit."""
     args, state, directory = trainer.args, trainer.state, trainer.args.checkpoint_dir
     rng_states = trainer.strategy.gather(capture_rng())
@@ -40,7 +40,7 @@ def save(trainer: Trainer) -> Path:
     return once(trainer.strategy, write)
 
 
-def write_state(trainer: Trainer, rng_states: list[dict[str, Any]], directory: Path) -> None:
+def write_state(trainer: TrainingLoop, rng_states: list[dict[str, Any]], directory: Path) -> None:
     """Writes all that a resumed run needs to continue as if it had not stopped.
 
     `rng_states` has the random number generators of every process, by rank.
@@ -61,7 +61,7 @@ def write_state(trainer: Trainer, rng_states: list[dict[str, Any]], directory: P
     (directory / STATE).write_text(json.dumps(content, indent=2), encoding="utf-8")
 
 
-def restore_state(trainer: Trainer, directory: Path) -> None:
+def restore_state(trainer: TrainingLoop, directory: Path) -> None:
     """Puts everything back into a prepared trainer, except for the random number generators."""
     load_weights(trainer.model, directory)
     trainer.optimizer.load_state_dict(_load(directory / OPTIMIZER))

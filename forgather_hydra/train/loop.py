@@ -1,0 +1,175 @@
+"""The training loop: from `train()` to the optimizer's step and what follows it."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from . import best_model, saved_state
+from .arguments import IntervalStrategy, TrainingArguments
+from .callbacks import CallbackHandler
+from .checkpoint import find_checkpoint, set_aside
+from .intervals import log_is_due, request_after_epoch, request_after_step
+from .loading import Batch, accumulation_groups
+from .meter import Meter
+from .processes import agree, once
+from .state import TrainerControl, TrainerState, TrainOutput, train_output
+from .strategy import GroupResult
+
+logger = logging.getLogger(__name__)
+
+
+class TrainingLoop(ABC):
+    """The loop that all trainers share; `Trainer` makes the parts that it works with."""
+
+    args: TrainingArguments
+    callbacks: CallbackHandler
+    state: TrainerState
+    control: TrainerControl
+    meter: Meter
+    strategy: Any
+    model: Any
+    optimizer: Any
+    lr_scheduler: Any
+    train_dataloader: Any
+    sampler: Any
+    steps_per_epoch: int
+    last_save: int  # the step of the newest checkpoint of this run, or where it began
+
+    def train(self, resume_from_checkpoint: bool | str | Path | None = None) -> TrainOutput:
+        """Trains to the end; `True` continues from the newest complete checkpoint, if there is one,
+        and a path from that one. `on_train_end` is fired however training ends.
+
+        Raises:
+            ValueError: for arguments or data that cannot work, or a damaged checkpoint.
+            FloatingPointError: if the loss is no longer finite.
+            OSError: if a checkpoint cannot be written.
+        """
+        self.args.check()
+        self.join()
+        directory = self.args.checkpoint_dir
+        checkpoint = once(self.strategy, lambda: find_checkpoint(directory, resume_from_checkpoint))
+        self.prepare()
+        if checkpoint:
+            logger.info("resuming from %s", checkpoint)
+            saved_state.restore_state(self, checkpoint)
+        else:
+            once(self.strategy, lambda: set_aside(directory))
+        self.last_save = self.state.global_step
+        try:
+            self.fire("on_train_begin")
+            if self.args.eval_on_start and not checkpoint:
+                self.evaluate()
+            if checkpoint:
+                saved_state.restore_random_numbers(checkpoint, self.strategy.rank)
+            self._train_epochs()
+            self._save_last()
+        finally:
+            self.fire("on_train_end")
+        return train_output(self.state, self.meter.mean_loss(self.state.global_step))
+
+    def _train_epochs(self) -> None:
+        self.model.train()
+        self.meter.start()
+        accumulation = self.args.gradient_accumulation_steps
+        while self._unfinished():
+            self.fire("on_epoch_begin")
+            for group in accumulation_groups(self.train_dataloader, accumulation):
+                self._train_step(group)
+                self._log_evaluate_save()
+                if self.control.should_epoch_stop or self.control.should_training_stop:
+                    break
+            ended = self.sampler.exhausted or self.control.should_epoch_stop
+            if ended:
+                self.sampler.next_epoch()
+            if ended or self.state.global_step >= self.state.max_steps:
+                request_after_epoch(self.args, self.state, self.control)
+            self.fire("on_epoch_end")
+            self._log_evaluate_save()
+
+    def _unfinished(self) -> bool:
+        agree(self.strategy, self.control)
+        return (
+            self.state.global_step < self.state.max_steps
+            and self.sampler.epoch < self.state.num_train_epochs
+            and not self.control.should_training_stop
+        )
+
+    def _train_step(self, group: list[Batch]) -> None:
+        self.fire("on_step_begin")
+        result = self.strategy.accumulate(group, lambda: self.fire("on_substep_end"))
+        grad_norm = self._clip()
+        self.fire("on_pre_optimizer_step")
+        self.optimizer.step()
+        self.fire("on_optimizer_step")
+        self._count(result, len(group), grad_norm)
+        self.lr_scheduler.step()
+        self.strategy.zero_gradients()
+        request_after_step(self.args, self.state, self.control)
+        self.fire("on_step_end")
+
+    def _clip(self) -> torch.Tensor | None:
+        """Gradient norm before clipping; without clipping it is measured for steps logged."""
+        if self.args.max_grad_norm:
+            return self.strategy.clip(self.args.max_grad_norm)
+        if log_is_due(self.args, self.state.global_step + 1, self.state.max_steps):
+            return self.strategy.gradient_norm()
+        return None
+
+    def _count(self, result: GroupResult, batches: int, grad_norm: torch.Tensor | None) -> None:
+        state, (loss, tokens) = self.state, result
+        self.meter.add(loss, tokens, grad_norm, self.lr_scheduler.get_last_lr()[0])
+        self.sampler.advance(batches)
+        state.global_step += 1
+        state.epoch = state.global_step / self.steps_per_epoch
+        state.num_input_tokens_seen += tokens
+        state.train_seconds = self.meter.counts.seconds
+
+    def _log_evaluate_save(self) -> None:
+        """Does what is due, in this order: a checkpoint holds the logs of its own step."""
+        agree(self.strategy, self.control)
+        if self.control.should_log and self.meter.counts.window_steps:
+            self.log(self.meter.read(self.state.global_step))
+            agree(self.strategy, self.control)
+        if not (self.control.should_evaluate or self.control.should_save):
+            return
+        with self.meter.paused():
+            if self.control.should_evaluate and (metrics := self.evaluate()):
+                best_model.update(self.args, self.state, metrics)
+            if self.control.should_save and not self.control.should_abort_without_save:
+                self.save_checkpoint()
+        agree(self.strategy, self.control)
+
+    def _save_last(self) -> None:
+        """Saves steps not saved yet, unless saving is off, then takes the best weights if asked."""
+        unsaved = self.state.global_step > self.last_save
+        saving = self.args.save_strategy != IntervalStrategy.NO
+        if unsaved and saving and not self.control.should_abort_without_save:
+            self.save_checkpoint()
+        if self.args.load_best_model_at_end:
+            best_model.load(self.args, self.state, self.model)
+
+    def fire(self, event: str, **details: Any) -> None:
+        """Calls the handlers of an event."""
+        self.control = self.callbacks.fire(event, self, **details)
+
+    @abstractmethod
+    def join(self) -> None:
+        """Meets the other processes of the run, if there are any."""
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Makes everything a run needs, from the seed and the arguments alone."""
+
+    @abstractmethod
+    def evaluate(self) -> dict[str, float]: ...
+
+    @abstractmethod
+    def log(self, logs: dict[str, Any]) -> None: ...
+
+    @abstractmethod
+    def save_checkpoint(self) -> Path: ...
