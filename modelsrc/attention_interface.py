@@ -1,9 +1,10 @@
 """Attention back ends with one signature, chosen by name.
 
-Each is called as `(q_BHTK, k_BGSK, v_BGSK, mask, dropout)` and returns (B, H, T, K). `mask` is
-None for plain causal attention, else broadcastable to (B, H, T, S): boolean, True where a query
-may attend, or a float tensor that is added to the scores. Queries are the last T of the S
-positions.
+Each is called as `(q_BHTK, k_BGSK, v_BGSK, mask, dropout, sliding_window)` and returns
+(B, H, T, K). `mask` is None for causal attention, in which the queries are the last T of the S
+positions and see `sliding_window` of them, themselves included (None: all before them). Else the
+mask says all, and `sliding_window` is None: it is broadcastable to (B, H, T, S), and boolean, True
+where a query may attend, or a float tensor that is added to the scores.
 
 Shapes: B batch, T queries, S keys, H query heads, G key and value heads, K head size.
 """
@@ -14,14 +15,26 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .causal_mask import lower_right_causal_mask
+from .flash_attention import flash_attention, require_flash_attention
+from .flex_attention import flex_attention
+
+AttentionFunction = Callable[[Tensor, Tensor, Tensor, Tensor | None, float, int | None], Tensor]
+
 
 def sdpa_attention(
-    q_BHTK: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, mask: Tensor | None, dropout: float
+    q_BHTK: Tensor,
+    k_BGSK: Tensor,
+    v_BGSK: Tensor,
+    mask: Tensor | None,
+    dropout: float,
+    sliding_window: int | None = None,
 ) -> Tensor:
     """PyTorch's fused kernels."""
     T, S = q_BHTK.shape[2], k_BGSK.shape[2]
-    if mask is None and 1 < T < S:
-        mask = lower_right_causal_mask(T, S, q_BHTK.device)
+    narrowed = sliding_window is not None and sliding_window < S
+    if mask is None and (1 < T < S or narrowed):
+        mask = lower_right_causal_mask(T, S, q_BHTK.device, sliding_window)
     return F.scaled_dot_product_attention(
         q_BHTK,
         k_BGSK,
@@ -34,7 +47,12 @@ def sdpa_attention(
 
 
 def eager_attention(
-    q_BHTK: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, mask: Tensor | None, dropout: float
+    q_BHTK: Tensor,
+    k_BGSK: Tensor,
+    v_BGSK: Tensor,
+    mask: Tensor | None,
+    dropout: float,
+    sliding_window: int | None = None,
 ) -> Tensor:
     """The formula, step by step: the reference, and the one to change in experiments.
 
@@ -45,7 +63,8 @@ def eager_attention(
     v_BHSK = v_BGSK.repeat_interleave(groups, dim=1)
     scores_BHTS = q_BHTK @ k_BHSK.transpose(-2, -1) * q_BHTK.shape[-1] ** -0.5
     if mask is None:
-        mask = lower_right_causal_mask(q_BHTK.shape[2], k_BGSK.shape[2], q_BHTK.device)
+        T, S = scores_BHTS.shape[-2:]
+        mask = lower_right_causal_mask(T, S, q_BHTK.device, sliding_window)
     if mask.dtype == torch.bool:
         scores_BHTS = scores_BHTS.masked_fill(~mask, -torch.inf)
     else:
@@ -54,14 +73,25 @@ def eager_attention(
     return F.dropout(weights_BHTS, dropout) @ v_BHSK
 
 
-def lower_right_causal_mask(T: int, S: int, device: torch.device) -> Tensor:
-    """Boolean (T, S): query t is key S - T + t, and sees the keys up to itself."""
-    return torch.ones(T, S, dtype=torch.bool, device=device).tril(S - T)
-
-
-AttentionFunction = Callable[[Tensor, Tensor, Tensor, Tensor | None, float], Tensor]
-
 ATTENTION_FUNCTIONS: dict[str, AttentionFunction] = {
     "eager": eager_attention,
     "sdpa": sdpa_attention,
+    "flash_attention_2": flash_attention,
+    "flex_attention": flex_attention,
 }
+
+
+def attention_function(name: str) -> AttentionFunction:
+    """The back end called `name`.
+
+    Raises:
+        ValueError: for an unknown name.
+        ImportError: for flash_attention_2 where it cannot run.
+    """
+    if name not in ATTENTION_FUNCTIONS:
+        raise ValueError(
+            f"attn_implementation={name!r} is unknown; use one of {', '.join(ATTENTION_FUNCTIONS)}"
+        )
+    if name == "flash_attention_2":
+        require_flash_attention()
+    return ATTENTION_FUNCTIONS[name]

@@ -3,14 +3,14 @@
 Shapes: B batch, T queries, S keys, D model width, H query heads.
 """
 
+from collections.abc import Sequence
 from math import floor, log2
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers.cache_utils import Cache
 
-from .causal_mask import cache_extent
+from .causal_mask import cache_extent, layer_mask
 from .causal_multihead_attn import CausalMultiheadAttn
 
 
@@ -25,6 +25,9 @@ class CausalAlibiAttn(CausalMultiheadAttn):
         alt_alibi_init: slopes from `spanning_slopes` in place of `paper_slopes`.
 
     The other arguments, and the errors, are those of `CausalMultiheadAttn`, less `pos_encoder`.
+
+    Raises:
+        ValueError: for flash_attention_2, which takes no biases from outside.
     """
 
     position_encoding = "relative"
@@ -40,9 +43,16 @@ class CausalAlibiAttn(CausalMultiheadAttn):
         dropout: float = 0.0,
         trainable_alibi: bool = False,
         alt_alibi_init: bool = False,
+        sliding_window: int | None = None,
+        layer_types: Sequence[str] | None = None,
         attn_implementation: str = "sdpa",
         layer_idx: int = 0,
     ) -> None:
+        if attn_implementation == "flash_attention_2":
+            raise ValueError(
+                "ALiBi adds to the scores, which flash_attention_2 does not let it do; "
+                "set attn_implementation to sdpa, eager or flex_attention"
+            )
         super().__init__(
             d_model,
             num_heads,
@@ -50,6 +60,8 @@ class CausalAlibiAttn(CausalMultiheadAttn):
             d_head=d_head,
             bias=bias,
             dropout=dropout,
+            sliding_window=sliding_window,
+            layer_types=layer_types,
             attn_implementation=attn_implementation,
             layer_idx=layer_idx,
         )
@@ -62,34 +74,25 @@ class CausalAlibiAttn(CausalMultiheadAttn):
         assert name == "alibi_slopes", name
         return self.make_slopes(self.num_heads)
 
-    def forward(
-        self,
-        x_BTD: Tensor,
-        *,
-        attention_mask: Tensor | None = None,
-        past_key_values: Cache | None = None,
-        **kwargs: Any,
-    ) -> Tensor:
-        """(B, T, D) -> (B, T, D), as `CausalMultiheadAttn.forward`."""
-        distance_TS = self._distance(x_BTD, past_key_values)
-        if attention_mask is None:
-            attention_mask = distance_TS >= 0
-        if self.alibi_slopes is None:
-            slopes_H = self.make_slopes(self.num_heads, x_BTD.device)
-        else:
-            slopes_H = self.alibi_slopes
-        biased_mask = add_alibi(attention_mask, slopes_H, distance_TS).type_as(x_BTD)
-        return super().forward(
-            x_BTD, attention_mask=biased_mask, past_key_values=past_key_values, **kwargs
-        )
-
-    def _distance(self, x_BTD: Tensor, cache: Cache | None) -> Tensor:
-        """How many tokens each key is behind each query; that is the same with and without padding,
-        and inside a packed document."""
-        T = x_BTD.shape[1]
+    def mask_and_window(
+        self, mask: Tensor | None, x_BTD: Tensor, cache: Cache | None
+    ) -> tuple[Tensor | None, int | None]:
+        """An additive mask, (H, T, S) or (B, H, T, S), which holds the window too."""
+        T, device = x_BTD.shape[1], x_BTD.device
         past, S, offset = cache_extent(cache, T, self.layer_idx)
-        query_T1 = past + torch.arange(T, device=x_BTD.device)[:, None]
-        return query_T1 - offset - torch.arange(S, device=x_BTD.device)
+        # Tokens between query and key: as many with and without padding, or in a packed document.
+        query_T1 = past + torch.arange(T, device=device)[:, None]
+        distance_TS = query_T1 - offset - torch.arange(S, device=device)
+        if mask is not None:
+            mask = layer_mask(mask, T, cache, self.layer_idx, self.sliding_window)
+        elif self.sliding_window is None:
+            mask = distance_TS >= 0
+        else:
+            mask = (distance_TS >= 0) & (distance_TS < self.sliding_window)
+        slopes_H = self.alibi_slopes
+        if slopes_H is None:
+            slopes_H = self.make_slopes(self.num_heads, device)
+        return add_alibi(mask, slopes_H, distance_TS).type_as(x_BTD), None
 
 
 def add_alibi(mask: Tensor, slopes_H: Tensor, distance_TS: Tensor) -> Tensor:

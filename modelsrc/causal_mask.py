@@ -35,7 +35,7 @@ def causal_mask(
     if attention_mask is not None and attention_mask.ndim == 4:
         return attention_mask
     T, device = hidden_states.shape[1], hidden_states.device
-    past, S, offset = cache_extent(past_key_values, T)
+    past, S = _whole_extent(past_key_values, T)
     packed = position_ids if attention_mask is None and past_key_values is None else None
     full = isinstance(past, int) and past + T == S  # not so for a preallocated cache
     if sliding_window is not None and full and sliding_window >= S:
@@ -44,18 +44,42 @@ def causal_mask(
         return None
 
     query_T1 = past + torch.arange(T, device=device)[:, None]
-    key_S = offset + torch.arange(S, device=device)
+    key_S = torch.arange(S, device=device)
     mask = key_S <= query_T1
     if sliding_window is not None:
         mask = mask & (key_S > query_T1 - sliding_window)
     if attention_mask is not None:
-        real_BS = _keys_of(attention_mask, S, offset)
+        real_BS = _keys_of(attention_mask, S)
         # A padding token sees itself, for a softmax over nothing has no value.
         mask = mask & (real_BS[:, None, None] | (key_S == query_T1))
     if packed is not None:
         document_BT = _document_index(packed)
         mask = mask & (document_BT[:, None, :, None] == document_BT[:, None, None, :])
     return mask
+
+
+def lower_right_causal_mask(
+    T: int, S: int, device: torch.device, sliding_window: int | None = None
+) -> Tensor:
+    """Boolean (T, S): query t is key S - T + t, and sees the keys up to itself, in its window."""
+    mask_TS = torch.ones(T, S, dtype=torch.bool, device=device).tril(S - T)
+    return mask_TS if sliding_window is None else mask_TS.triu(S - T - sliding_window + 1)
+
+
+def layer_mask(
+    mask: Tensor, T: int, cache: Cache | None, layer_idx: int, sliding_window: int | None = None
+) -> Tensor:
+    """The part of `mask` for the keys that layer `layer_idx` has, narrowed to its sliding window.
+
+    `mask` is (..., T, all keys), boolean or additive. A layer whose cache forgets has fewer keys.
+    """
+    past, S, offset = cache_extent(cache, T, layer_idx)
+    mask = mask[..., offset : offset + S]
+    if sliding_window is None:
+        return mask
+    query_T1 = past + torch.arange(T, device=mask.device)[:, None]
+    far_TS = offset + torch.arange(S, device=mask.device) <= query_T1 - sliding_window
+    return mask & ~far_TS if mask.dtype == torch.bool else mask.masked_fill(far_TS, -torch.inf)
 
 
 def cache_extent(cache: Cache | None, T: int, layer_idx: int = 0) -> tuple[int | Tensor, int, int]:
@@ -68,10 +92,17 @@ def cache_extent(cache: Cache | None, T: int, layer_idx: int = 0) -> tuple[int |
     return cache.get_seq_length(layer_idx), *cache.get_mask_sizes(T, layer_idx)
 
 
-def _keys_of(attention_mask: Tensor, S: int, offset: int) -> Tensor:
-    """The padding mask of the S keys from `offset` on; free slots of a static cache are padding."""
-    mask_BS = attention_mask[:, offset : offset + S].bool()
-    return F.pad(mask_BS, (0, S - mask_BS.shape[1]))
+def _whole_extent(cache: Cache | None, T: int) -> tuple[int | Tensor, int]:
+    """Tokens seen before the first query, and keys of a layer that forgets none of them."""
+    if cache is None:
+        return 0, T
+    layers = range(len(cache.layers) or 1)  # a cache may make its layers on first use
+    return cache.get_seq_length(), max(sum(cache.get_mask_sizes(T, i)) for i in layers)
+
+
+def _keys_of(attention_mask: Tensor, S: int) -> Tensor:
+    """The padding mask of S keys; free slots of a static cache are padding."""
+    return F.pad(attention_mask.bool(), (0, S - attention_mask.shape[1]))
 
 
 def _document_index(position_ids: Tensor) -> Tensor:

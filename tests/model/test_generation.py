@@ -10,7 +10,7 @@ def greedy(model, ids, **kwargs):
     return model.generate(ids, max_new_tokens=12, do_sample=False, eos_token_id=None, **kwargs)
 
 
-@pytest.fixture(params=["sdpa", "eager"])
+@pytest.fixture(params=["sdpa", "eager", "flex_attention"])
 def model(build, request):
     model = build(attn_implementation=request.param)
     for parameter in model.parameters():  # sharpen the distribution, so that arg max is stable

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 
-@pytest.fixture(params=["sdpa", "eager"])
+@pytest.fixture(params=["sdpa", "eager", "flex_attention"])
 def back_end(request):
     return request.param
 

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+from transformers.utils import is_flash_attn_2_available
 
 
 def assert_same_tensors(model, other):
@@ -65,10 +66,20 @@ def test_headless_model_returns_the_states_that_the_head_sees(build, random_ids,
     assert torch.equal(hidden, model(ids, return_hidden_states=True))
 
 
-def test_requested_attention_back_end_is_used(build, tmp_path):
+@pytest.mark.parametrize("back_end", ["eager", "sdpa", "flex_attention"])
+def test_requested_attention_back_end_is_used(build, tmp_path, back_end):
     build().save_pretrained(tmp_path / "model")
     model = AutoModelForCausalLM.from_pretrained(
-        tmp_path / "model", trust_remote_code=True, attn_implementation="eager"
+        tmp_path / "model", trust_remote_code=True, attn_implementation=back_end
     )
     attention = model.causal_lm.layer_stack.layers[0].attention
-    assert attention.attention_fn.__name__ == "eager_attention"
+    assert attention.attention_fn.__name__.removesuffix("_attention") in back_end
+
+
+@pytest.mark.skipif(is_flash_attn_2_available(), reason="flash-attn is there")
+def test_missing_flash_attention_is_an_import_error(build, tmp_path):
+    build().save_pretrained(tmp_path / "model")
+    with pytest.raises(ImportError, match="FlashAttention2"):
+        AutoModelForCausalLM.from_pretrained(
+            tmp_path / "model", trust_remote_code=True, attn_implementation="flash_attention_2"
+        )

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from transformers import DynamicCache, LlamaConfig, StaticCache
 from transformers.cache_utils import Cache, DynamicSlidingWindowLayer
 
 
@@ -57,56 +56,10 @@ def test_slopes_of_eight_heads(part):
     torch.testing.assert_close(slopes, torch.tensor([2.0**-i for i in range(1, 9)]))
 
 
-@torch.no_grad()
-def test_no_token_sees_a_later_one(attention):
-    layer, x = attention(), torch.randn(2, 9, 24)
-    other = x.clone()
-    other[:, 5] += 1
-    moved = (layer(x) - layer(other)).abs().amax((0, 2))
-    assert (moved > 0).tolist() == [False] * 5 + [True] * 4
-    assert moved[:5].max() == 0
-
-
-@torch.no_grad()
-def test_left_padding_changes_nothing(attention, masked):
-    layer, x = attention(), torch.randn(2, 9, 24)
-    padding = torch.ones(2, 9)
-    padding[:, :3] = 0
-    padded = masked(layer, x, attention_mask=padding)
-    torch.testing.assert_close(padded[:, 3:], layer(x[:, 3:]))
-    assert padded.isfinite().all()
-
-
-@torch.no_grad()
-def test_packed_documents_are_isolated(attention, masked):
-    layer, x = attention(), torch.randn(1, 7, 24)
-    packed = masked(layer, x, position_ids=torch.tensor([[0, 1, 2, 0, 1, 2, 3]]))
-    torch.testing.assert_close(packed, torch.cat((layer(x[:, :3]), layer(x[:, 3:])), 1))
-
-
 def test_finished_additive_mask_is_honoured(attention):
     layer, x = attention(), torch.randn(2, 5, 24)
     mask = torch.full((5, 5), -torch.inf).triu(1)[None, None]
     torch.testing.assert_close(layer(x, attention_mask=mask), layer(x))
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("kind", ["dynamic", "static"])
-@pytest.mark.parametrize("padded", [False, True])
-def test_cache_changes_nothing(attention, masked, kind, padded):
-    layer, x = attention(), torch.randn(2, 9, 24)
-    mask = torch.ones(2, 9)
-    mask[0, :2] = 0
-    config = LlamaConfig(num_hidden_layers=1)
-    cache = DynamicCache() if kind == "dynamic" else StaticCache(config=config, max_cache_len=12)
-    pieces, seen = [], 0
-    for piece in x.split([5, 3, 1], dim=1):
-        seen += piece.shape[1]
-        kwargs = {"attention_mask": mask[:, :seen]} if padded else {}
-        pieces.append(masked(layer, piece, past_key_values=cache, **kwargs))
-    whole = masked(layer, x, attention_mask=mask) if padded else layer(x)
-    torch.testing.assert_close(torch.cat(pieces, 1), whole)
-    assert int(cache.get_seq_length()) == 9
 
 
 @torch.no_grad()

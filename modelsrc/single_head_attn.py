@@ -1,0 +1,67 @@
+"""Causal attention with a single head, written out: the smallest one, for study and experiments.
+
+Shapes: B batch, T queries, S keys, D model width.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers.cache_utils import Cache
+
+from .causal_mask import layer_mask, lower_right_causal_mask
+
+
+class SingleHeadAttn(nn.Module):
+    """Attention of each token to itself and the tokens before it, with one head of the full width.
+
+    Vaswani et al. 2017, section 3.2.1, https://arxiv.org/abs/1706.03762
+
+    Args:
+        layer_idx: index of this layer's slot in the cache.
+    """
+
+    def __init__(
+        self, d_model: int, *, bias: bool = False, dropout: float = 0.0, layer_idx: int = 0
+    ) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.layer_idx = layer_idx
+        self.query_linear = nn.Linear(d_model, d_model, bias=bias)
+        self.key_linear = nn.Linear(d_model, d_model, bias=bias)
+        self.value_linear = nn.Linear(d_model, d_model, bias=bias)
+        self.output_linear = nn.Linear(d_model, d_model, bias=bias)
+        for role in ("query", "key", "value", "output"):
+            getattr(self, f"{role}_linear").init_prefix = f"attn.{role}"
+
+    def forward(
+        self,
+        x_BTD: Tensor,
+        *,
+        attention_mask: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        **_: Any,
+    ) -> Tensor:
+        """(B, T, D) -> (B, T, D); with a cache, the S keys are the cached ones and these T.
+
+        `attention_mask` is None for causal attention, else broadcastable to (B, 1, T, S): boolean,
+        True where a query may attend, or a float tensor that is added to the scores.
+        """
+        T, mask = x_BTD.shape[1], attention_mask
+        if mask is not None:
+            mask = layer_mask(mask, T, past_key_values, self.layer_idx)
+        # The dimension of the head, 1, is there because masks and caches have one.
+        q_B1TD = self.query_linear(x_BTD)[:, None]
+        k_B1SD = self.key_linear(x_BTD)[:, None]
+        v_B1SD = self.value_linear(x_BTD)[:, None]
+        if past_key_values is not None:
+            k_B1SD, v_B1SD = past_key_values.update(k_B1SD, v_B1SD, self.layer_idx)
+        if mask is None:
+            mask = lower_right_causal_mask(T, k_B1SD.shape[2], x_BTD.device)
+        if mask.dtype == torch.bool:
+            mask = torch.zeros_like(mask, dtype=torch.float32).masked_fill(~mask, -torch.inf)
+        scores_B1TS = q_B1TD @ k_B1SD.transpose(-2, -1) * x_BTD.shape[-1] ** -0.5
+        weights_B1TS = (scores_B1TS + mask).softmax(-1, dtype=torch.float32).type_as(v_B1SD)
+        dropped_B1TS = F.dropout(weights_B1TS, self.dropout, self.training)
+        return self.output_linear((dropped_B1TS @ v_B1SD)[:, 0])
