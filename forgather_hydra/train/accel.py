@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -101,6 +102,9 @@ class DataParallel(SingleProcess):
     def reduce(self, losses: list[torch.Tensor]) -> torch.Tensor:
         loss = super().reduce(losses)
         return self.accelerator.reduce(loss, "mean") if self.world_size > 1 else loss
+
+    def whole(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        return tensors if self.rank == 0 else {}
 
     def add_up(self, *numbers: int) -> list[int]:
         if self.world_size == 1:

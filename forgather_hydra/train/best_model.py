@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 
 from .arguments import TrainingArguments
-from .saved_state import load_weights
 from .state import TrainerState
+from .strategy import Strategy
+from .weights import load_weights
 
 
 def update(args: TrainingArguments, state: TrainerState, metrics: dict[str, float]) -> None:
@@ -35,7 +36,10 @@ def note_checkpoint(state: TrainerState, directory: Path) -> None:
         state.best_model_checkpoint = str(directory / f"checkpoint-{state.global_step}")
 
 
-def load(args: TrainingArguments, state: TrainerState, model: torch.nn.Module) -> None:
+def load(
+    args: TrainingArguments, state: TrainerState, model: torch.nn.Module, strategy: Strategy
+) -> None:
     """Puts the best weights into `model`; step, optimizer and history stay as they are."""
     if state.best_model_checkpoint:
-        load_weights(model, args.checkpoint_dir / Path(state.best_model_checkpoint).name)
+        path = args.checkpoint_dir / Path(state.best_model_checkpoint).name
+        load_weights(model, path, strategy)

@@ -6,12 +6,15 @@ import errno
 import logging
 import re
 import shutil
+from collections import ChainMap
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 
-from .manifest import damage, seal, sync
+from .manifest import damage, describe, seal, sync
+from .processes import Group, once, together
 
 logger = logging.getLogger(__name__)
 
@@ -61,30 +64,42 @@ def step_of(path: Path) -> int:
     return int(path.name.removeprefix("checkpoint-"))
 
 
-def write_checkpoint(directory: Path, step: int, write: Callable[[Path], None]) -> Path:
-    """Has `write` fill a directory aside, then puts it in place as `checkpoint-<step>`.
+def write_checkpoint(
+    directory: Path, step: int, write: Callable[[Path], list[str]], group: Group
+) -> Path:
+    """Has every process of `group` write files aside, then puts all of them in place together as
+    `checkpoint-<step>`.
 
     Whatever interrupts this, a power failure included, either the whole checkpoint exists
     afterwards or none of it, and the others are untouched.
 
+    Args:
+        write: takes a directory, writes files into it and returns their names.
+
     Raises:
-        OSError: if the files cannot be written, for example because the disk is full.
+        OSError: in every process, if one cannot write, for example because the disk is full.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    _remove_partial(directory)
     target, partial = directory / f"checkpoint-{step}", directory / f"{_PARTIAL}checkpoint-{step}"
-    try:
-        partial.mkdir()
-        write(partial)
-        seal(partial, step)
+
+    def write_mine() -> dict[str, Any]:
+        return describe(partial, write(partial))
+
+    def put_in_place() -> None:
+        seal(partial, step, dict(ChainMap(*files)))
         if target.exists():  # damaged, or left by a run that went on from an earlier step
             target.rename(directory / f"{_PARTIAL}replaced-{step}")
         partial.rename(target)
         sync(directory)
+
+    try:
+        once(group, lambda: _make_anew(partial))
+        files = together(group, write_mine)
+        once(group, put_in_place)
     except (OSError, RuntimeError, SafetensorError) as error:
         raise _write_error(target, error) from error
     finally:
-        _remove_partial(directory)
+        if group.rank == 0 and directory.is_dir():
+            _remove_partial(directory)
     return target
 
 
@@ -115,6 +130,12 @@ def set_aside(directory: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
     directory.rename(old)
     logger.warning("a new run starts in %s: its former checkpoints are now in %s", directory, old)
+
+
+def _make_anew(partial: Path) -> None:
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    _remove_partial(partial.parent)
+    partial.mkdir()
 
 
 def _remove_partial(directory: Path) -> None:

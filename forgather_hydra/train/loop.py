@@ -151,7 +151,7 @@ class TrainingLoop(ABC):
         if unsaved and saving and not self.control.should_abort_without_save:
             self.save_checkpoint()
         if self.args.load_best_model_at_end:
-            best_model.load(self.args, self.state, self.model)
+            best_model.load(self.args, self.state, self.model, self.strategy)
 
     def fire(self, event: str, **details: Any) -> None:
         """Calls the handlers of an event."""

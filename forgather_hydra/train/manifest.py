@@ -5,19 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 MANIFEST = "manifest.json"
 
 
-def seal(directory: Path, step: int) -> None:
-    """Writes the manifest of all files in `directory` and forces everything to the disk."""
-    files = {path.name: _describe(path) for path in sorted(directory.iterdir())}
-    text = json.dumps({"step": step, "files": files}, indent=2)
+def describe(directory: Path, names: Iterable[str]) -> dict[str, Any]:
+    """Size and hash of files in `directory`, which are on the disk when this returns."""
+    for name in names:
+        sync(directory / name)
+    return {name: _describe(directory / name) for name in names}
+
+
+def seal(directory: Path, step: int, files: dict[str, Any]) -> None:
+    """Writes the manifest of all `files`, as described, and forces it to the disk."""
+    text = json.dumps({"step": step, "files": dict(sorted(files.items()))}, indent=2)
     (directory / MANIFEST).write_text(text, encoding="utf-8")
-    for path in directory.iterdir():
-        sync(path)
+    sync(directory / MANIFEST)
     sync(directory)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 from .state import TrainerControl
 from .strategy import Strategy
@@ -11,19 +11,33 @@ from .strategy import Strategy
 T = TypeVar("T")
 
 
-def once(strategy: Strategy, action: Callable[[], T]) -> T:
+class Group(Protocol):
+    """One of several processes that act together; a strategy is one."""
+
+    rank: int
+
+    def gather(self, value: Any) -> list[Any]:
+        """The values of all processes, by rank; none goes on before all have given theirs."""
+
+
+def once(group: Group, action: Callable[[], T]) -> T:
     """Has the first process do something, and gives all of them its result, or its exception."""
+    return together(group, action if group.rank == 0 else lambda: None)[0]  # type: ignore
+
+
+def together(group: Group, action: Callable[[], T]) -> list[T]:
+    """Has each process do something, and gives all of them the results, or the first exception."""
     result: T | None = None
     failure: Exception | None = None
-    if strategy.rank == 0:
-        try:
-            result = action()
-        except Exception as error:
-            failure = error
-    result, failure = strategy.gather((result, failure))[0]
-    if failure is not None:
-        raise failure
-    return result  # type: ignore[return-value]
+    try:
+        result = action()
+    except Exception as error:
+        failure = error
+    outcomes = group.gather((result, failure))
+    for _, failure in outcomes:
+        if failure is not None:
+            raise failure
+    return [result for result, _ in outcomes]
 
 
 def agree(strategy: Strategy, control: TrainerControl) -> None:

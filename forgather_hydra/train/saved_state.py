@@ -2,75 +2,127 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
+from collections.abc import Mapping
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import safetensors.torch
 import torch
 
 from .checkpoint import rotate, write_checkpoint
-from .processes import once
+from .optimizer_state import NamedState, load_named_state, merge_values, named_state
 from .rng import capture_rng, restore_rng
 from .state import TrainerState
+from .strategy import Strategy
+from .tensor_files import StoredTensors, file_names, index_file, index_text, split, write_file
+from .weights import MODEL, load_weights, named_weights
 
 if TYPE_CHECKING:
     from .loop import TrainingLoop
 
-MODEL = "model.safetensors"
-OPTIMIZER = "optimizer.pt"
+OPTIMIZER = "optimizer"
+OPTIMIZER_VALUES = "optimizer.pt"
 SCHEDULER = "scheduler.pt"
 STATE = "trainer_state.json"
 
 
+class Share(NamedTuple):
+    """What one process writes of a checkpoint: tensors by file and name, and other files whole."""
+
+    tensors: dict[str, dict[str, torch.Tensor]]
+    files: dict[str, bytes]
+    aliases: dict[str, str]
+
+    def write(self, directory: Path) -> list[str]:
+        """Writes all files; returns their names."""
+        for name, tensors in self.tensors.items():
+            write_file(directory / name, tensors, self.aliases)
+        for name, content in self.files.items():
+            (directory / name).write_bytes(content)
+        return [*self.tensors, *self.files]
+
+
 def save(trainer: TrainingLoop) -> Path:
-    """Has the first process write a checkpoint of this step and delete those beyond the limit."""
-    args, state, directory = trainer.args, trainer.state, trainer.args.checkpoint_dir
-    rng_states = trainer.strategy.gather(capture_rng())
-
-    def write() -> Path:
-        fill = partial(write_state, trainer, rng_states)
-        path = write_checkpoint(directory, state.global_step, fill)
-        rotate(directory, path, args.save_total_limit, state.best_model_checkpoint)
-        return path
-
-    return once(trainer.strategy, write)
+    """Writes a checkpoint of this step and deletes those beyond the limit."""
+    args, state, strategy = trainer.args, trainer.state, trainer.strategy
+    share = collect(trainer)
+    path = write_checkpoint(args.checkpoint_dir, state.global_step, share.write, strategy)
+    if strategy.rank == 0:
+        rotate(args.checkpoint_dir, path, args.save_total_limit, state.best_model_checkpoint)
+    return path
 
 
-def write_state(trainer: TrainingLoop, rng_states: list[dict[str, Any]], directory: Path) -> None:
-    """Writes all that a resumed run needs to continue as if it had not stopped.
+def collect(trainer: TrainingLoop) -> Share:
+    """This process's share of all that a resumed run needs to continue as if it had not stopped.
 
-    `rng_states` has the random number generators of every process, by rank.
+    Its tensors are those of the run, not copies. Every process takes part.
     """
-    save_weights(trainer.model, directory)
-    torch.save(trainer.optimizer.state_dict(), directory / OPTIMIZER)
-    torch.save(trainer.lr_scheduler.state_dict(), directory / SCHEDULER)
-    for rank, state in enumerate(rng_states):
-        torch.save(state, directory / _rng_file(rank))
-    content = {
+    strategy, model = trainer.strategy, trainer.model
+    weights, aliases = named_weights(model)
+    aliases |= strategy.aliases
+    optimizer = named_state(trainer.optimizer, model)
+    tensors, files = _share_out(MODEL, strategy.whole(weights), strategy)
+    more_tensors, index = _share_out(OPTIMIZER, strategy.whole(optimizer.tensors), strategy)
+    values = merge_values(strategy.gather(optimizer.values))
+    files = {**files, **index, _rng_file(strategy.rank): _pickled(capture_rng())}
+    if strategy.rank == 0:
+        files[OPTIMIZER_VALUES] = _pickled(values)
+        files[SCHEDULER] = _pickled(trainer.lr_scheduler.state_dict())
+        files[STATE] = json.dumps(_plain_state(trainer), indent=2).encode()
+    return Share(tensors | more_tensors, files, aliases)
+
+
+def _plain_state(trainer: TrainingLoop) -> dict[str, Any]:
+    return {
         "state": asdict(trainer.state),
         "sampler": trainer.sampler.state_dict(),
         "meter": trainer.meter.state_dict(trainer.state.global_step),
         "callbacks": trainer.callbacks.state_dict(),
         "arguments": trainer.args.to_dict(),
+        "world_size": trainer.strategy.world_size,
         "torch": torch.__version__,
     }
-    (directory / STATE).write_text(json.dumps(content, indent=2), encoding="utf-8")
+
+
+def _share_out(
+    stem: str, mine: Mapping[str, torch.Tensor], strategy: Strategy
+) -> tuple[dict[str, dict[str, torch.Tensor]], dict[str, bytes]]:
+    """Files for this process's tensors, named together with those of the others; and the index,
+    in the first process, if there are several."""
+    parts = split(mine)
+    sizes = strategy.gather([{n: t.nbytes for n, t in part.items()} for part in parts])
+    if not any(sizes):  # an optimizer without state
+        parts, sizes = [{}] if strategy.rank == 0 else [], [[{}]]
+    everything = [size for of_process in sizes for size in of_process]
+    names = file_names(stem, len(everything))
+    first = sum(map(len, sizes[: strategy.rank]))
+    tensors = dict(zip(names[first:], parts, strict=False))
+    if len(names) == 1 or strategy.rank > 0:
+        return tensors, {}
+    return tensors, {
+        index_file(stem): index_text(dict(zip(names, everything, strict=True))).encode()
+    }
 
 
 def restore_state(trainer: TrainingLoop, directory: Path) -> None:
-    """Puts everything back into a prepared trainer, except for the random number generators."""
-    load_weights(trainer.model, directory)
-    trainer.optimizer.load_state_dict(_load(directory / OPTIMIZER))
+    """Puts everything back into a prepared trainer, except for the random number generators.
+
+    Raises:
+        ValueError: if the checkpoint is of another model, optimizer or training set.
+    """
+    strategy, model = trainer.strategy, trainer.model
+    aliases = load_weights(model, directory, strategy)
+    saved = NamedState(StoredTensors(directory, OPTIMIZER), _load(directory / OPTIMIZER_VALUES))
+    load_named_state(trainer.optimizer, model, saved, aliases, strategy.part)
     trainer.lr_scheduler.load_state_dict(_load(directory / SCHEDULER))
     content = json.loads((directory / STATE).read_text(encoding="utf-8"))
-    saved = TrainerState(**content["state"])
+    state = TrainerState(**content["state"])
     for name in _OF_THE_PRESENT_RUN:
-        setattr(saved, name, getattr(trainer.state, name))
-    trainer.state = saved
+        setattr(state, name, getattr(trainer.state, name))
+    trainer.state = state
     trainer.sampler.load_state_dict(content["sampler"])
     trainer.meter.load_state_dict(content["meter"])
     trainer.callbacks.load_state_dict(content["callbacks"])
@@ -102,30 +154,10 @@ def _rng_file(rank: int) -> str:
     return f"rng-{rank}.pt"
 
 
-def save_pretrained(model: Any, tokenizer: Any, directory: Path) -> None:
-    """Writes the trained model as its class does it, and the tokenizer, for `from_pretrained`."""
-    directory.mkdir(parents=True, exist_ok=True)
-    if hasattr(model, "save_pretrained"):
-        model.save_pretrained(directory)
-    else:
-        save_weights(model, directory)
-    if hasattr(tokenizer, "save_pretrained"):
-        tokenizer.save_pretrained(directory)
-
-
-def save_weights(model: torch.nn.Module, directory: Path) -> None:
-    """Writes the weights as safetensors, tied ones once."""
-    safetensors.torch.save_model(model, str(directory / MODEL), metadata={"format": "pt"})
-
-
-def load_weights(model: torch.nn.Module, directory: Path) -> None:
-    """Reads weights into `model`.
-
-    Raises:
-        RuntimeError: if names or shapes do not match the model.
-    """
-    device = next(model.parameters()).device
-    safetensors.torch.load_model(model, directory / MODEL, device=str(device))
+def _pickled(value: Any) -> bytes:
+    stream = io.BytesIO()
+    torch.save(value, stream)
+    return stream.getvalue()
 
 
 def _load(path: Path) -> Any:

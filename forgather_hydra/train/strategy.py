@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -33,6 +33,7 @@ class Strategy(Protocol):
     rank: int
     local_rank: int
     world_size: int
+    aliases: Mapping[str, str]  # weights tied to one that another process saves -> its name
 
     def prepare(self, model: torch.nn.Module) -> None:
         """Puts the model where it runs; to be called before the optimizer is made."""
@@ -58,6 +59,13 @@ class Strategy(Protocol):
     def loss(self, batch: Batch) -> torch.Tensor:
         """Mean loss over the targets of a batch of this process alone."""
 
+    def whole(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        """Those that this process saves of the tensors of all, of a model or an optimizer, each
+        undivided. Every tensor has one process that saves it."""
+
+    def part(self, tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        """What this process holds of an undivided tensor that belongs to `like`, a parameter."""
+
     def add_up(self, *numbers: int) -> list[int]:
         """The sum over processes of each number."""
 
@@ -71,6 +79,7 @@ class SingleProcess:
     rank = 0
     local_rank = 0
     world_size = 1
+    aliases: Mapping[str, str] = {}
 
     def __init__(
         self,
@@ -146,6 +155,12 @@ class SingleProcess:
     def zero_gradients(self) -> None:
         for parameter in self.parameters:
             parameter.grad = None
+
+    def whole(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        return tensors
+
+    def part(self, tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        return tensor
 
     def add_up(self, *numbers: int) -> list[int]:
         return list(numbers)

@@ -25,6 +25,7 @@ from .processes import once
 from .rng import seed_everything
 from .state import TrainerControl, TrainerState, initial_state
 from .strategy import SingleProcess, Strategy
+from .weights import save_pretrained
 
 
 class Trainer(TrainingLoop):
@@ -111,7 +112,7 @@ class Trainer(TrainingLoop):
         directory = Path(output_dir or self.args.output_dir)
         once(
             self.strategy,
-            lambda: saved_state.save_pretrained(self.model, self.processing_class, directory),
+            lambda: save_pretrained(self.model, self.processing_class, directory),
         )
 
     def save_checkpoint(self) -> Path:

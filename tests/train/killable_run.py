@@ -6,37 +6,49 @@ import os
 import signal
 import sys
 from functools import partial
+from pathlib import Path
 
 import torch
 from toys import Rows, ToyModel
 
-from forgather_hydra.train import JsonlCallback, Trainer, TrainerCallback, TrainingArguments
+from forgather_hydra.train import (
+    JsonlCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+    checkpoint,
+)
 
 
 class KillAt(TrainerCallback):
-    """Ends the process without warning at a moment of a step: its `end`, or while it `save`s."""
+    """Ends the process without warning at the end of a step."""
 
-    def __init__(self, step: int, moment: str) -> None:
+    def __init__(self, step: int) -> None:
         self.step = step
-        self.moment = moment
-        self.now = 0
 
     def on_step_end(self, args, state, control, **kwargs) -> None:
-        self.now = state.global_step
-        self._kill("end")
+        if state.global_step == self.step:
+            kill()
 
-    def state(self) -> dict:
-        """Asked for when the weights are already written and the trainer's state is not."""
-        self._kill("save")
-        return {"args": {}, "attributes": {}}
 
-    def _kill(self, moment: str) -> None:
-        if (self.now, moment) == (self.step, self.moment):
-            os.kill(os.getpid(), signal.SIGKILL)
+def kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_while_saving(step: int) -> None:
+    """Ends the process when the files of a checkpoint are written and it is not sealed yet."""
+    seal = checkpoint.seal
+
+    def seal_or_die(directory: Path, step_now: int, files: dict) -> None:
+        kill() if step_now == step else seal(directory, step_now, files)
+
+    checkpoint.seal = seal_or_die
 
 
 def main(output_dir: str, step: str = "-1", moment: str = "") -> None:
     torch.set_num_threads(1)
+    if moment == "save":
+        kill_while_saving(int(step))
     args = TrainingArguments(
         output_dir=output_dir,
         use_cpu=True,
@@ -57,7 +69,7 @@ def main(output_dir: str, step: str = "-1", moment: str = "") -> None:
         train_dataset=Rows(50, masked=True),
         eval_dataset=Rows(10, seed=1),
         lr_scheduler_factory=partial(torch.optim.lr_scheduler.LinearLR, total_iters=30),
-        callbacks=[JsonlCallback(), KillAt(int(step), moment)],
+        callbacks=[JsonlCallback(), KillAt(int(step) if moment == "end" else -1)],
     ).train(resume_from_checkpoint=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 from pathlib import Path
@@ -11,13 +12,20 @@ import pytest
 import torch
 from toys import Rows, ToyModel, losses
 
-from forgather_hydra.train import latest_checkpoint
+from forgather_hydra.train import TrainingArguments, latest_checkpoint, tensor_files
 from forgather_hydra.train.checkpoint import rotate, write_checkpoint
-from forgather_hydra.train.saved_state import load_weights
+from forgather_hydra.train.strategy import SingleProcess
+from forgather_hydra.train.weights import load_weights
+
+ALONE = SingleProcess(TrainingArguments(use_cpu=True), None)
 
 
 def write(directory: Path, step: int) -> Path:
-    return write_checkpoint(directory, step, lambda to: (to / "data").write_text(f"step {step}"))
+    def fill(to: Path) -> list[str]:
+        (to / "data").write_text(f"step {step}")
+        return ["data"]
+
+    return write_checkpoint(directory, step, fill, ALONE)
 
 
 def names(directory: Path) -> list[str]:
@@ -50,7 +58,11 @@ def flip(path: Path) -> None:
     ("file", "harm", "report"),
     [
         ("model.safetensors", cut, "model.safetensors has .* bytes instead of"),
-        ("optimizer.pt", flip, r"optimizer.pt does not have the content .*SHA-256"),
+        (
+            "optimizer.safetensors",
+            flip,
+            r"optimizer.safetensors does not have .*SHA-256",
+        ),
         ("rng-0.pt", Path.unlink, "rng-0.pt is missing"),
         ("manifest.json", Path.unlink, "manifest.json is missing"),
         ("manifest.json", cut, "manifest.json is not readable"),
@@ -70,6 +82,42 @@ def test_a_damaged_checkpoint_is_reported_and_the_one_before_used(
     assert re.search(f"checkpoint-8 is passed over: {report}", caplog.text)
     assert losses(resumed) == losses(whole)
     assert latest_checkpoint(whole.args.checkpoint_dir) == damaged  # written anew, whole
+
+
+def test_a_large_model_is_written_in_several_files_that_are_all_checked(
+    make_trainer, monkeypatch, caplog
+) -> None:
+    monkeypatch.setattr(tensor_files, "MAX_FILE_SIZE", 500)
+    options = {"max_steps": 8, "save_strategy": "steps", "save_steps": 4}
+    whole = make_trainer(**options)
+    whole.train()
+    newest = whole.args.checkpoint_dir / "checkpoint-8"
+    index = json.loads((newest / "model.safetensors.index.json").read_text())
+    assert set(index["weight_map"]) == {"embedding.weight", "mix.weight", "mix.bias"}
+    files = {f"model-0000{number}-of-00002.safetensors" for number in (1, 2)}
+    assert set(index["weight_map"].values()) == files
+    second = next(newest.glob("optimizer-00002-of-*.safetensors"))
+    flip(second)
+    resumed = make_trainer(**options)
+    resumed.train(resume_from_checkpoint=True)
+    assert f"checkpoint-8 is passed over: {second.name}" in caplog.text
+    assert losses(resumed) == losses(whole)
+    for ours, theirs in zip(resumed.model.parameters(), whole.model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (lambda: torch.nn.Sequential(ToyModel()), r"no weight 0\.embedding\.weight"),
+        (lambda: torch.nn.Module(), r"weights that the model has not: embedding\.weight, mix"),
+    ],
+)
+def test_weights_of_another_model_are_refused(make_trainer, model, message) -> None:
+    trainer = make_trainer(max_steps=1, save_strategy="steps")
+    trainer.train()
+    with pytest.raises(ValueError, match=message):
+        load_weights(model(), trainer.args.checkpoint_dir / "checkpoint-1", ALONE)
 
 
 def test_a_damaged_checkpoint_asked_for_by_path_is_an_error(make_trainer) -> None:
@@ -134,7 +182,7 @@ def test_tied_weights_stay_tied_and_are_written_once(make_trainer) -> None:
     trainer.train()
     model = ToyModel()
     path = trainer.args.checkpoint_dir / "checkpoint-2"
-    load_weights(model, path)
+    load_weights(model, path, ALONE)
     assert torch.equal(model.embedding.weight, trainer.model.embedding.weight)
     assert model.head.weight is model.embedding.weight
     assert (path / "model.safetensors").stat().st_size < 4 * (13 * 8 + 8 * 8 + 8) + 500
