@@ -7,10 +7,27 @@ if TYPE_CHECKING:
     from .build import build_model
     from .export import export_model
     from .source import modeling_code
+    from .weights import default_dtype, load_checkpoint, no_init_weights, save_checkpoint
 
-__all__ = ["build_model", "export_model", "modeling_code"]
+__all__ = [
+    "build_model",
+    "default_dtype",
+    "export_model",
+    "load_checkpoint",
+    "modeling_code",
+    "no_init_weights",
+    "save_checkpoint",
+]
 
-_HOME = {"build_model": ".build", "export_model": ".export", "modeling_code": ".source"}
+_HOME = {
+    "build_model": ".build",
+    "default_dtype": ".weights",
+    "export_model": ".export",
+    "load_checkpoint": ".weights",
+    "modeling_code": ".source",
+    "no_init_weights": ".weights",
+    "save_checkpoint": ".weights",
+}
 
 
 def __getattr__(name: str) -> Any:

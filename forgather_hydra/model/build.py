@@ -23,15 +23,18 @@ def build_model(
     output_dir: str | os.PathLike[str],
     tokenizer: PreTrainedTokenizerBase | None = None,
     part_dirs: Iterable[str | os.PathLike[str]] | None = None,
+    overwrite: bool = False,
+    attn_implementation: str | None = None,
 ) -> PreTrainedModel:
     """Export a model to `output_dir` (arguments as in `export_model`) and construct it from there.
 
-    Weights are initialised by the model's own scheme, under torch's current seed and device. The
-    code that runs is the exported code; a later `save_pretrained(output_dir)` adds the weights.
+    `attn_implementation` names the attention back end; None for transformers' choice. Weights are
+    initialised by the model's own scheme, under torch's current seed and device. The code that
+    runs is the exported code; a later `save_pretrained(output_dir)` adds the weights.
     """
-    module = import_generated(export_model(code, config, output_dir, tokenizer, part_dirs))
-    model_config = module.DynamicCausalLMConfig.from_pretrained(output_dir)
-    return AutoModelForCausalLM.from_config(model_config)
+    path = export_model(code, config, output_dir, tokenizer, part_dirs, overwrite)
+    model_config = import_generated(path).DynamicCausalLMConfig.from_pretrained(output_dir)
+    return AutoModelForCausalLM.from_config(model_config, attn_implementation=attn_implementation)
 
 
 def import_generated(path: Path) -> ModuleType:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from transformers import GenerationConfig, PreTrainedTokenizerBase
 
 from forgather_hydra import paths
 
+from . import identity
 from .parts import collect_parts
 
 _MODEL_TYPE = re.compile(r'^model_type = "(?P<name>\w+)"$', re.MULTILINE)
@@ -33,19 +34,26 @@ def export_model(
     output_dir: str | os.PathLike[str],
     tokenizer: PreTrainedTokenizerBase | None = None,
     part_dirs: Iterable[str | os.PathLike[str]] | None = None,
+    overwrite: bool = False,
 ) -> Path:
-    """Write code, parts, configuration and tokenizer of a model; files that are current are kept.
+    """Write code, parts, configuration and tokenizer of a model.
+
+    A directory that holds this very model is left as it is, with its weights and whatever training
+    has added; several processes may write the same model at the same time.
 
     Args:
         code: module made by `modeling_code`.
         config: values of the model's configuration. Token ids and `vocab_size` come from the
             tokenizer where they are missing.
         part_dirs: where the parts are looked up, first match wins; default: the shipped parts.
+        overwrite: replace another model that the directory holds, and delete its weights.
 
     Returns:
         The path of the written module, `<output_dir>/<short name>.py`.
 
     Raises:
+        ForgatherError: `model_exists` (also a FileExistsError), if the directory holds another
+            model; it lists what differs.
         ValueError: for code without the line `model_type = "<short name>"`.
         FileNotFoundError: for a part that is nowhere.
     """
@@ -53,21 +61,27 @@ def export_model(
     parts = collect_parts(code, [Path(d) for d in part_dirs or [paths.modelsrc_dir()]])
     if f"{short_name}.py" in parts:
         raise ValueError(f"the model is named like its part {short_name}.py; choose another name")
-    model_type = f"{short_name}-{_digest(code, parts)}"
-    values = {**_tokenizer_values(tokenizer), **config}
-    files = {
-        **parts,
-        f"{short_name}.py": _MODEL_TYPE.sub(f'model_type = "{model_type}"', code),
-        "config.json": _to_json(_hub_config(values, short_name, model_type)),
-        "generation_config.json": _generation_config(values).to_json_string(),
-        "provenance.json": _to_json(_provenance(code, parts)),
-    }
+    model_type = f"{short_name}-{_digest(code, parts)[:12]}"
+    sources = {**parts, f"{short_name}.py": _MODEL_TYPE.sub(f'model_type = "{model_type}"', code)}
+    values = _hub_config({**_tokenizer_values(tokenizer), **config}, short_name, model_type)
+    provenance = _provenance(sources, tokenizer)
+    values[identity.HASH] = identity.content_hash(values, provenance)
+
     directory = Path(output_dir)
-    directory.mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        _write_if_changed(directory / name, text)
-    if tokenizer is not None:
-        tokenizer.save_pretrained(directory)
+    if (directory / "config.json").is_file():
+        changes = identity.changes(directory, sources, values, provenance)
+        if not changes:
+            return directory / f"{short_name}.py"
+        if not overwrite:
+            raise identity.model_exists(directory, changes)
+        _remove_model(directory)
+    texts = {
+        **sources,
+        "generation_config.json": _generation_config(values).to_json_string(),
+        identity.PROVENANCE: _to_json(provenance),
+        "config.json": _to_json(values),
+    }
+    _write(directory, texts, tokenizer)
     return directory / f"{short_name}.py"
 
 
@@ -82,8 +96,7 @@ def _short_name(code: str) -> str:
 
 
 def _digest(code: str, parts: Mapping[str, str]) -> str:
-    text = "\0".join([code, *(name + "\0" + parts[name] for name in sorted(parts))])
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return identity.sha256(code, *(text for part in sorted(parts.items()) for text in part))
 
 
 def _tokenizer_values(tokenizer: PreTrainedTokenizerBase | None) -> dict[str, Any]:
@@ -107,13 +120,13 @@ def _generation_config(values: Mapping[str, Any]) -> GenerationConfig:
     return GenerationConfig(**{f"{n}_token_id": values.get(f"{n}_token_id") for n in _SPECIAL})
 
 
-def _provenance(code: str, parts: Mapping[str, str]) -> dict[str, Any]:
-    """What the directory was made of, to tell later whether its code is stale."""
+def _provenance(
+    sources: Mapping[str, str], tokenizer: PreTrainedTokenizerBase | None
+) -> dict[str, Any]:
+    """What the directory was made of, to tell later what has changed."""
     return {
-        "code_sha256": hashlib.sha256(code.encode()).hexdigest(),
-        "parts_sha256": {
-            name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(parts.items())
-        },
+        "sources_sha256": {n: identity.sha256(text) for n, text in sorted(sources.items())},
+        "vocabulary_sha256": identity.vocabulary_hash(tokenizer),
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
     }
 
@@ -122,10 +135,26 @@ def _to_json(value: dict[str, Any]) -> str:
     return json.dumps(value, indent=2) + "\n"
 
 
-def _write_if_changed(path: Path, text: str) -> None:
-    """Replace the file at once, so that another process never reads half of it."""
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
-        return
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+def _remove_model(directory: Path) -> None:
+    """Delete the code and the weights of the model that the directory holds."""
+    sources = identity.read_provenance(directory).get("sources_sha256", ())
+    for path in (*(directory / name for name in sources), *directory.glob("model*.safetensors*")):
+        path.unlink(missing_ok=True)
+
+
+def _write(
+    directory: Path, texts: Mapping[str, str], tokenizer: PreTrainedTokenizerBase | None
+) -> None:
+    """Write aside, then put every file in place at once: no process ever reads half of one.
+
+    `config.json` comes last, and so says that the others are there.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory, prefix=".draft-") as name:
+        draft = Path(name)
+        for file, text in texts.items():
+            (draft / file).write_text(text, encoding="utf-8")
+        if tokenizer is not None:
+            tokenizer.save_pretrained(draft)
+        for path in sorted(draft.iterdir(), key=lambda path: path.name == "config.json"):
+            path.replace(directory / path.name)

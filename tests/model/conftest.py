@@ -62,7 +62,7 @@ def build(code, config, tmp_path):
     """Make a model, with some configuration values replaced."""
 
     def build(directory: Path = tmp_path / "model", **changes):
-        return build_model(code, config | changes, directory).eval()
+        return build_model(code, config | changes, directory, overwrite=True).eval()
 
     return build
 

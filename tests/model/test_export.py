@@ -1,12 +1,16 @@
 """The files of an exported model."""
 
+import functools
 import json
+import multiprocessing
 import subprocess
 import sys
 
 import pytest
-from transformers import GenerationConfig
+from tokenizers import Tokenizer
+from transformers import GenerationConfig, PreTrainedTokenizerFast
 
+import forgather_hydra as fg
 from forgather_hydra import paths
 from forgather_hydra.model import build_model, export_model
 from forgather_hydra.model.parts import collect_parts
@@ -62,15 +66,99 @@ def test_models_of_one_name_do_not_share_code(code, config, tmp_path):
     assert not hasattr(plain.causal_lm.layer_stack.layer_norm, "changed")
 
 
-def test_current_files_are_not_written_again(code, config, tmp_path):
+def test_the_same_model_is_left_as_it_is(code, config, tokenizer, tmp_path):
     def stamps():
-        export_model(code, config, tmp_path)
+        export_model(code, config, tmp_path, tokenizer)
         return {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
 
     before = stamps()
-    config["rope_theta"] = 500.0
-    after = stamps()
-    assert {name for name in before if before[name] != after[name]} == {"config.json"}
+    assert stamps() == before
+    model = build_model(code, config, tmp_path, tokenizer)
+    model.config.use_cache = False  # as gradient checkpointing does
+    model.bfloat16().save_pretrained(tmp_path)
+    trained = stamps()
+    assert trained.keys() > before.keys()
+    assert stamps() == trained
+
+
+def test_another_model_is_refused_and_the_difference_told(code, render, config, tmp_path):
+    model = build_model(code, config | {"sliding_window": 8}, tmp_path / "model")
+    model.save_pretrained(tmp_path / "model")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()}
+    changed = tmp_path / "parts"
+    changed.mkdir()
+    text = (paths.modelsrc_dir() / "rms_norm.py").read_text()
+    (changed / "rms_norm.py").write_text(text + "# changed\n")
+    with pytest.raises(FileExistsError) as caught:
+        export_model(
+            render("other_llama"),
+            config | {"hidden_size": 32, "layer_dropout": 0.5},
+            tmp_path / "model",
+            part_dirs=[changed, paths.modelsrc_dir()],
+        )
+    assert isinstance(caught.value, fg.errors.ForgatherError)
+    told = [line.strip() for line in str(caught.value).splitlines()[1:-1]]
+    assert sorted(told) == [
+        "hidden_size: 64 -> 32",
+        "layer_dropout: not set -> 0.5",
+        "other_llama.py: new",
+        "rms_norm.py: other code",
+        "sliding_window: 8 -> not set",
+        "small_llama.py: no longer used",
+    ]
+    assert "--force" in str(caught.value)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()} == before
+
+
+def test_values_and_code_edited_in_the_directory_count(code, config, tmp_path):
+    export_model(code, config, tmp_path)
+    written = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(written | {"rope_theta": 5.0}))
+    with pytest.raises(FileExistsError, match=r"rope_theta: 5\.0 -> 10000\.0"):
+        export_model(code, config, tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(written))
+    (tmp_path / "rms_norm.py").write_text("# mine")
+    with pytest.raises(FileExistsError, match=r"rms_norm\.py: other code"):
+        export_model(code, config, tmp_path)
+
+
+def test_another_tokenizer_of_the_same_size_is_another_model(code, config, tokenizer, tmp_path):
+    export_model(code, config, tmp_path, tokenizer)
+    tokenizer(["w1 w2", "w3"], padding=True)  # which changes what it saves, not its tokens
+    export_model(code, config, tmp_path, tokenizer)
+    other = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(
+            tokenizer.backend_tokenizer.to_str().replace("w1", "x")
+        ),
+        bos_token="<bos>",
+        eos_token="<eos>",
+        pad_token="<pad>",
+    )
+    with pytest.raises(FileExistsError, match="tokenizer: other tokens"):
+        export_model(code, config, tmp_path, other)
+
+
+def test_overwriting_leaves_nothing_of_the_other_model(code, render, config, tmp_path):
+    build_model(code, config, tmp_path).save_pretrained(tmp_path)
+    (tmp_path / "notes.py").write_text("# mine")
+    build_model(render("other_llama"), config | {"hidden_size": 32}, tmp_path, overwrite=True)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {"other_llama.py", "notes.py"} <= names
+    assert not {"small_llama.py", "model.safetensors"} & names
+    written = json.loads((tmp_path / "config.json").read_text())
+    assert written["hidden_size"] == 32
+
+
+def test_many_writers_of_one_model_do_not_disturb_each_other(code, config, tokenizer, tmp_path):
+    export = functools.partial(export_model, code, config, tmp_path / "model", tokenizer)
+    ranks = [multiprocessing.get_context("fork").Process(target=export) for _ in range(6)]
+    for rank in ranks:
+        rank.start()
+    for rank in ranks:
+        rank.join()
+    assert [rank.exitcode for rank in ranks] == [0] * 6
+    alone = export_model(code, config, tmp_path / "alone", tokenizer).parent
+    assert {p.name for p in (tmp_path / "model").iterdir()} == {p.name for p in alone.iterdir()}
 
 
 def test_missing_part_is_named(code, config, tmp_path):

@@ -1,0 +1,108 @@
+"""Weights: constructed without initialisation, in a dtype, saved in shards and loaded again."""
+
+import json
+
+import pytest
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig
+
+from forgather_hydra.model import default_dtype, load_checkpoint, no_init_weights, save_checkpoint
+
+TINY = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "vocab_size": 64,
+}
+
+
+def assert_same_tensors(model, other):
+    ours, theirs = model.state_dict(), other.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
+
+
+def fresh(directory, **kwargs):
+    config = AutoConfig.from_pretrained(directory, trust_remote_code=True)
+    return AutoModelForCausalLM.from_config(config, **kwargs)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("size", ["5GB", 30_000])
+def test_saved_weights_load_here_and_by_from_pretrained(build, tmp_path, tied, size):
+    directory = tmp_path / "model"
+    model = build(directory, tie_word_embeddings=tied)
+    save_checkpoint(directory, model, max_shard_size=size)
+    files = {path.name for path in directory.glob("model*")}
+    if size == "5GB":
+        assert files == {"model.safetensors"}
+    else:
+        index = json.loads((directory / "model.safetensors.index.json").read_text())
+        assert len(files) > 2
+        assert ("causal_lm.output_decoder.weight" in index["weight_map"]) == (not tied)
+        assert "causal_lm.input_encoder.embedding.weight" in index["weight_map"]
+    loaded = fresh(directory)
+    load_checkpoint(directory, loaded)
+    assert_same_tensors(loaded, model)
+    theirs, info = AutoModelForCausalLM.from_pretrained(
+        directory, trust_remote_code=True, output_loading_info=True
+    )
+    assert not info["missing_keys"]
+    assert_same_tensors(theirs, model)
+
+
+def test_what_from_pretrained_saves_loads_here_even_onto_nothing(build, random_ids, tmp_path):
+    directory, ids = tmp_path / "model", random_ids(2, 5)
+    model = build(directory, tie_word_embeddings=True)
+    model.save_pretrained(directory, max_shard_size="30KB")
+    with torch.device("meta"):
+        loaded = fresh(directory)
+    load_checkpoint(directory, loaded, device="cpu")
+    assert loaded.get_output_embeddings().weight is loaded.get_input_embeddings().weight
+    assert_same_tensors(loaded, model)
+    assert torch.equal(loaded.eval()(ids), model(ids))
+
+
+def test_buffers_that_no_checkpoint_holds_are_computed(tmp_path):
+    config = LlamaConfig(**TINY)
+    model = AutoModelForCausalLM.from_config(config).eval()
+    save_checkpoint(tmp_path, model)
+    with torch.device("meta"):
+        loaded = AutoModelForCausalLM.from_config(config).eval()
+    load_checkpoint(tmp_path, loaded)
+    ids = torch.randint(64, (1, 9))
+    assert torch.equal(loaded(ids).logits, model(ids).logits)
+
+
+def test_one_file_replaces_former_shards(build, tmp_path):
+    model = build()
+    save_checkpoint(tmp_path / "model", model, max_shard_size=30_000)
+    save_checkpoint(tmp_path / "model", model)
+    assert [path.name for path in (tmp_path / "model").glob("*safetensors*")] == [
+        "model.safetensors"
+    ]
+
+
+def test_weights_of_another_model_are_refused_by_name(build, tmp_path):
+    save_checkpoint(tmp_path / "weights", build(num_hidden_layers=1))
+    with pytest.raises(RuntimeError, match=r"missing causal_lm\.layer_stack\.layers\.1\."):
+        load_checkpoint(tmp_path / "weights", build(num_hidden_layers=2))
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        load_checkpoint(tmp_path / "weights", build(num_hidden_layers=1, hidden_size=32))
+    with pytest.raises(FileNotFoundError):
+        load_checkpoint(tmp_path / "nowhere", build())
+
+
+def test_construction_without_initialisation_draws_no_number(build, tmp_path):
+    build(tie_word_embeddings=True)
+    before = torch.get_rng_state()
+    with no_init_weights(), default_dtype(torch.bfloat16):
+        model = fresh(tmp_path / "model")
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.get_default_dtype() == torch.float32
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
+    assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
+    again = fresh(tmp_path / "model")
+    assert not torch.equal(torch.get_rng_state(), before)
+    assert again.get_input_embeddings().weight.std().item() == pytest.approx(0.02, rel=0.1)
