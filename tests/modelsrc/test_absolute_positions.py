@@ -6,7 +6,7 @@ import pytest
 import torch
 
 
-@pytest.fixture(params=["sinusoidal_pe.SinusoidalPE", "learned_pe.LearnedPE"])
+@pytest.fixture(params=["sinusoidal_pe.SinusoidalPE", "walsh_pe.WalshPE", "learned_pe.LearnedPE"])
 def encoder(part, request):
     module, name = request.param.split(".")
     return getattr(part(module), name)
@@ -41,11 +41,29 @@ def test_dtype_of_the_embeddings_is_kept(encoder):
     assert pe(torch.zeros(1, 3, 8, dtype=torch.bfloat16)).dtype == torch.bfloat16
 
 
-def test_sinusoids_survive_meta_construction(part):
+@pytest.mark.parametrize("name", ["sinusoidal_pe.SinusoidalPE", "walsh_pe.WalshPE"])
+def test_tables_survive_meta_construction(part, name):
+    module, cls = name.split(".")
     with torch.device("meta"):
-        pe = part("sinusoidal_pe").SinusoidalPE(8, 16)
+        pe = getattr(part(module), cls)(8, 16)
     with torch.inference_mode():
         pe(torch.zeros(1, 5, 8))
     x = torch.zeros(1, 5, 8, requires_grad=True)
     pe(x).sum().backward()
     assert not pe.state_dict()
+
+
+def test_walsh_functions_are_orthogonal_square_waves_by_sequency(part):
+    table = part("walsh_pe").WalshPE(16, 16)(torch.zeros(1, 16, 16))[0]
+    assert torch.equal(table.abs(), torch.ones(16, 16))
+    assert torch.equal(table.T @ table, 16 * torch.eye(16))
+    assert (table[1:] != table[:-1]).sum(0).tolist() == list(range(16))
+    assert torch.all(table[0] == 1)
+
+
+@pytest.mark.parametrize(("d_model", "longest"), [(5, 11), (11, 5)])
+def test_walsh_functions_of_any_size_are_a_corner_of_the_next_table(part, d_model, longest):
+    walsh = part("walsh_pe").WalshPE
+    whole = walsh(16, 16).make_table(torch.device("cpu"))
+    corner = walsh(d_model, longest).make_table(torch.device("cpu"))
+    assert torch.equal(corner, whole[:longest, :d_model])

@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from transformers import LlamaConfig
+from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply_rotary_pos_emb
 
 
 @pytest.fixture
@@ -59,3 +61,67 @@ def test_errors_name_the_value(rotary):
     q = torch.randn(1, 5, 2, 8)
     with pytest.raises(ValueError, match="max_sequence_length above 4"):
         rotary(8, 4)(q, q)
+
+
+LLAMA3 = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+SCALINGS = [
+    {"rope_type": "default"},
+    {"rope_type": "linear", "factor": 3.0},
+    {"rope_type": "dynamic", "factor": 2.0},
+    {"rope_type": "llama3", **LLAMA3, "original_max_position_embeddings": 512},
+    {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128},
+    {
+        "rope_type": "yarn",
+        "factor": 8.0,
+        "original_max_position_embeddings": 64,
+        "beta_fast": 16,
+        "beta_slow": 2,
+        "mscale": 1.0,
+        "mscale_all_dim": 0.8,
+        "truncate": False,
+    },
+    {
+        "rope_type": "yarn",
+        "factor": 2.0,
+        "original_max_position_embeddings": 64,
+        "attention_factor": 1.25,
+    },
+]
+
+
+@pytest.mark.parametrize("scaling", SCALINGS, ids=lambda scaling: scaling["rope_type"])
+def test_scaled_rotation_equals_transformers(rotary, scaling):
+    longest = 64 if scaling["rope_type"] == "dynamic" else 512
+    config = LlamaConfig(
+        head_dim=32,
+        hidden_size=64,
+        num_attention_heads=2,
+        max_position_embeddings=longest,
+        rope_parameters={"rope_theta": 500.0, **scaling},
+    )
+    pe = rotary(32, longest, theta=500.0, scaling=scaling)
+    for T in (40, 200, 50):  # within what was trained, beyond, and back
+        q, positions = torch.randn(2, T, 2, 32), torch.arange(T)[None]
+        theirs = LlamaRotaryEmbedding(config)
+        expected, _ = apply_rotary_pos_emb(q, q, *theirs(q, positions), unsqueeze_dim=2)
+        for given in (positions, positions.expand(2, -1), None):
+            torch.testing.assert_close(pe(q, q, given)[0], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_theta_may_come_with_the_scaling(rotary):
+    q = torch.randn(1, 9, 2, 8)
+    given = rotary(8, 16, scaling={"rope_type": "default", "rope_theta": 500.0})
+    assert torch.equal(given(q, q)[0], rotary(8, 16, theta=500.0)(q, q)[0])
+
+
+@pytest.mark.parametrize(
+    ("scaling", "message"),
+    [
+        ({"rope_type": "longrope"}, "'longrope' is unknown; use one of default, linear, dynamic"),
+        ({"rope_type": "llama3", "factor": 8.0}, "needs also low_freq_factor, high_freq_factor"),
+        ({"rope_type": "linear", "factor": 2.0, "beta_fast": 1}, "has no beta_fast; it has"),
+    ],
+)
+def test_scaling_is_understood_or_refused(rotary, scaling, message):
+    with pytest.raises(ValueError, match=message):
+        rotary(8, scaling=scaling)
