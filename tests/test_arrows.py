@@ -20,7 +20,7 @@ ALLOWED = {
     "environment": {"graph", "template"},
     "config": {"environment", "graph", "template"},
     "project": {"config", "environment", "graph", "template"},
-    "model": {"graph"},
+    "model": {"environment", "graph", "template"},
     "data": set(),
     "train": set(),
     "run": {"config", "graph"},
