@@ -23,7 +23,9 @@ def no_init_weights() -> Iterator[None]:
     """
     with transformers.initialization.no_init_weights():
         # Theirs skips tying too, after which a tied model would train two matrices.
-        PreTrainedModel.init_weights = lambda self: self.tie_weights(recompute_mapping=False)
+        PreTrainedModel.init_weights = lambda self: self.tie_weights(  # type: ignore[method-assign]
+            recompute_mapping=False
+        )
         yield
 
 

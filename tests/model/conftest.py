@@ -52,9 +52,15 @@ def code() -> str:
     return render_llama()
 
 
+@pytest.fixture(scope="session")
+def new_config():
+    """Make a configuration."""
+    return lambda **changes: CONFIG | changes
+
+
 @pytest.fixture
-def config() -> dict:
-    return dict(CONFIG)
+def config(new_config) -> dict:
+    return new_config()
 
 
 @pytest.fixture
@@ -67,8 +73,18 @@ def build(code, config, tmp_path):
     return build
 
 
+@pytest.fixture(scope="session")
+def new_tokenizer():
+    """Make a tokenizer of 24 words."""
+    return make_tokenizer
+
+
 @pytest.fixture
 def tokenizer() -> PreTrainedTokenizerFast:
+    return make_tokenizer()
+
+
+def make_tokenizer() -> PreTrainedTokenizerFast:
     words = ["<bos>", "<eos>", "<pad>", "<unk>", *(f"w{i}" for i in range(20))]
     model = models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>")
     tokenizer = Tokenizer(model)

@@ -1,6 +1,8 @@
 """An exported directory works in a process that has never seen this package."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -9,31 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 
-SCRIPT = """
-import sys, torch
-torch.set_num_threads(1)
-try:
-    import forgather_hydra
-except ImportError:
-    pass
-else:
-    raise SystemExit("forgather_hydra must not be importable here")
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-directory, ids_path, out_path = sys.argv[1:]
-model = AutoModelForCausalLM.from_pretrained(directory, trust_remote_code=True).eval()
-tokenizer = AutoTokenizer.from_pretrained(directory)
-config = AutoConfig.from_pretrained(directory, trust_remote_code=True)
-fresh = AutoModelForCausalLM.from_config(config)
-assert fresh.num_parameters() == model.num_parameters()
-ids = torch.load(ids_path)
-generated = model.generate(ids, max_new_tokens=6, do_sample=False)
-with torch.no_grad():
-    logits = model(ids)
-torch.save([logits, generated, tokenizer("w1 w2").input_ids], out_path)
-"""
+from forgather_hydra.model import build_model
+
+CHECKS = Path(__file__).with_name("standalone_checks.py")
+NAMES = re.findall(r"^def (check_\w+)", CHECKS.read_text(), re.MULTILINE)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def foreign_site(tmp_path_factory) -> Path:
     """A directory of links to everything installed except this package."""
     site = tmp_path_factory.mktemp("site")
@@ -45,36 +29,51 @@ def foreign_site(tmp_path_factory) -> Path:
     return site
 
 
-def test_loads_runs_and_generates_without_this_package(
-    build, code, config, random_ids, tokenizer, tmp_path, foreign_site
-):
-    from forgather_hydra.model import export_model
-
-    model, ids = build(), random_ids(2, 6)
-    directory = tmp_path / "model"
-    export_model(code, config, directory, tokenizer)
-    model.save_pretrained(directory)
-    torch.save(ids, tmp_path / "ids.pt")
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(foreign_site),
-        "HF_HUB_OFFLINE": "1",
-        "HF_HOME": str(tmp_path / "hf"),
-    }
-    arguments = [directory, tmp_path / "ids.pt", tmp_path / "out.pt"]
+@pytest.fixture(scope="module", params=[False, True], ids=["untied", "tied"])
+def elsewhere(request, code, new_config, new_tokenizer, foreign_site, tmp_path_factory):
+    """The model here, its inputs, and what the checks say in an interpreter without us."""
+    folder = tmp_path_factory.mktemp("standalone")
+    torch.manual_seed(0)
+    config = new_config(tie_word_embeddings=request.param, initializer_range=0.1)
+    tokenizer = new_tokenizer()
+    model = build_model(code, config, folder / "model", tokenizer).eval()
+    model.save_pretrained(folder / "model")
+    ids = torch.randint(4, len(tokenizer), (2, 9))
+    torch.save(ids, folder / "ids.pt")
+    (folder / "work").mkdir()
     done = subprocess.run(
-        [sys.executable, "-S", "-c", SCRIPT, *map(str, arguments)],
-        cwd=elsewhere,
-        env=environment,
+        [sys.executable, "-S", CHECKS, folder / "model", folder / "ids.pt", folder / "work"],
+        cwd=folder / "work",
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(foreign_site),
+            "OMP_NUM_THREADS": "1",
+            "HF_HUB_OFFLINE": "1",
+            "HF_HOME": str(folder / "hf"),
+        },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    logits, generated, token_ids = torch.load(tmp_path / "out.pt")
+    return model, ids, folder, json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_works_without_this_package(elsewhere, name):
+    found = elsewhere[-1][name]
+    assert found is None, found
+
+
+def test_computes_what_it_computes_here(elsewhere, tokenizer):
+    model, ids, folder, _ = elsewhere
+    logits, generated, token_ids = torch.load(folder / "work/out.pt")
+    kwargs = {"max_new_tokens": 6, "do_sample": False, "eos_token_id": None}
     with torch.no_grad():
         assert torch.equal(logits, model(ids))
-    assert torch.equal(generated, model.generate(ids, max_new_tokens=6, do_sample=False))
+    assert torch.equal(generated, model.generate(ids, **kwargs))
     assert token_ids == tokenizer("w1 w2").input_ids
+
+
+def test_nothing_is_added_to_the_directory(elsewhere):
+    assert not [path for path in (elsewhere[2] / "model").iterdir() if path.is_dir()]
