@@ -117,7 +117,7 @@ def check_gradient_checkpointing():
     for enabled in (False, True):
         trained = load().train()
         layer = trained.causal_lm.layer_stack.layers[0]
-        layer.register_forward_hook(lambda *_, enabled=enabled: calls.append(enabled))
+        layer.register_forward_pre_hook(lambda *_, enabled=enabled: calls.append(enabled))
         if enabled:
             trained.gradient_checkpointing_enable()
             assert trained.is_gradient_checkpointing
