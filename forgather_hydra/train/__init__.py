@@ -10,6 +10,7 @@ _HOME = {
     "ControlCallback": "control",
     "JsonlCallback": "jsonl",
     "ProgressCallback": "progress",
+    "MultiOptimizer": "multi_optimizer",
     "PruningCallback": "pruning",
     "TensorBoardCallback": "tensorboard",
     "TextSamples": "text_samples",
@@ -20,6 +21,8 @@ _HOME = {
     "TrainerState": "state",
     "TrainingArguments": "arguments",
     "latest_checkpoint": "checkpoint",
+    "grouped": "parameter_groups",
+    "multiple": "parameter_groups",
     "run_training": "run",
     "tensorboard_callback": "default_callbacks",
 }

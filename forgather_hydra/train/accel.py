@@ -83,7 +83,7 @@ class DataParallel(SingleProcess):
             # Gradients meet during the backward pass: a process without targets takes part in it.
             loss = self.forward(self._replica, batch if count else _placeholder())
             loss = loss * (count * self.world_size / total)  # the average undoes the factor
-            loss.backward()
+            self.scaled(loss).backward()
         return [loss.detach()]
 
     def _settle_buckets(self) -> None:
@@ -133,6 +133,11 @@ def make_accelerator(args: TrainingArguments, options: dict[str, Any]) -> Accele
             f"device is {args.device!r}, but AccelTrainer gives each process its own: leave it out"
         )
     on_cpu = args.use_cpu or args.device == "cpu"
+    if args.fuse_optim_with_backward:
+        raise ValueError(
+            "fuse_optim_with_backward takes steps before the processes have shared their gradients:"
+            " unset it, or use Trainer"
+        )
     accelerator = Accelerator(cpu=on_cpu, mixed_precision="no", **options)
     sharded = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
     if accelerator.distributed_type in sharded:

@@ -13,12 +13,50 @@ def problems(args: TrainingArguments) -> Iterator[str]:
     yield from _range_problems(args)
     yield from _strategy_problems(args)
     yield from _loading_problems(args)
+    yield from _numeric_problems(args)
     if args.use_cpu and args.device not in (None, "cpu"):
         yield f"use_cpu is set and device is {args.device!r}: drop one of them"
-    if (args.torch_compile_backend or args.torch_compile_mode) and not args.torch_compile:
-        yield "torch_compile_backend or torch_compile_mode without torch_compile: set torch_compile"
     if args.lr_scheduler_type == "reduce_lr_on_plateau":
         yield "lr_scheduler_type 'reduce_lr_on_plateau' follows a metric, not the step: use another"
+
+
+# Arguments that take one of a few words, besides null.
+_WORDS = {
+    "nan_policy": ("stop", "skip"),
+    "default_dtype": ("float32", "bfloat16", "float16", "float64"),
+    "float32_matmul_precision": ("highest", "high", "medium"),
+    "sdpa_backend": ("math", "flash_attention", "efficient_attention", "cudnn_attention"),
+}
+
+
+def _numeric_problems(args: TrainingArguments) -> Iterator[str]:
+    for name, words in _WORDS.items():
+        value = getattr(args, name)
+        if value not in words and (value is not None or name == "nan_policy"):
+            yield f"{name} is {value!r}: use one of {', '.join(words)}"
+    if args.bf16 and args.fp16:
+        yield "bf16 and fp16 are both set: choose one"
+    for name in ("backend", "mode", "dynamic", "full_graph"):
+        if getattr(args, f"torch_compile_{name}") and not args.torch_compile:
+            yield f"torch_compile_{name} without torch_compile: set torch_compile"
+    if args.gradient_checkpointing_kwargs and not args.gradient_checkpointing:
+        yield "gradient_checkpointing_kwargs without gradient_checkpointing: set that too"
+    if args.fuse_optim_with_backward:
+        yield from _fused_problems(args)
+
+
+def _fused_problems(args: TrainingArguments) -> Iterator[str]:
+    """A step taken during the backward pass sees one gradient, once."""
+    fused = "fuse_optim_with_backward takes each step as soon as its gradient is there, so"
+    if args.max_grad_norm:
+        yield f"{fused} max_grad_norm ({args.max_grad_norm}) cannot be applied: unset one of them"
+    if args.gradient_accumulation_steps > 1:
+        yield (
+            f"{fused} gradient_accumulation_steps ({args.gradient_accumulation_steps}) must be 1:"
+            " raise per_device_train_batch_size instead"
+        )
+    if args.fp16 or args.nan_policy == "skip":
+        yield f"{fused} none can be left out: unset it, or fp16 and nan_policy 'skip'"
 
 
 def _range_problems(args: TrainingArguments) -> Iterator[str]:

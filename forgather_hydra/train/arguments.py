@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .argument_checks import problems
+from .argument_names import names_explained
 
 
 class IntervalStrategy(StrEnum):
@@ -20,6 +21,7 @@ class IntervalStrategy(StrEnum):
     EPOCH = "epoch"
 
 
+@names_explained
 @dataclass(kw_only=True)
 class TrainingArguments:
     """What a training run is asked to do.
@@ -27,7 +29,12 @@ class TrainingArguments:
     Names follow `transformers.TrainingArguments`. Steps are optimizer steps. `max_steps > 0`
     overrides `num_train_epochs`. `max_grad_norm` of `None` or 0 measures the norm without clipping.
     `warmup_steps` below 1 is a share of all steps. `device` defaults to the first accelerator, else
-    the CPU. The trainer reads the arguments late, so they may be changed until `train()` is called.
+    the CPU. `seed` decides the initial weights and dropout (each process has its own), and the
+    order of the data unless `data_seed` does. `nan_policy` says what happens where loss or
+    gradients are not finite: `stop` ends training at the next log or save, `skip` leaves the step
+    out, at the price of one read of the device a step. `default_dtype` is the type in which
+    `model_init` makes parameters. The trainer reads the arguments late, so they may be changed
+    until `train()` is called.
 
     Raises:
         ValueError: naming every argument that cannot work, each with its cure.
@@ -35,6 +42,7 @@ class TrainingArguments:
 
     output_dir: str = "tmp_trainer"
     seed: int = 42
+    data_seed: int | None = None
 
     # Length and batches
     max_steps: int = -1
@@ -80,10 +88,29 @@ class TrainingArguments:
     use_cpu: bool = False
     device: str | None = None
     bf16: bool = False
+    fp16: bool = False
+    default_dtype: str | None = None
+    float32_matmul_precision: str | None = None
+    sdpa_backend: str | None = None
     torch_compile: bool = False
     torch_compile_backend: str | None = None
     torch_compile_mode: str | None = None
+    torch_compile_dynamic: bool | None = None
+    torch_compile_full_graph: bool = False
     gradient_checkpointing: bool = False
+    gradient_checkpointing_kwargs: dict[str, Any] | None = None
+    enable_activation_offloading: bool = False
+    fuse_optim_with_backward: bool = False
+    nan_policy: str = "stop"
+    detect_anomaly: bool = False
+
+    # What Hugging Face's callbacks for experiment trackers ask for
+    run_name: str | None = None
+    project: str = "forgather"
+    trackio_space_id: str | None = None
+    trackio_bucket_id: str | None = None
+    trackio_static_space_id: str | bool | None = None
+    hub_private_repo: bool | None = None
 
     def __post_init__(self) -> None:
         self.output_dir = str(self.output_dir)

@@ -101,7 +101,12 @@ class CallbackHandler:
         if handlers := table[event]:
             keywords = {name: getattr(trainer, name) for name in _KEYWORDS} | details
             for handler in handlers:
-                control = handler(args, state, control, **keywords) or control
+                try:
+                    control = handler(args, state, control, **keywords) or control
+                except Exception as error:
+                    name = type(getattr(handler, "__self__", handler)).__qualname__
+                    error.add_note(f"The callback {name} raised this in {event}.")
+                    raise
         return control
 
     def state_dict(self) -> dict[str, list[dict[str, Any]]]:

@@ -33,7 +33,7 @@ def training_sampler(
     sampler = ResumableBatchSampler(
         len(dataset),
         args.per_device_train_batch_size,
-        seed=args.seed,
+        seed=args.seed if args.data_seed is None else args.data_seed,
         shuffle=args.shuffle,
         drop_last=args.dataloader_drop_last,
         rank=strategy.rank,
@@ -88,8 +88,12 @@ def accumulation_groups(loader: DataLoader[Batch], size: int) -> Iterator[list[B
     """The rest of an epoch in groups of `size` batches, one optimizer step each; the last may be
     smaller."""
     batches = iter(loader)
-    while group := list(islice(batches, size)):
-        yield group
+    try:
+        while group := list(islice(batches, size)):
+            yield group
+    except Exception as error:
+        error.add_note("The training data could not be read to the end.")
+        raise
 
 
 def _collate_any(collate: Collator, samples: list[Any]) -> Batch:

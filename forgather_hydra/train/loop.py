@@ -13,12 +13,15 @@ from . import best_model, saved_state
 from .arguments import IntervalStrategy, TrainingArguments
 from .callbacks import CallbackHandler
 from .checkpoint import find_checkpoint, set_aside
+from .failures import explained
+from .guard import StepGuard
 from .intervals import log_is_due, request_after_epoch, request_after_step
 from .loading import Batch, accumulation_groups
 from .meter import Meter
+from .multi_optimizer import BackwardOptimizer
+from .numerics import numerics
 from .processes import agree, once
 from .state import TrainerControl, TrainerState, TrainOutput, train_output
-from .strategy import GroupResult
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +34,7 @@ class TrainingLoop(ABC):
     state: TrainerState
     control: TrainerControl
     meter: Meter
+    guard: StepGuard
     strategy: Any
     model: Any
     optimizer: Any
@@ -46,11 +50,15 @@ class TrainingLoop(ABC):
 
         Raises:
             ValueError: for arguments or data that cannot work, or a damaged checkpoint.
-            FloatingPointError: if the loss is no longer finite.
+            FloatingPointError: if the loss is no longer finite, or never with `nan_policy="skip"`.
             OSError: if a checkpoint cannot be written.
         """
         self.args.check()
         self.join()
+        with numerics(self.args), explained(self):
+            return self._train(resume_from_checkpoint)
+
+    def _train(self, resume_from_checkpoint: bool | str | Path | None) -> TrainOutput:
         directory = self.args.checkpoint_dir
         checkpoint = once(self.strategy, lambda: find_checkpoint(directory, resume_from_checkpoint))
         self.prepare()
@@ -69,6 +77,8 @@ class TrainingLoop(ABC):
             self._train_epochs()
             self._save_last()
         finally:
+            if isinstance(self.optimizer, BackwardOptimizer):
+                self.optimizer.remove_hooks()
             self.fire("on_train_end")
         return train_output(self.state, self.meter.mean_loss(self.state.global_step))
 
@@ -78,12 +88,15 @@ class TrainingLoop(ABC):
         accumulation = self.args.gradient_accumulation_steps
         while self._unfinished():
             self.fire("on_epoch_begin")
+            before = self.state.global_step
             for group in accumulation_groups(self.train_dataloader, accumulation):
                 self._train_step(group)
                 self._log_evaluate_save()
                 if self.control.should_epoch_stop or self.control.should_training_stop:
                     break
             ended = self.sampler.exhausted or self.control.should_epoch_stop
+            if self.state.global_step == before and not ended:
+                raise ValueError("the training data ended before its length: check the dataset")
             if ended:
                 self.sampler.next_epoch()
             if ended or self.state.global_step >= self.state.max_steps:
@@ -101,14 +114,19 @@ class TrainingLoop(ABC):
 
     def _train_step(self, group: list[Batch]) -> None:
         self.fire("on_step_begin")
-        result = self.strategy.accumulate(group, lambda: self.fire("on_substep_end"))
+        self.strategy.loss_scale = self.guard.loss_scale
+        loss, tokens = self.strategy.accumulate(group, lambda: self.fire("on_substep_end"))
         grad_norm = self._clip()
-        self.fire("on_pre_optimizer_step")
-        self.optimizer.step()
-        self.fire("on_optimizer_step")
-        self._count(result, len(group), grad_norm)
-        self.lr_scheduler.step()
+        if self.guard.accepts(grad_norm, self.state.global_step + 1):
+            self.fire("on_pre_optimizer_step")
+            self.optimizer.step()
+            self.fire("on_optimizer_step")
+            self.meter.add(loss, tokens, grad_norm, self.lr_scheduler.get_last_lr()[0])
+            self.lr_scheduler.step()
+        else:
+            self.meter.skip(tokens)
         self.strategy.zero_gradients()
+        self._advance(len(group), tokens)
         request_after_step(self.args, self.state, self.control)
         self.fire("on_step_end")
 
@@ -116,13 +134,13 @@ class TrainingLoop(ABC):
         """Gradient norm before clipping; without clipping it is measured for steps logged."""
         if self.args.max_grad_norm:
             return self.strategy.clip(self.args.max_grad_norm)
-        if log_is_due(self.args, self.state.global_step + 1, self.state.max_steps):
-            return self.strategy.gradient_norm()
-        return None
+        if self.args.fuse_optim_with_backward:
+            return None
+        due = log_is_due(self.args, self.state.global_step + 1, self.state.max_steps)
+        return self.strategy.gradient_norm() if due or self.guard.active else None
 
-    def _count(self, result: GroupResult, batches: int, grad_norm: torch.Tensor | None) -> None:
-        state, (loss, tokens) = self.state, result
-        self.meter.add(loss, tokens, grad_norm, self.lr_scheduler.get_last_lr()[0])
+    def _advance(self, batches: int, tokens: int) -> None:
+        state = self.state
         self.sampler.advance(batches)
         state.global_step += 1
         state.epoch = state.global_step / self.steps_per_epoch

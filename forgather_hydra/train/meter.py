@@ -14,12 +14,17 @@ import torch
 
 @dataclass
 class Counts:
-    """What the meter knows on the host. `window_*` restart at each log; times are in seconds."""
+    """What the meter knows on the host. `window_*` restart at each log; times are in seconds.
+
+    `steps` and `window_steps` are those taken, whose losses are added up.
+    """
 
     loss: float = 0.0
     seconds: float = 0.0
     learning_rate: float = 0.0
+    steps: int = 0
     window_steps: int = 0
+    window_skipped: int = 0
     window_tokens: int = 0
     window_seconds: float = 0.0
 
@@ -49,7 +54,14 @@ class Meter:
         self._loss = loss if self._loss is None else self._loss + loss
         self._grad_norm = grad_norm
         self.counts.learning_rate = float(learning_rate)
+        self.counts.steps += 1
         self.counts.window_steps += 1
+        self.counts.window_tokens += tokens
+
+    def skip(self, tokens: int) -> None:
+        """Counts a step that was not taken."""
+        self._tick()
+        self.counts.window_skipped += 1
         self.counts.window_tokens += tokens
 
     def read(self, step: int) -> dict[str, float]:
@@ -66,13 +78,16 @@ class Meter:
             logs["grad_norm"] = grad_norm
         logs["learning_rate"] = counts.learning_rate
         logs["tokens_per_second"] = counts.window_tokens / counts.window_seconds
-        self.counts = Counts(loss=counts.loss + loss, seconds=counts.seconds)
+        if counts.window_skipped:
+            logs["skipped_steps"] = counts.window_skipped
+        self.counts = Counts(loss=counts.loss + loss, seconds=counts.seconds, steps=counts.steps)
         self._loss = None
         return logs
 
     def mean_loss(self, step: int) -> float:
-        """Mean loss of all `step` steps of the run; raises like `read`."""
-        return (self.counts.loss + self._synchronize(step)[0]) / step if step else 0.0
+        """Mean loss of all steps taken up to `step`; raises like `read`."""
+        taken = self.counts.steps
+        return (self.counts.loss + self._synchronize(step)[0]) / taken if taken else 0.0
 
     @contextmanager
     def paused(self) -> Iterator[None]:

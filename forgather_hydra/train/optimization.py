@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 
 from .arguments import TrainingArguments
-
-NamedParameters = Iterable[tuple[str, torch.nn.Parameter]]
-OptimizerFactory = Callable[[NamedParameters], torch.optim.Optimizer]
+from .multi_optimizer import BackwardOptimizer, NamedParameters, OptimizerFactory
 
 FUSED_DEVICES = ("cpu", "cuda", "xpu", "mps")
 
@@ -22,13 +21,15 @@ def build_optimizer(
 ) -> torch.optim.Optimizer:
     """`factory(named_parameters)` with the parameters that need gradients, else AdamW."""
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    return factory(named) if factory else _adamw(args, named)
+    factory = factory or partial(_adamw, args)
+    if args.fuse_optim_with_backward:
+        return BackwardOptimizer(named, factory)
+    return factory(named)
 
 
-def _adamw(
-    args: TrainingArguments, named: list[tuple[str, torch.nn.Parameter]]
-) -> torch.optim.Optimizer:
+def _adamw(args: TrainingArguments, named_parameters: NamedParameters) -> torch.optim.Optimizer:
     """Fused AdamW; weight decay leaves vectors (norm scales and biases) alone."""
+    named = list(named_parameters)
     matrices = [(name, p) for name, p in named if p.ndim >= 2]
     vectors = [(name, p) for name, p in named if p.ndim < 2]
     groups = [

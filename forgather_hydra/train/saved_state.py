@@ -80,6 +80,7 @@ def _plain_state(trainer: TrainingLoop) -> dict[str, Any]:
         "state": asdict(trainer.state),
         "sampler": trainer.sampler.state_dict(),
         "meter": trainer.meter.state_dict(trainer.state.global_step),
+        "guard": trainer.guard.state_dict(),
         "callbacks": trainer.callbacks.state_dict(),
         "arguments": trainer.args.to_dict(),
         "world_size": trainer.strategy.world_size,
@@ -125,6 +126,7 @@ def restore_state(trainer: TrainingLoop, directory: Path) -> None:
     trainer.state = state
     trainer.sampler.load_state_dict(content["sampler"])
     trainer.meter.load_state_dict(content["meter"])
+    trainer.guard.load_state_dict(content["guard"])
     trainer.callbacks.load_state_dict(content["callbacks"])
 
 

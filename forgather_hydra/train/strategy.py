@@ -34,6 +34,7 @@ class Strategy(Protocol):
     local_rank: int
     world_size: int
     aliases: Mapping[str, str]  # weights tied to one that another process saves -> its name
+    loss_scale: float
 
     def prepare(self, model: torch.nn.Module) -> None:
         """Puts the model where it runs; to be called before the optimizer is made."""
@@ -43,6 +44,7 @@ class Strategy(Protocol):
 
         Each batch counts by its share of the group's targets, so that any split of the same samples
         into batches and processes gives the same gradient. `after_pass` is called between batches.
+        Losses are multiplied by `loss_scale` for the backward pass, and gradients divided by it.
 
         Raises:
             ValueError: if the group has no target at all.
@@ -80,6 +82,7 @@ class SingleProcess:
     local_rank = 0
     world_size = 1
     aliases: Mapping[str, str] = {}
+    loss_scale = 1.0
 
     def __init__(
         self,
@@ -96,10 +99,14 @@ class SingleProcess:
         args = self.args
         model.to(self.device)
         if args.gradient_checkpointing:
-            model.gradient_checkpointing_enable()  # type: ignore[operator]
+            enable_gradient_checkpointing(model, args)
         if args.torch_compile:
-            backend = args.torch_compile_backend or "inductor"
-            model.compile(backend=backend, mode=args.torch_compile_mode)
+            model.compile(
+                backend=args.torch_compile_backend or "inductor",
+                mode=args.torch_compile_mode,
+                dynamic=args.torch_compile_dynamic,
+                fullgraph=args.torch_compile_full_graph,
+            )
         self.model = model
         self.parameters = [p for p in model.parameters() if p.requires_grad]
 
@@ -117,6 +124,8 @@ class SingleProcess:
             losses += self.backward(batch, count, total, last=not left)
             if left:
                 after_pass()
+        if self.loss_scale != 1:
+            torch._foreach_mul_(self._gradients(), 1 / self.loss_scale)
         return GroupResult(self.reduce(losses), tokens)
 
     def backward(self, batch: Batch, count: int, total: int, *, last: bool) -> list[torch.Tensor]:
@@ -127,8 +136,11 @@ class SingleProcess:
         loss = self.loss(batch)
         if count != total:
             loss = loss * (count / total)
-        loss.backward()
+        self.scaled(loss).backward()
         return [loss.detach()]
+
+    def scaled(self, loss: torch.Tensor) -> torch.Tensor:
+        return loss * self.loss_scale if self.loss_scale != 1 else loss
 
     def reduce(self, losses: list[torch.Tensor]) -> torch.Tensor:
         """The group's loss from its parts."""
@@ -172,9 +184,26 @@ class SingleProcess:
         return [p.grad for p in self.parameters if p.grad is not None]
 
     def _autocast(self) -> AbstractContextManager[None]:
-        if self.args.bf16:
-            return torch.autocast(self.device.type, torch.bfloat16)
+        if self.args.bf16 or self.args.fp16:
+            kind = torch.bfloat16 if self.args.bf16 else torch.float16
+            return torch.autocast(self.device.type, kind)
         return nullcontext()
+
+
+def enable_gradient_checkpointing(model: torch.nn.Module, args: TrainingArguments) -> None:
+    """Has the layers of `model` computed again in the backward pass, to save memory.
+
+    Raises:
+        ValueError: if the model has no such switch.
+    """
+    if not hasattr(model, "gradient_checkpointing_enable"):
+        raise ValueError(
+            f"{type(model).__name__} cannot do gradient_checkpointing, having no method "
+            "gradient_checkpointing_enable: leave it out"
+        )
+    options = args.gradient_checkpointing_kwargs
+    given = {"gradient_checkpointing_kwargs": options} if options else {}
+    model.gradient_checkpointing_enable(**given)  # type: ignore[operator]
 
 
 def choose_device(args: TrainingArguments) -> torch.device:

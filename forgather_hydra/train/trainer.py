@@ -16,11 +16,14 @@ from .callbacks import CallbackHandler
 from .collator import stack
 from .default_callbacks import default_callbacks
 from .evaluation import evaluate_loss
+from .guard import StepGuard
 from .loading import Collator, evaluation_loader, training_loader, training_sampler
 from .loop import TrainingLoop
 from .loss import LossFunction
 from .meter import Meter
-from .optimization import OptimizerFactory, build_optimizer, build_scheduler
+from .multi_optimizer import OptimizerFactory
+from .numerics import default_dtype, numerics
+from .optimization import build_optimizer, build_scheduler
 from .processes import once
 from .rng import seed_everything
 from .state import TrainerControl, TrainerState, initial_state
@@ -92,9 +95,10 @@ class Trainer(TrainingLoop):
         self.eval_dataloader = evaluation_loader(
             self.args, dataset, self.data_collator, self.strategy
         )
-        metrics = evaluate_loss(
-            self.strategy, self.eval_dataloader, lambda: self.fire("on_prediction_step")
-        )
+        with numerics(self.args):
+            metrics = evaluate_loss(
+                self.strategy, self.eval_dataloader, lambda: self.fire("on_prediction_step")
+            )
         self.log(metrics)
         self.fire("on_evaluate", metrics=metrics)
         return metrics
@@ -153,6 +157,7 @@ class Trainer(TrainingLoop):
         self.steps_per_epoch = math.ceil(len(self.sampler) / args.gradient_accumulation_steps)
         self.state = initial_state(args, self.steps_per_epoch, self.strategy)
         self.control, self.meter = TrainerControl(), Meter()
+        self.guard = StepGuard(args)
         self._build_model()
         self.optimizer = build_optimizer(args, self.model, self.optimizer_factory)
         self.lr_scheduler = build_scheduler(
@@ -169,5 +174,6 @@ class Trainer(TrainingLoop):
         """Makes the model and puts it on its device."""
         seed_everything(self.args.seed)
         if self.model_init is not None:
-            self.model = self.model_init()
+            with default_dtype(self.args.default_dtype):
+                self.model = self.model_init()
         self.strategy.prepare(self.model)

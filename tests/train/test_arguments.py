@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 
 import pytest
+from transformers import TrainingArguments as HFTrainingArguments
 from transformers.trainer_utils import IntervalStrategy as HFIntervalStrategy
 
 from forgather_hydra.train import TrainingArguments
@@ -51,9 +54,48 @@ def test_best_model_needs_an_evaluation_at_every_save() -> None:
         )
 
 
-def test_unknown_names_are_refused() -> None:
-    with pytest.raises(TypeError, match="learning_rte"):
-        TrainingArguments(learning_rte=1.0)  # type: ignore[call-arg]
+def test_unknown_names_are_refused_each_with_advice() -> None:
+    with pytest.raises(TypeError) as caught:
+        TrainingArguments(  # type: ignore[call-arg]
+            learning_rte=1.0, warmup_ratio=0.1, neftune_noise_alpha=5.0, colour="red"
+        )
+    for part in (
+        "learning_rte: did you mean learning_rate?",
+        "warmup_ratio: give warmup_steps a share below 1",
+        "neftune_noise_alpha: an argument of Hugging Face's trainer that has no equal here",
+        "colour: no such argument",
+    ):
+        assert part in str(caught.value)
+    assert "learning_rate" in inspect.signature(TrainingArguments).parameters
+
+
+def test_every_argument_of_hugging_face_is_either_there_or_explained() -> None:
+    from forgather_hydra.train.argument_names import _INSTEAD
+
+    ours = TrainingArguments.__dataclass_fields__
+    for name in HFTrainingArguments.__dataclass_fields__:
+        if name not in ours:
+            with pytest.raises(TypeError, match=rf"\n  - {name}: ."):
+                TrainingArguments(**{name: None})
+    assert not _INSTEAD.keys() & ours.keys()
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"bf16": True, "fp16": True}, "bf16 and fp16 are both set"),
+        ({"nan_policy": None}, "nan_policy is None: use one of stop, skip"),
+        ({"sdpa_backend": "flash"}, "use one of math, flash_attention"),
+        ({"torch_compile_dynamic": True}, "set torch_compile"),
+        ({"gradient_checkpointing_kwargs": {"use_reentrant": True}}, "set that too"),
+        ({"fuse_optim_with_backward": True, "max_grad_norm": 1.0}, "max_grad_norm (1.0) cannot"),
+        ({"fuse_optim_with_backward": True, "gradient_accumulation_steps": 2}, "must be 1"),
+        ({"fuse_optim_with_backward": True, "fp16": True}, "unset it, or fp16"),
+    ],
+)
+def test_settings_that_exclude_each_other(options, problem: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(problem)):
+        TrainingArguments(**options)
 
 
 @pytest.mark.parametrize(
