@@ -95,7 +95,11 @@ def _forgather_model(
 def _transformers_model(ours: PreTrainedModel, model_type: str | None) -> PreTrainedModel:
     name = model_type or _named_after(ours.config.model_type)
     family = _family(name)
-    config = AutoConfig.for_model(name, **family.their_values(ours.config.to_dict()))
+    try:
+        values = family.their_values(ours.config.to_dict())
+    except KeyError as error:
+        raise ValueError(f"the model is no {name}: its configuration has no {error}") from error
+    config = AutoConfig.for_model(name, **values)
     with no_init_weights():
         theirs = AutoModelForCausalLM.from_config(config)
     return _with_weights(theirs, family.their_weights(ours.state_dict()))

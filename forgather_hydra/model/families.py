@@ -181,11 +181,11 @@ def _our_rope(theirs: Mapping[str, Any]) -> Values:
     scaling = dict(theirs["rope_parameters"])
     theta = scaling.pop("rope_theta")
     is_plain = scaling["rope_type"] == "default"
-    return {"rope_theta": theta, "rope_parameters": None if is_plain else scaling}
+    return {"rope_theta": theta, "rotary_scaling": None if is_plain else scaling}
 
 
 def _their_rope(ours: Mapping[str, Any]) -> Values:
-    scaling = ours["rope_parameters"] or {"rope_type": "default"}
+    scaling = ours["rotary_scaling"] or {"rope_type": "default"}
     return {"rope_parameters": {**scaling, "rope_theta": ours["rope_theta"]}}
 
 
@@ -198,7 +198,29 @@ def _their_inner(ours: Mapping[str, Any]) -> Values:
     return {"n_inner": None if is_usual else ours["intermediate_size"]}
 
 
-FAMILIES: dict[str, Family] = {
+def _our_window(theirs: Mapping[str, Any]) -> Values:
+    window = theirs["sliding_window"]
+    types = theirs["layer_types"] if window is not None else None
+    return {**_our_rope(theirs), "sliding_window": window, "layer_types": types}
+
+
+def _their_window(ours: Mapping[str, Any]) -> Values:
+    window, types = ours["sliding_window"], ours["layer_types"]
+    values = {**_their_rope(ours), "use_sliding_window": window is not None}
+    if window is None:
+        return values
+    if types is None:
+        types = ["sliding_attention"] * ours["num_hidden_layers"]
+    first = types.index("sliding_attention")
+    return {
+        **values,
+        "sliding_window": window,
+        "layer_types": types,
+        "max_window_layers": first,
+    }
+
+
+FAMILIES = {
     "llama": Family(
         "models/llama.yaml",
         {name: name for name in (*_LLAMA_VALUES, "attention_bias", "mlp_bias")},
@@ -206,6 +228,26 @@ FAMILIES: dict[str, Family] = {
         {"hidden_act": "silu", "pretraining_tp": 1},
         _our_rope,
         _their_rope,
+    ),
+    "mistral": Family(
+        "models/mistral.yaml",
+        {name: name for name in (*_LLAMA_VALUES, "sliding_window")},
+        _LLAMA_MODULES,
+        {"hidden_act": "silu"},
+        _our_rope,
+        _their_rope,
+    ),
+    "qwen3": Family(
+        "models/qwen3.yaml",
+        {name: name for name in (*_LLAMA_VALUES, "attention_bias")},
+        {
+            **_LLAMA_MODULES,
+            "model.layers.*.self_attn.q_norm": f"{_LAYER}.attention.query_norm",
+            "model.layers.*.self_attn.k_norm": f"{_LAYER}.attention.key_norm",
+        },
+        {"hidden_act": "silu"},
+        _our_window,
+        _their_window,
     ),
     "gpt2": Family(
         "models/gpt2.yaml",
@@ -223,3 +265,4 @@ FAMILIES: dict[str, Family] = {
         _pack_gpt2,
     ),
 }
+"""By `model_type` of transformers."""

@@ -13,10 +13,16 @@ from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     GPT2Config,
+    GPTNeoXConfig,
     LlamaConfig,
+    MistralConfig,
     PretrainedConfig,
+    Qwen3Config,
 )
 
+import forgather_hydra as fg
+from forgather_hydra import paths
+from forgather_hydra.model import build_model, modeling_code
 from forgather_hydra.model.convert import convert
 
 IDS = {"vocab_size": 96, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}
@@ -34,6 +40,28 @@ MODELS = {
     "llama": LlamaConfig(**SHAPE, rope_parameters={"rope_type": "default", "rope_theta": 5e4}),
     "llama, tied, with biases": LlamaConfig(
         **SHAPE, tie_word_embeddings=True, attention_bias=True, mlp_bias=True, head_dim=24
+    ),
+    "llama, rotary positions scaled": LlamaConfig(
+        **SHAPE,
+        rope_parameters={
+            "rope_type": "llama3",
+            "rope_theta": 1e4,
+            "factor": 8.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 16,
+        },
+    ),
+    "mistral": MistralConfig(**SHAPE, sliding_window=8),
+    "mistral, all of the text": MistralConfig(**SHAPE, sliding_window=None, head_dim=32),
+    "qwen3": Qwen3Config(**SHAPE, head_dim=24, attention_bias=True),
+    "qwen3, tied, a window in the second layer": Qwen3Config(
+        **SHAPE,
+        head_dim=32,
+        tie_word_embeddings=True,
+        use_sliding_window=True,
+        sliding_window=8,
+        max_window_layers=1,
     ),
     "gpt2": GPT2Config(n_embd=64, n_layer=2, n_head=4, n_positions=64, **IDS),
     "gpt2, untied": GPT2Config(
@@ -94,3 +122,35 @@ def test_bfloat16_stays_bfloat16(tmp_path):
     assert all(tensor.dtype == torch.bfloat16 for tensor in tensors[1].values())
     assert all(torch.equal(tensor, tensors[1][name]) for name, tensor in tensors[0].items())
     assert loaded(tmp_path / "ours").dtype == torch.bfloat16
+
+
+def test_a_model_with_other_parts_is_refused(tmp_path):
+    environment = fg.ConfigEnvironment(searchpath=paths.template_dirs())
+    node = environment.load_from_string(
+        "-- extends 'models/llama.yaml'\n"
+        "-- block attention_factory\n"
+        "-- include 'models/parts/attention/alibi.yaml'\n"
+        "-- endblock attention_factory\n"
+    ).config.model.kwargs
+    code = modeling_code(**node["code"].kwargs)
+    model = build_model(code, {**node["config"], **SHAPE}, tmp_path / "ours")
+    model.save_pretrained(tmp_path / "ours")
+    with pytest.raises(ValueError, match=r"logits differ by .* part of the model been replaced"):
+        convert(tmp_path / "ours", tmp_path / "theirs", to="transformers")
+    with pytest.raises(ValueError, match=r"the model is no qwen3: .* 'sliding_window'"):
+        convert(tmp_path / "ours", tmp_path / "theirs", to="transformers", model_type="qwen3")
+    assert [path.name for path in tmp_path.iterdir()] == ["ours"]
+
+
+def test_what_cannot_be_converted_is_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"holds no model: there is no .*config\.json"):
+        convert(tmp_path, tmp_path / "new", to="forgather")
+    random_model(LlamaConfig(**SHAPE, hidden_act="gelu")).save_pretrained(tmp_path / "gelu")
+    with pytest.raises(FileExistsError, match="gelu is there already"):
+        convert(tmp_path / "gelu", tmp_path / "gelu", to="forgather")
+    with pytest.raises(ValueError, match=r"hidden_act='gelu': models/llama\.yaml computes 'silu'"):
+        convert(tmp_path / "gelu", tmp_path / "new", to="forgather")
+    random_model(GPTNeoXConfig(**SHAPE)).save_pretrained(tmp_path / "neox")
+    with pytest.raises(ValueError, match="type 'gpt_neox' cannot be converted; only gpt2, llama"):
+        convert(tmp_path / "neox", tmp_path / "new", to="forgather")
+    assert not (tmp_path / "new").exists()
