@@ -8,6 +8,7 @@ from typing import Any
 _HOME = {
     "AccelTrainer": "accel",
     "ControlCallback": "control",
+    "EMACallback": "ema",
     "JsonlCallback": "jsonl",
     "ProgressCallback": "progress",
     "MultiOptimizer": "multi_optimizer",
@@ -21,10 +22,14 @@ _HOME = {
     "TrainerState": "state",
     "TrainingArguments": "arguments",
     "latest_checkpoint": "checkpoint",
+    "cosine": "schedules",
     "grouped": "parameter_groups",
+    "infinite": "schedules",
+    "linear": "schedules",
     "multiple": "parameter_groups",
     "run_training": "run",
     "tensorboard_callback": "default_callbacks",
+    "wsd": "schedules",
 }
 
 __all__ = sorted(_HOME)

@@ -23,7 +23,9 @@ EVENTS = (
     "on_substep_end",
     "on_pre_optimizer_step",
     "on_optimizer_step",
+    "on_evaluate_begin",
     "on_evaluate",
+    "on_predict",
     "on_prediction_step",
     "on_log",
     "on_save",
@@ -55,9 +57,10 @@ class TrainerCallback:
 
     Handlers take `(args, state, control, **kwargs)`; `kwargs` holds `model`, `processing_class`,
     `optimizer`, `lr_scheduler`, `train_dataloader`, `eval_dataloader`, with `logs` in `on_log` and
-    `metrics` in `on_evaluate`. A handler may set flags of `control`, or return another one.
-    Callbacks written for `transformers.Trainer` work as they are. This base defines no handler, so
-    an event that nobody listens to costs nothing.
+    `metrics` in `on_evaluate` and `on_predict`. A handler may set flags of `control`, or return
+    another one. Callbacks written for `transformers.Trainer` work as they are; `on_evaluate_begin`
+    is an event more than it has. This base defines no handler, so an event that nobody listens to
+    costs nothing.
 
     With `main_process_only`, only the first process of a distributed run calls them: set it where
     they write or print. A flag set in one process holds in all.

@@ -95,6 +95,7 @@ class Trainer(TrainingLoop):
         self.eval_dataloader = evaluation_loader(
             self.args, dataset, self.data_collator, self.strategy
         )
+        self.fire("on_evaluate_begin")
         with numerics(self.args):
             metrics = evaluate_loss(
                 self.strategy, self.eval_dataloader, lambda: self.fire("on_prediction_step")

@@ -42,7 +42,7 @@ def test_order_of_events(make_trainer) -> None:
     trainer.train()
     step = ["pre_optimizer_step", "optimizer_step", "step_end", "log"]
     expected = ["init_end", "train_begin", "epoch_begin", "step_begin", "substep_end", *step]
-    expected += ["step_begin", *step, "prediction_step", "log", "evaluate"]
+    expected += ["step_begin", *step, "evaluate_begin", "prediction_step", "log", "evaluate"]
     expected += ["epoch_end", "save", "train_end"]
     assert [event.removeprefix("on_") for event in recorder.events] == expected
     assert recorder.keywords["on_log"]["logs"]["eval_loss"] > 0
