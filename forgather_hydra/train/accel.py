@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -67,6 +67,8 @@ class DataParallel(SingleProcess):
         self.local_rank = accelerator.local_process_index
         self.world_size = accelerator.num_processes
         self._host = _host_group() if self.world_size > 1 else None
+        if args.async_save and self.world_size > 1:
+            self.background = HostGroup(self.rank, dist.new_group(backend="gloo"))
 
     def prepare(self, model: torch.nn.Module) -> None:
         super().prepare(model)
@@ -114,9 +116,20 @@ class DataParallel(SingleProcess):
         return sums.tolist()
 
     def gather(self, value: Any) -> list[Any]:
-        values = [value] * self.world_size
-        if self.world_size > 1:
-            dist.all_gather_object(values, value, group=self._host)
+        if self.world_size == 1:
+            return [value]
+        return HostGroup(self.rank, self._host).gather(value)
+
+
+class HostGroup(NamedTuple):
+    """This process among those of a run, for one thread of each."""
+
+    rank: int
+    group: dist.ProcessGroup | None
+
+    def gather(self, value: Any) -> list[Any]:
+        values = [value] * dist.get_world_size(self.group)
+        dist.all_gather_object(values, value, group=self.group)
         return values
 
 

@@ -80,6 +80,7 @@ class TrainingArguments:
     save_strategy: IntervalStrategy = IntervalStrategy.STEPS
     save_steps: int = 1000
     save_total_limit: int | None = 2
+    async_save: bool = False
     load_best_model_at_end: bool = False
     metric_for_best_model: str = "loss"
     greater_is_better: bool | None = None

@@ -14,7 +14,8 @@ from typing import Any
 from safetensors import SafetensorError
 
 from .manifest import damage, describe, seal, sync
-from .processes import Group, once, together
+from .processes import once, together
+from .strategy import Group
 
 logger = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ import torch
 
 from . import best_model, saved_state
 from .arguments import IntervalStrategy, TrainingArguments
+from .background import BackgroundWriter
 from .callbacks import CallbackHandler
 from .checkpoint import find_checkpoint, set_aside
 from .failures import explained
@@ -20,7 +21,7 @@ from .loading import Batch, accumulation_groups
 from .meter import Meter
 from .multi_optimizer import BackwardOptimizer
 from .numerics import numerics
-from .processes import agree, once
+from .processes import agree, once, together
 from .state import TrainerControl, TrainerState, TrainOutput, train_output
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,8 @@ class TrainingLoop(ABC):
     train_dataloader: Any
     sampler: Any
     steps_per_epoch: int
+    background: BackgroundWriter
+    save_seconds: float  # for which training has waited for checkpoints
     last_save: int  # the step of the newest checkpoint of this run, or where it began
 
     def train(self, resume_from_checkpoint: bool | str | Path | None = None) -> TrainOutput:
@@ -79,8 +82,10 @@ class TrainingLoop(ABC):
         finally:
             if isinstance(self.optimizer, BackwardOptimizer):
                 self.optimizer.remove_hooks()
+            self.background.finish()
             self.fire("on_train_end")
-        return train_output(self.state, self.meter.mean_loss(self.state.global_step))
+        mean_loss = self.meter.mean_loss(self.state.global_step)
+        return train_output(self.state, mean_loss, self.save_seconds)
 
     def _train_epochs(self) -> None:
         self.model.train()
@@ -149,6 +154,7 @@ class TrainingLoop(ABC):
 
     def _log_evaluate_save(self) -> None:
         """Does what is due, in this order: a checkpoint holds the logs of its own step."""
+        self.control.should_save |= self.background.failed  # the next save raises why
         agree(self.strategy, self.control)
         if self.control.should_log and self.meter.counts.window_steps:
             self.log(self.meter.read(self.state.global_step))
@@ -168,6 +174,7 @@ class TrainingLoop(ABC):
         saving = self.args.save_strategy != IntervalStrategy.NO
         if unsaved and saving and not self.control.should_abort_without_save:
             self.save_checkpoint()
+        together(self.strategy, self.background.wait)
         if self.args.load_best_model_at_end:
             best_model.load(self.args, self.state, self.model, self.strategy)
 
@@ -190,4 +197,4 @@ class TrainingLoop(ABC):
     def log(self, logs: dict[str, Any]) -> None: ...
 
     @abstractmethod
-    def save_checkpoint(self) -> Path: ...
+    def save_checkpoint(self) -> None: ...

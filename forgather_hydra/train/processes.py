@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 from .state import TrainerControl
-from .strategy import Strategy
+from .strategy import Group, Strategy
 
 T = TypeVar("T")
 
 
-class Group(Protocol):
-    """One of several processes that act together; a strategy is one."""
-
-    rank: int
-
-    def gather(self, value: Any) -> list[Any]:
-        """The values of all processes, by rank; none goes on before all have given theirs."""
-
-
 def once(group: Group, action: Callable[[], T]) -> T:
     """Has the first process do something, and gives all of them its result, or its exception."""
-    return together(group, action if group.rank == 0 else lambda: None)[0]  # type: ignore
+    return together(group, lambda: action() if group.rank == 0 else None)[0]  # type: ignore[return-value]
 
 
 def together(group: Group, action: Callable[[], T]) -> list[T]:
@@ -37,7 +28,7 @@ def together(group: Group, action: Callable[[], T]) -> list[T]:
     for _, failure in outcomes:
         if failure is not None:
             raise failure
-    return [result for result, _ in outcomes]
+    return [result for result, _ in outcomes]  # type: ignore[misc]
 
 
 def agree(strategy: Strategy, control: TrainerControl) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import pickle
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -14,14 +16,17 @@ import torch
 
 from .checkpoint import rotate, write_checkpoint
 from .optimizer_state import NamedState, load_named_state, merge_values, named_state
+from .processes import together
 from .rng import capture_rng, restore_rng
 from .state import TrainerState
-from .strategy import Strategy
+from .strategy import Group, Strategy
 from .tensor_files import StoredTensors, file_names, index_file, index_text, split, write_file
 from .weights import MODEL, load_weights, named_weights
 
 if TYPE_CHECKING:
     from .loop import TrainingLoop
+
+logger = logging.getLogger(__name__)
 
 OPTIMIZER = "optimizer"
 OPTIMIZER_VALUES = "optimizer.pt"
@@ -45,14 +50,35 @@ class Share(NamedTuple):
         return [*self.tensors, *self.files]
 
 
-def save(trainer: TrainingLoop) -> Path:
-    """Writes a checkpoint of this step and deletes those beyond the limit."""
-    args, state, strategy = trainer.args, trainer.state, trainer.strategy
+def save(trainer: TrainingLoop) -> None:
+    """Writes a checkpoint of this step and deletes those beyond the limit.
+
+    With `async_save` it only copies the tensors before it returns, and the rest happens in the
+    background.
+
+    Raises:
+        OSError: if this checkpoint, or the one before it in the background, cannot be written.
+    """
+    begin = time.perf_counter()
+    args, step, best = trainer.args, trainer.state.global_step, trainer.state.best_model_checkpoint
+    writer, strategy = trainer.background, trainer.strategy
+    together(strategy, writer.wait)
     share = collect(trainer)
-    path = write_checkpoint(args.checkpoint_dir, state.global_step, share.write, strategy)
-    if strategy.rank == 0:
-        rotate(args.checkpoint_dir, path, args.save_total_limit, state.best_model_checkpoint)
-    return path
+
+    def write(group: Group) -> None:
+        path = write_checkpoint(args.checkpoint_dir, step, share.write, group)
+        if group.rank == 0:
+            rotate(args.checkpoint_dir, path, args.save_total_limit, best)
+        logger.info("%s is complete after %.3f s", path, time.perf_counter() - begin)
+
+    if args.async_save:
+        share = share._replace(tensors=writer.copy(share.tensors))
+        writer.start(lambda: write(strategy.background))
+    else:
+        write(strategy)
+    seconds = time.perf_counter() - begin
+    trainer.save_seconds += seconds
+    logger.info("training waited %.3f s for checkpoint-%d", seconds, step)
 
 
 def collect(trainer: TrainingLoop) -> Share:
@@ -119,6 +145,7 @@ def restore_state(trainer: TrainingLoop, directory: Path) -> None:
     saved = NamedState(StoredTensors(directory, OPTIMIZER), _load(directory / OPTIMIZER_VALUES))
     load_named_state(trainer.optimizer, model, saved, aliases, strategy.part)
     trainer.lr_scheduler.load_state_dict(_load(directory / SCHEDULER))
+    _fit_to_groups(trainer.lr_scheduler, trainer.optimizer)
     content = json.loads((directory / STATE).read_text(encoding="utf-8"))
     state = TrainerState(**content["state"])
     for name in _OF_THE_PRESENT_RUN:
@@ -128,6 +155,14 @@ def restore_state(trainer: TrainingLoop, directory: Path) -> None:
     trainer.meter.load_state_dict(content["meter"])
     trainer.guard.load_state_dict(content["guard"])
     trainer.callbacks.load_state_dict(content["callbacks"])
+
+
+def _fit_to_groups(scheduler: Any, optimizer: torch.optim.Optimizer) -> None:
+    """Takes the learning rates of the present parameter groups, where a schedule has a list."""
+    for part in (scheduler, *getattr(scheduler, "_schedulers", ())):
+        if hasattr(part, "base_lrs"):
+            part.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
+        part._last_lr = [group["lr"] for group in optimizer.param_groups]
 
 
 # How far to go, how often to log, and which process this is.

@@ -81,13 +81,14 @@ class TrainOutput(NamedTuple):
     metrics: dict[str, float]
 
 
-def train_output(state: TrainerState, training_loss: float) -> TrainOutput:
-    """The result of a run that ended in `state`."""
+def train_output(state: TrainerState, training_loss: float, save_seconds: float) -> TrainOutput:
+    """The result of a run that ended in `state`, having waited so long for checkpoints."""
     seconds = state.train_seconds
     metrics = {
         "train_loss": training_loss,
         "train_runtime": seconds,
         "train_tokens_per_second": state.num_input_tokens_seen / seconds if seconds else 0.0,
+        "train_save_seconds": save_seconds,
         "epoch": state.epoch,
     }
     return TrainOutput(state.global_step, training_loss, metrics)

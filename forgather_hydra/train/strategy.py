@@ -22,7 +22,17 @@ class GroupResult(NamedTuple):
     tokens: int
 
 
-class Strategy(Protocol):
+class Group(Protocol):
+    """One of several processes that act together: all call the same methods in the same order."""
+
+    @property
+    def rank(self) -> int: ...
+
+    def gather(self, value: T) -> list[T]:
+        """The values of all processes, by rank; none goes on before all have given theirs."""
+
+
+class Strategy(Group, Protocol):
     """All that the loop asks of one process of a run; trainers differ in nothing else.
 
     Every process calls the same methods in the same order. `model` is the plain module, as
@@ -30,9 +40,9 @@ class Strategy(Protocol):
     """
 
     model: torch.nn.Module
-    rank: int
     local_rank: int
     world_size: int
+    background: Group  # the same processes, for the thread that writes checkpoints
     aliases: Mapping[str, str]  # weights tied to one that another process saves -> its name
     loss_scale: float
 
@@ -71,9 +81,6 @@ class Strategy(Protocol):
     def add_up(self, *numbers: int) -> list[int]:
         """The sum over processes of each number."""
 
-    def gather(self, value: T) -> list[T]:
-        """The values of all processes, by rank; none goes on before all have given theirs."""
-
 
 class SingleProcess:
     """A strategy of one process on one device."""
@@ -93,6 +100,7 @@ class SingleProcess:
         self.args = args
         self.loss_function = loss_function
         self.device = device or choose_device(args)
+        self.background: Group = self
 
     def prepare(self, model: torch.nn.Module) -> None:
         """Moves and compiles `model` in place."""

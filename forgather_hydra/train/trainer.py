@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from . import best_model, saved_state
 from .arguments import TrainingArguments
+from .background import BackgroundWriter
 from .callbacks import CallbackHandler
 from .collator import stack
 from .default_callbacks import default_callbacks
@@ -79,6 +80,7 @@ class Trainer(TrainingLoop):
         self.compute_loss_func = compute_loss_func
         self.callbacks = CallbackHandler(default_callbacks() if callbacks is None else callbacks)
         self.state, self.control, self.meter = TrainerState(), TrainerControl(), Meter()
+        self.background = BackgroundWriter()
         self.strategy: Any = None
         self.optimizer: Any = None
         self.lr_scheduler: Any = None
@@ -120,13 +122,15 @@ class Trainer(TrainingLoop):
             lambda: save_pretrained(self.model, self.processing_class, directory),
         )
 
-    def save_checkpoint(self) -> Path:
-        """Writes a checkpoint of this step and deletes those beyond `save_total_limit`."""
+    def save_checkpoint(self) -> None:
+        """Writes a checkpoint of this step and deletes those beyond `save_total_limit`.
+
+        With `async_save` it is complete some time after this returns.
+        """
         best_model.note_checkpoint(self.state, self.args.checkpoint_dir)
-        path = saved_state.save(self)
+        saved_state.save(self)
         self.last_save = self.state.global_step
         self.fire("on_save")
-        return path
 
     def add_callback(self, callback: Any) -> None:
         self.callbacks.add(callback)
@@ -159,6 +163,7 @@ class Trainer(TrainingLoop):
         self.state = initial_state(args, self.steps_per_epoch, self.strategy)
         self.control, self.meter = TrainerControl(), Meter()
         self.guard = StepGuard(args)
+        self.save_seconds = 0.0
         self._build_model()
         self.optimizer = build_optimizer(args, self.model, self.optimizer_factory)
         self.lr_scheduler = build_scheduler(

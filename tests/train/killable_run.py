@@ -62,6 +62,7 @@ def main(output_dir: str, step: str = "-1", moment: str = "") -> None:
         eval_strategy="steps",
         eval_steps=7,
         save_steps=4,
+        async_save=True,
     )
     Trainer(
         args,
