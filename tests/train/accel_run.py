@@ -103,7 +103,7 @@ def train_cases(output_dir: Path) -> dict[str, Any]:
 
 def stop_and_resume(output_dir: Path) -> dict[str, Any]:
     """A run that the second process stops at step 4, in mid-epoch, and one that is not stopped."""
-    options = {"masked": True, "dropout": 0.3, "gradient_accumulation_steps": 2}
+    options = {"masked": True, "dropout": 0.3, "gradient_accumulation_steps": 2, "async_save": True}
     whole = make(AccelTrainer, output_dir / "whole", **options)
     whole.train()
     stopped = make(AccelTrainer, output_dir / "stopped", **options, callbacks=[Stop(4, rank=1)])
@@ -124,7 +124,8 @@ def stop_and_resume(output_dir: Path) -> dict[str, Any]:
 
 def fail_to_save(output_dir: Path) -> str:
     """The error that each process gets when the first one cannot write."""
-    trainer = make(AccelTrainer, output_dir / "full", save_strategy="steps", save_steps=2)
+    saving = {"save_strategy": "steps", "save_steps": 2, "async_save": True}
+    trainer = make(AccelTrainer, output_dir / "full", **saving)
     if torch.distributed.get_rank() == 0:
         (output_dir / "full").mkdir()
         (output_dir / "full/checkpoints").touch()
