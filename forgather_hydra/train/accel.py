@@ -20,35 +20,43 @@ from .trainer import Trainer
 
 
 class AccelTrainer(Trainer):
-    """Trains in as many processes as `torchrun` or `accelerate launch` has started, a copy of the
-    model in each.
+    """Trains in as many processes as `torchrun` or `accelerate launch` has started, with a copy of
+    the model in each, or a part of it.
 
     Batch size and gradient accumulation in the arguments are those of one process. Processes share
     out every batch of the common order, so that W of them with batches of b take the steps of one
     with batches of W x b. Numerics, accumulation and data are those of `Trainer`.
 
     Args:
+        sharded: whether to divide the model, its gradients and the optimizer's state among the
+            processes (FSDP2) instead of copying them.
         accelerator_kwargs: for `accelerate.Accelerator`, for example
             `{"kwargs_handlers": [DistributedDataParallelKwargs(...)]}`.
         others: as for `Trainer`.
 
     Raises:
         ValueError: when it starts, if Accelerate is told what the arguments say, or is configured
-            to shard the model.
+            to shard the model itself.
     """
 
     def __init__(
         self,
         args: TrainingArguments,
         *,
+        sharded: bool = False,
         accelerator_kwargs: dict[str, Any] | None = None,
         **others: Any,
     ) -> None:
+        self.sharded = sharded
         self.accelerator_kwargs = accelerator_kwargs or {}
         super().__init__(args, **others)
 
     def _make_strategy(self) -> DataParallel:
         accelerator = make_accelerator(self.args, self.accelerator_kwargs)
+        if self.sharded and accelerator.num_processes > 1:
+            from .fsdp import Sharded  # half a second of imports
+
+            return Sharded(self.args, self.compute_loss_func, accelerator)
         return DataParallel(self.args, self.compute_loss_func, accelerator)
 
 
@@ -83,7 +91,7 @@ class DataParallel(SingleProcess):
             return super().backward(batch, count, total, last=last)
         with nullcontext() if last else self._replica.no_sync():
             # Gradients meet during the backward pass: a process without targets takes part in it.
-            loss = self.forward(self._replica, batch if count else _placeholder())
+            loss = self.forward(self._replica, batch if count else placeholder())
             loss = loss * (count * self.world_size / total)  # the average undoes the factor
             self.scaled(loss).backward()
         return [loss.detach()]
@@ -97,7 +105,7 @@ class DataParallel(SingleProcess):
         was_training = self.model.training
         self.model.eval()
         with preserved_rng(), torch.compiler.set_stance("force_eager"):
-            self.forward(self._replica, _placeholder()).backward()
+            self.forward(self._replica, placeholder()).backward()
         self.model.train(was_training)
         self.zero_gradients()
 
@@ -107,6 +115,9 @@ class DataParallel(SingleProcess):
 
     def whole(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
         return tensors if self.rank == 0 else {}
+
+    def undivided(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        return self.whole(tensors)
 
     def add_up(self, *numbers: int) -> list[int]:
         if self.world_size == 1:
@@ -156,7 +167,8 @@ def make_accelerator(args: TrainingArguments, options: dict[str, Any]) -> Accele
     if accelerator.distributed_type in sharded:
         raise ValueError(
             f"Accelerate is configured for {accelerator.distributed_type.value}, and AccelTrainer "
-            "keeps the whole model in each process: configure a multi-GPU or multi-CPU launch"
+            "places the model itself: configure a multi-GPU or multi-CPU launch, and divide the "
+            "model with trainer.sharded=true"
         )
     return accelerator
 
@@ -166,6 +178,6 @@ def _host_group() -> dist.ProcessGroup | None:
     return None if dist.get_backend() == "gloo" else dist.new_group(backend="gloo")
 
 
-def _placeholder() -> Batch:
+def placeholder() -> Batch:
     """The smallest batch that any model has a finite loss for: one row of two tokens."""
     return {"input_ids": torch.zeros(1, 2, dtype=torch.long)}

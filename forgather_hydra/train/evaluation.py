@@ -28,7 +28,8 @@ def evaluate_loss(
     losses: list[torch.Tensor] = []
     counts: list[int] = []
     for batch in batches:
-        if count := count_targets(batch):
+        count = count_targets(batch)
+        if count or strategy.in_step:
             losses.append(strategy.loss(batch))
             counts.append(count)
         after_batch()
@@ -36,10 +37,11 @@ def evaluate_loss(
     means = torch.stack(losses).tolist() if losses else []
     mine = list(zip(means, counts, strict=True))
     parts = list(chain.from_iterable(strategy.gather(mine)))
-    if not parts:
+    total = sum(count for _, count in parts)
+    if not total:
         raise ValueError("the evaluation set has no target token: samples need 2 tokens or more")
     # The exact sum, which does not depend on how the batches were shared out.
-    loss = math.fsum(mean * count for mean, count in parts) / sum(count for _, count in parts)
+    loss = math.fsum(mean * count for mean, count in parts if count) / total
     return {"eval_loss": loss, "eval_perplexity": perplexity(loss)}
 
 

@@ -67,7 +67,8 @@ def evaluation_loader(
 ) -> DataLoader[Batch]:
     """Loader in dataset order of every `world_size`th of the batches to evaluate.
 
-    Batches are those of a single process, whatever the number of processes.
+    Batches are those of a single process, whatever the number of processes. All processes have as
+    many: an empty one fills up.
 
     Raises:
         ValueError: if the dataset is empty.
@@ -76,10 +77,12 @@ def evaluation_loader(
         raise ValueError("the evaluation set is empty: give it data, or leave eval_dataset out")
     limit = args.max_eval_steps if args.max_eval_steps > 0 else None
     batches = BatchSampler(range(len(dataset)), args.per_device_eval_batch_size, drop_last=False)
+    chosen = list(islice(batches, limit))
+    chosen += [[]] * (-len(chosen) % strategy.world_size)
     return DataLoader(
         dataset,
-        batch_sampler=list(islice(batches, strategy.rank, limit, strategy.world_size)),
-        collate_fn=collate,
+        batch_sampler=chosen[strategy.rank :: strategy.world_size],
+        collate_fn=partial(_collate_any, collate),
         **_worker_options(args),
     )
 

@@ -42,6 +42,7 @@ class Strategy(Group, Protocol):
     model: torch.nn.Module
     local_rank: int
     world_size: int
+    in_step: bool  # whether all processes must take part in every `loss`
     background: Group  # the same processes, for the thread that writes checkpoints
     aliases: Mapping[str, str]  # weights tied to one that another process saves -> its name
     loss_scale: float
@@ -75,6 +76,9 @@ class Strategy(Group, Protocol):
         """Those that this process saves of the tensors of all, of a model or an optimizer, each
         undivided. Every tensor has one process that saves it."""
 
+    def undivided(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        """All of the tensors of all processes, each undivided, in the first process."""
+
     def part(self, tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
         """What this process holds of an undivided tensor that belongs to `like`, a parameter."""
 
@@ -88,6 +92,7 @@ class SingleProcess:
     rank = 0
     local_rank = 0
     world_size = 1
+    in_step = False
     aliases: Mapping[str, str] = {}
     loss_scale = 1.0
 
@@ -177,6 +182,9 @@ class SingleProcess:
             parameter.grad = None
 
     def whole(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        return tensors
+
+    def undivided(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
         return tensors
 
     def part(self, tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

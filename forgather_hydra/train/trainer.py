@@ -25,7 +25,6 @@ from .meter import Meter
 from .multi_optimizer import OptimizerFactory
 from .numerics import default_dtype, numerics
 from .optimization import build_optimizer, build_scheduler
-from .processes import once
 from .rng import seed_everything
 from .state import TrainerControl, TrainerState, initial_state
 from .strategy import SingleProcess, Strategy
@@ -117,10 +116,7 @@ class Trainer(TrainingLoop):
         """Saves the model, as its class does it, and the tokenizer."""
         self._ensure_model()
         directory = Path(output_dir or self.args.output_dir)
-        once(
-            self.strategy,
-            lambda: save_pretrained(self.model, self.processing_class, directory),
-        )
+        save_pretrained(self.model, self.processing_class, directory, self.strategy)
 
     def save_checkpoint(self) -> None:
         """Writes a checkpoint of this step and deletes those beyond `save_total_limit`.

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from .processes import once
 from .strategy import Strategy
 from .tensor_files import StoredTensors, file_names, write_file
 
@@ -57,12 +58,20 @@ def load_weights(model: torch.nn.Module, directory: Path, strategy: Strategy) ->
     return stored.aliases
 
 
-def save_pretrained(model: Any, tokenizer: Any, directory: Path) -> None:
-    """Writes the trained model as its class does it, and the tokenizer, for `from_pretrained`."""
-    directory.mkdir(parents=True, exist_ok=True)
-    if hasattr(model, "save_pretrained"):
-        model.save_pretrained(directory)
-    else:
-        write_file(directory / file_names(MODEL, 1)[0], *named_weights(model))
-    if hasattr(tokenizer, "save_pretrained"):
-        tokenizer.save_pretrained(directory)
+def save_pretrained(model: Any, tokenizer: Any, directory: Path, strategy: Strategy) -> None:
+    """Has the first process write the trained model as its class does it, and the tokenizer, for
+    `from_pretrained`; every process takes part."""
+    tensors, aliases = named_weights(model)
+    weights = dict(strategy.undivided(tensors))
+
+    def write() -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        if hasattr(model, "save_pretrained"):
+            tied = {alias: weights[name] for alias, name in aliases.items()}
+            model.save_pretrained(directory, state_dict=weights | tied)
+        else:
+            write_file(directory / file_names(MODEL, 1)[0], weights, aliases)
+        if hasattr(tokenizer, "save_pretrained"):
+            tokenizer.save_pretrained(directory)
+
+    once(strategy, write)

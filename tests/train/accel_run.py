@@ -1,7 +1,7 @@
 """Runs of a toy model, for one process or, as a script under `torchrun`, for several of them.
 
-`accel_run.py OUTPUT_DIR [resume]` trains every case, or only resumes one, and writes what each
-process saw to `rank-<n>.json`.
+`accel_run.py OUTPUT_DIR [FORMER_DIR]` trains every case, or only a few and one from the checkpoint
+of a former run, and writes what each process saw to `rank-<n>.json`.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ def make(kind: type[Trainer], output_dir: Path, **options: Any) -> Trainer:
     """A trainer for 11 steps, which are more than two epochs of 25 samples."""
     masked, dropout = options.pop("masked", False), options.pop("dropout", 0.0)
     callbacks = options.pop("callbacks", [])
+    special = {"sharded": True} if options.pop("sharded", False) else {}
     defaults = {
         "output_dir": str(output_dir),
         "use_cpu": True,
@@ -74,7 +75,19 @@ def make(kind: type[Trainer], output_dir: Path, **options: Any) -> Trainer:
         train_dataset=Rows(25, masked=masked),
         eval_dataset=Rows(11, seed=1, masked=True),
         callbacks=callbacks,
+        **special,
     )
+
+
+class StopAt(TrainerCallback):
+    """Ends every process after a step, with a checkpoint."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        if state.global_step == self.step:
+            control.should_save = control.should_training_stop = True
 
 
 def seen(trainer: Trainer) -> dict[str, Any]:
@@ -84,10 +97,41 @@ def seen(trainer: Trainer) -> dict[str, Any]:
         "evaluations": [r["eval_loss"] for r in trainer.state.log_history if "eval_loss" in r],
         "norms": [r["grad_norm"] for r in trainer.state.log_history if "grad_norm" in r],
         "tokens": trainer.state.num_input_tokens_seen,
-        "weights": [p.detach().flatten().tolist() for p in trainer.model.parameters()],
+        "weights": [p.flatten().tolist() for p in trained(trainer)],
         "fetched": trainer.train_dataset.fetched,
         "steps": trainer.state.global_step,
     }
+
+
+def trained(trainer: Trainer) -> list[torch.Tensor]:
+    """The weights, whole."""
+    weights = [p.detach() for p in trainer.model.parameters()]
+    return [w.full_tensor() if hasattr(w, "full_tensor") else w for w in weights]
+
+
+def train_sharded(output_dir: Path) -> dict[str, Any]:
+    """The model divided: a whole run, and one that stops in mid-epoch and goes on."""
+    options = {**CASES["accumulated"], "masked": True, "sharded": True, "max_grad_norm": 0.1}
+    options |= {"per_device_train_batch_size": 3, "async_save": True}
+    whole = make(AccelTrainer, output_dir / "sharded", **options)
+    whole.train()
+    whole.save_model(output_dir / "sharded/model")
+    make(AccelTrainer, output_dir / "part", **options, callbacks=[StopAt(3)]).train()
+    resumed = make(AccelTrainer, output_dir / "part", **options)
+    resumed.train(resume_from_checkpoint=output_dir / "part/checkpoints/checkpoint-3")
+    parts = [p.to_local().numel() for p in whole.model.parameters()]
+    return {**seen(whole), "resumed": seen(resumed), "kept": sum(parts)}
+
+
+def four_processes(output_dir: Path, former: Path) -> dict[str, Any]:
+    """Copies of the model, stopped in mid-epoch; then the model divided, from a checkpoint of a
+    single process."""
+    options = {"per_device_train_batch_size": 2, "masked": True}
+    copied = make(AccelTrainer, output_dir / "copied", **options, callbacks=[StopAt(5)])
+    copied.train()
+    divided = make(AccelTrainer, output_dir / "divided", **options, sharded=True)
+    divided.train(resume_from_checkpoint=former)
+    return {"copied": seen(copied), "divided": seen(divided)}
 
 
 def train_cases(output_dir: Path) -> dict[str, Any]:
@@ -146,15 +190,18 @@ def train_one_model_twice(output_dir: Path) -> list[float]:
     return [p.sum().item() for p in trainer.model.parameters()]
 
 
-def main(output_dir: Path, *only: str) -> None:
+def main(output_dir: Path, former: str = "") -> None:
     torch.set_num_threads(1)
     results: dict[str, Any] = {"resume": stop_and_resume(output_dir)}
-    if not only:
+    if former:
+        results["four"] = four_processes(output_dir, Path(former))
+    else:
         results |= train_cases(output_dir)
+        results["sharded"] = train_sharded(output_dir)
         results["failure"] = fail_to_save(output_dir)
         results["twice"] = train_one_model_twice(output_dir)
     (output_dir / f"rank-{torch.distributed.get_rank()}.json").write_text(json.dumps(results))
-    if not only:
+    if not former:
         make(AccelTrainer, output_dir / "crash", callbacks=[Fail()]).train()
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import accel_run
 import pytest
 import torch
-from accel_run import CASES, MASKED, make, seen
+from accel_run import CASES, MASKED, StopAt, make, seen
+from safetensors.torch import load_file
 
 from forgather_hydra.train import AccelTrainer, Trainer
 from forgather_hydra.train.sampler import ResumableBatchSampler
@@ -104,12 +105,82 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(ranks) -> None:
     assert ranks[0]["resume"]["draw"] != ranks[1]["resume"]["draw"]
 
 
-def test_resuming_three_processes_keeps_the_order_of_sums(tmp_path: Path) -> None:
-    """A sum of two numbers has no order; that of three is rounded differently in another one."""
-    process = run(tmp_path, 3, "resume")
+EIGHT = {"per_device_train_batch_size": 8, "masked": True}
+
+
+@pytest.fixture(scope="module")
+def four(tmp_path_factory) -> tuple[Path, list[dict[str, Any]]]:
+    """Runs in four processes, after one in a single process that stops in mid-epoch."""
+    directory = tmp_path_factory.mktemp("four")
+    make(Trainer, directory / "single", **EIGHT, callbacks=[StopAt(6)]).train()
+    process = run(directory, 4, str(directory / "single/checkpoints/checkpoint-6"))
     assert process.returncode == 0, process.stderr
-    for rank in read(tmp_path, 3, process.stderr):
+    return directory, read(directory, 4, process.stderr)
+
+
+@pytest.fixture(scope="module")
+def eight(tmp_path_factory) -> dict[str, Any]:
+    """An uninterrupted run in one process."""
+    trainer = make(Trainer, tmp_path_factory.mktemp("eight"), **EIGHT)
+    trainer.train()
+    return seen(trainer)
+
+
+def assert_close(result: dict[str, Any], expected: dict[str, Any]) -> None:
+    """The same losses, norms and weights, but for the rounding of sums in another order."""
+    assert result["steps"] == expected["steps"]
+    assert result["tokens"] == expected["tokens"]
+    assert result["losses"] == pytest.approx(expected["losses"], abs=1e-5)
+    assert result["norms"] == pytest.approx(expected["norms"], rel=1e-4)
+    for ours, theirs in zip(result["weights"], expected["weights"], strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-5)
+
+
+def test_resuming_four_processes_keeps_the_order_of_sums(four) -> None:
+    """A sum of two numbers has no order; that of four is rounded differently in another one."""
+    for rank in four[1]:
         assert_resumed_equals_whole(rank["resume"])
+
+
+def test_a_checkpoint_of_one_process_goes_on_divided_among_four(four, eight) -> None:
+    for rank in four[1]:
+        assert_close(rank["four"]["divided"], eight)
+
+
+def test_a_checkpoint_of_four_processes_goes_on_in_one(four, eight) -> None:
+    """25 samples in batches of 8: the last has one sample, and three processes have none."""
+    directory, ranks = four
+    assert ranks[0]["four"]["copied"]["losses"] == pytest.approx(eight["losses"][:5], abs=1e-5)
+    trainer = make(Trainer, directory / "again", **EIGHT)
+    trainer.train(resume_from_checkpoint=directory / "copied/checkpoints/checkpoint-5")
+    assert_close(seen(trainer), eight)
+
+
+def test_a_divided_model_learns_as_a_whole_one(ranks, tmp_path: Path) -> None:
+    """With clipping, accumulation and a process without samples, and so does one that resumes."""
+    trainer = make(
+        Trainer, tmp_path / "whole", **CASES["accumulated"], masked=True, max_grad_norm=0.1
+    )
+    trainer.train()
+    expected = seen(trainer)
+    for rank in ranks:
+        result = rank["sharded"]
+        assert_close(result, expected)
+        assert result["evaluations"] == pytest.approx(expected["evaluations"], abs=1e-6)
+        for key in ("losses", "norms", "tokens", "weights", "steps"):
+            assert result["resumed"][key] == result[key]
+    assert [rank["sharded"]["kept"] for rank in ranks] == [(7 + 4) * 8 + 4, (6 + 4) * 8 + 4]
+
+
+def test_a_divided_model_is_saved_whole_and_goes_on_in_one_process(launch, ranks, tmp_path) -> None:
+    options = {**CASES["accumulated"], "masked": True, "max_grad_norm": 0.1}
+    trainer = make(Trainer, tmp_path, **options)
+    trainer.train(resume_from_checkpoint=launch[0] / "part/checkpoints/checkpoint-3")
+    assert_close(seen(trainer), ranks[0]["sharded"])
+    saved = load_file(launch[0] / "sharded/model/model.safetensors")
+    assert saved["mix.weight"].flatten().tolist() == ranks[0]["sharded"]["weights"][1]
+    index = launch[0] / "part/checkpoints/checkpoint-3/model.safetensors.index.json"
+    assert len(set(json.loads(index.read_text())["weight_map"].values())) == 2
 
 
 def test_the_manifest_holds_the_random_numbers_of_every_process(launch) -> None:

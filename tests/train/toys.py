@@ -9,15 +9,21 @@ from forgather_hydra.train import Trainer
 VOCABULARY = 13
 
 
+class Mix(torch.nn.Linear):
+    """What the model has for a layer."""
+
+
 class ToyModel(torch.nn.Module):
     """Embedding, dropout and a tied head: returns `(loss, logits)`."""
+
+    _no_split_modules = ("Mix",)
 
     def __init__(self, dropout: float = 0.0) -> None:
         super().__init__()
         self.embedding = torch.nn.Embedding(VOCABULARY, 8)
         torch.nn.init.normal_(self.embedding.weight, std=0.2)
         self.dropout = torch.nn.Dropout(dropout)
-        self.mix = torch.nn.Linear(8, 8)
+        self.mix = Mix(8, 8)
         self.head = torch.nn.Linear(8, VOCABULARY, bias=False)
         self.head.weight = self.embedding.weight
 
