@@ -50,7 +50,7 @@ class Sharded(DataParallel):
     def backward(self, batch: Batch, count: int, total: int, *, last: bool) -> list[torch.Tensor]:
         self._divided.set_requires_gradient_sync(last)
         loss = self.loss(batch) * (count * self.world_size / total)  # the average undoes the factor
-        loss.backward()
+        self.scaled(loss).backward()
         return [loss.detach()]
 
     def loss(self, batch: Batch) -> torch.Tensor:

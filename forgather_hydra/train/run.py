@@ -33,7 +33,8 @@ def run_training(
         trainer: its `args.output_dir` receives metrics, checkpoints and logs.
         resume: as `resume_from_checkpoint` of `Trainer.train`.
         model_dir: where to save model and tokenizer; not saved if None.
-        prompts: texts that the trained model continues, by `max_new_tokens` tokens each.
+        prompts: texts that the trained model continues, by `max_new_tokens` tokens each; not
+            where the model is divided among processes.
         temperature: of the sampling of these tokens; None takes the likeliest token each time.
         unigram_entropy: entropy of the evaluation tokens in nats, or a callable that computes it:
             the loss of the best model that ignores context, to hold the evaluation loss against.
@@ -61,7 +62,7 @@ def run_training(
         Path(trainer.args.output_dir) / METRICS_FILE,
         {"final": True, **position(trainer.state), **metrics},
     )
-    if prompts:
+    if prompts and not trainer.strategy.in_step:
         texts = generate_text(
             trainer.model,
             trainer.processing_class,

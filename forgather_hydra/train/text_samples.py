@@ -20,6 +20,7 @@ class TextSamples(TrainerCallback):
 
     `samples` is a list of `{"step", "prompt", "text"}`.
     Always draws with the same seed, and does not disturb the random numbers of training.
+    None are written where the model is divided among processes: the first one cannot use it alone.
     `generation` goes to `model.generate`, for example `temperature` or `top_k`.
     """
 
@@ -48,6 +49,8 @@ class TextSamples(TrainerCallback):
         processing_class: Any,
         **kwargs: Any,
     ) -> None:
+        if hasattr(model, "unshard"):
+            return
         texts = generate_text(model, processing_class, self.prompts, **self.generation)
         for prompt, text in zip(self.prompts, texts, strict=True):
             self.samples.append({"step": state.global_step, "prompt": prompt, "text": text})
