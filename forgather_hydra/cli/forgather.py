@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from forgather_hydra.cli import model
+from forgather_hydra.cli.composed import composed, graph_of
 from forgather_hydra.errors import ForgatherError
 
 EXIT_USAGE = 2
@@ -16,6 +16,9 @@ EXIT_USAGE = 2
 
 def main(words: list[str] | None = None) -> None:
     """Entry point; exits with 0, or with 2 and one message when the input is wrong."""
+    words = sys.argv[1:] if words is None else words
+    if words[:1] == ["model"]:
+        return model.main(words[1:], prog="forgather model")
     options = _parser().parse_args(words)
     try:
         options.command(options)
@@ -49,40 +52,17 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("path", help="such as trainer.args.max_steps")
     for command in (*composed, explain):
         command.add_argument("overrides", nargs="*", help="as for python -m forgather_hydra")
+    commands.add_parser("model", help="construct, test or convert a model", add_help=False)
     compare = add("diff", _diff, "compare the configurations of two runs")
     compare.add_argument("left", type=Path, metavar="RUN_A")
     compare.add_argument("right", type=Path, metavar="RUN_B")
     return parser
 
 
-@contextmanager
-def _composed(overrides: list[str]) -> Iterator[Any]:
-    """The composed configuration, ``hydra`` included, with our errors."""
-    from hydra import compose, initialize_config_dir
-
-    from forgather_hydra.config.command_line import UsageExit, command_line
-    from forgather_hydra.paths import conf_dir
-    from forgather_hydra.run import directory
-
-    directory.register()
-    try:
-        with command_line(), initialize_config_dir(str(conf_dir()), version_base=None):
-            yield compose("config", overrides, return_hydra_config=True)
-    except UsageExit as stop:
-        raise stop.error from stop
-
-
-def _graph_of(overrides: list[str]) -> Any:
-    from forgather_hydra.config.check import decoded_job
-
-    with _composed(overrides) as cfg:
-        return decoded_job(cfg)
-
-
 def _pp(options: argparse.Namespace) -> None:
     from forgather_hydra.config.composition import latest
 
-    with _composed(options.overrides):
+    with composed(options.overrides):
         for name, text in latest().texts.items():
             print(f"# ---- {name} ----\n{text}")
 
@@ -90,34 +70,34 @@ def _pp(options: argparse.Namespace) -> None:
 def _graph(options: argparse.Namespace) -> None:
     from forgather_hydra.graph.dump import to_yaml
 
-    print(to_yaml(_graph_of(options.overrides)), end="")
+    print(to_yaml(graph_of(options.overrides)), end="")
 
 
 def _code(options: argparse.Namespace) -> None:
     from forgather_hydra.graph.build import target
     from forgather_hydra.graph.codegen import generate_code
 
-    graph = _graph_of(options.overrides)
+    graph = graph_of(options.overrides)
     print(generate_code(target(graph, options.target) if options.target else graph), end="")
 
 
 def _targets(options: argparse.Namespace) -> None:
     from forgather_hydra.graph.build import targets
 
-    print(*targets(_graph_of(options.overrides)), sep="\n")
+    print(*targets(graph_of(options.overrides)), sep="\n")
 
 
 def _check(options: argparse.Namespace) -> None:
     from forgather_hydra.graph.check import check
 
-    check(_graph_of(options.overrides))
+    check(graph_of(options.overrides))
     print("ok: every name can be imported and takes its arguments")
 
 
 def _explain(options: argparse.Namespace) -> None:
     from forgather_hydra.config.explain import explain
 
-    with _composed(options.overrides) as cfg:
+    with composed(options.overrides) as cfg:
         found = explain(options.path, options.overrides, cfg)
     indented = "\n  ".join(found.value.splitlines())
     print(f"{found.path}: {indented}" if "\n" not in indented else f"{found.path}:\n  {indented}")

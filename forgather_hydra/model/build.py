@@ -32,9 +32,18 @@ def build_model(
     initialised by the model's own scheme, under torch's current seed and device. The code that
     runs is the exported code; a later `save_pretrained(output_dir)` adds the weights.
     """
+    config_file = Path(output_dir, "config.json")
+    is_new = overwrite or not config_file.exists()
     path = export_model(code, config, output_dir, tokenizer, part_dirs, overwrite)
-    model_config = import_generated(path).DynamicCausalLMConfig.from_pretrained(output_dir)
-    return AutoModelForCausalLM.from_config(model_config, attn_implementation=attn_implementation)
+    try:
+        model_config = import_generated(path).DynamicCausalLMConfig.from_pretrained(output_dir)
+        return AutoModelForCausalLM.from_config(
+            model_config, attn_implementation=attn_implementation
+        )
+    except Exception:
+        if is_new:  # what cannot be constructed is no model, and must not stand in the way of one
+            config_file.unlink(missing_ok=True)
+        raise
 
 
 def import_generated(path: Path) -> ModuleType:

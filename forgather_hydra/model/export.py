@@ -57,13 +57,13 @@ def export_model(
         ValueError: for code without the line `model_type = "<short name>"`.
         FileNotFoundError: for a part that is nowhere.
     """
-    short_name = _short_name(code)
+    name = _short_name(code)
     parts = collect_parts(code, [Path(d) for d in part_dirs or [paths.modelsrc_dir()]])
-    if f"{short_name}.py" in parts:
-        raise ValueError(f"the model is named like its part {short_name}.py; choose another name")
-    model_type = f"{short_name}-{_digest(code, parts)[:12]}"
-    sources = {**parts, f"{short_name}.py": _MODEL_TYPE.sub(f'model_type = "{model_type}"', code)}
-    values = _hub_config({**_tokenizer_values(tokenizer), **config}, short_name, model_type)
+    if f"{name}.py" in parts:
+        raise ValueError(f"the model is named like its part {name}.py; choose another name")
+    model_type = f"{name}-{_digest(code, parts)[:12]}"
+    sources = {**parts, f"{name}.py": _MODEL_TYPE.sub(f'model_type = "{model_type}"', code)}
+    values = _hub_config({**_tokenizer_values(tokenizer), **config}, name, model_type)
     provenance = _provenance(sources, tokenizer)
     values[identity.HASH] = identity.content_hash(values, provenance)
 
@@ -71,7 +71,7 @@ def export_model(
     if (directory / "config.json").is_file():
         changes = identity.changes(directory, sources, values, provenance)
         if not changes:
-            return directory / f"{short_name}.py"
+            return directory / f"{name}.py"
         if not overwrite:
             raise identity.model_exists(directory, changes)
         _remove_model(directory)
@@ -82,7 +82,7 @@ def export_model(
         "config.json": _to_json(values),
     }
     _write(directory, texts, tokenizer)
-    return directory / f"{short_name}.py"
+    return directory / f"{name}.py"
 
 
 def _short_name(code: str) -> str:

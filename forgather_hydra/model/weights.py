@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers.initialization
 from huggingface_hub import load_torch_model, save_torch_model
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, initialization
 
 
 @contextmanager
@@ -21,7 +20,7 @@ def no_init_weights() -> Iterator[None]:
 
     For models whose weights are loaded afterwards.
     """
-    with transformers.initialization.no_init_weights():
+    with initialization.no_init_weights():
         # Theirs skips tying too, after which a tied model would train two matrices.
         PreTrainedModel.init_weights = lambda self: self.tie_weights(  # type: ignore[method-assign]
             recompute_mapping=False

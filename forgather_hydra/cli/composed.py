@@ -1,0 +1,32 @@
+"""The configuration that a command line composes, without running it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def composed(overrides: list[str]) -> Iterator[Any]:
+    """The composed configuration, ``hydra`` included, with our errors."""
+    from hydra import compose, initialize_config_dir
+
+    from forgather_hydra.config.command_line import UsageExit, command_line
+    from forgather_hydra.paths import conf_dir
+    from forgather_hydra.run import directory
+
+    directory.register()
+    try:
+        with command_line(), initialize_config_dir(str(conf_dir()), version_base=None):
+            yield compose("config", overrides, return_hydra_config=True)
+    except UsageExit as stop:
+        raise stop.error from stop
+
+
+def graph_of(overrides: list[str]) -> Any:
+    """The node graph of the composed configuration."""
+    from forgather_hydra.config.check import decoded_job
+
+    with composed(overrides) as cfg:
+        return decoded_job(cfg)

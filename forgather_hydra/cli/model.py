@@ -1,0 +1,186 @@
+"""``forgather model construct|test|convert``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from forgather_hydra.cli import model_options
+from forgather_hydra.cli.composed import composed, graph_of
+from forgather_hydra.errors import ForgatherError
+
+EXIT_FAILED, EXIT_USAGE = 1, 2
+DEFAULT_EXPERIMENT = "+experiment=baseline"
+
+
+def main(words: list[str] | None = None, prog: str = "forgather model") -> None:
+    """Entry point; exits with 0, 1 (a check failed) or 2 (the input is wrong)."""
+    words = sys.argv[1:] if words is None else words
+    try:
+        command = model_options.command_of(words)
+        overrides = _with_experiment(model_options.overrides_of(words))
+        values = {} if command == "convert" else _model_config(overrides)
+        options = model_options.parse(prog, words, command, values)
+        {"construct": _construct, "test": _test, "convert": _convert}[str(command)](options)
+    except ForgatherError as error:
+        print(f"error: {error}", file=sys.stderr)
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            traceback.print_exc()
+        sys.exit(EXIT_USAGE)
+
+
+def _with_experiment(overrides: list[str]) -> list[str]:
+    if any(word.lstrip("+").startswith("experiment=") for word in overrides):
+        return overrides
+    return [DEFAULT_EXPERIMENT, *overrides]
+
+
+def _model_config(overrides: list[str]) -> dict[str, Any]:
+    from omegaconf import OmegaConf
+
+    with composed(overrides) as cfg:
+        values: Any = OmegaConf.to_container(cfg.get("model_config") or OmegaConf.create({}))
+    return {key: value for key, value in values.items() if not key.startswith("_")}
+
+
+def _construct(options: argparse.Namespace) -> None:
+    from forgather_hydra.cli.model_report import print_model
+
+    factory = _factory(options)
+    directory = Path(options.output_dir or f"output_models/{_short_name(factory)}")
+    loads = options.load_from_checkpoint is not None
+    options.device = options.device or ("cpu" if loads else "meta")
+    model = _build(options, factory, directory)
+    if options.device != "meta" and (loads or not options.no_init_weights):
+        _save_weights(model, directory, options)
+    with _output(options) as file:
+        print_model(model, _tokenizer(directory), directory, file)
+
+
+def _test(options: argparse.Namespace) -> None:
+    import torch
+
+    from forgather_hydra.cli.model_report import print_trial
+    from forgather_hydra.model.trial import run_trial
+
+    factory = _factory(options)
+    options.device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    with tempfile.TemporaryDirectory() as temporary, _output(options) as file:
+        directory = Path(options.output_dir or temporary)
+        model = _build(options, factory, directory)
+        trial = run_trial(
+            model,
+            _dataset(options, _tokenizer(directory)),
+            batch_size=options.batch_size,
+            sequence_length=options.sequence_length,
+            steps=options.steps,
+            lr=options.lr,
+            packed=options.packed,
+            fuse_optim_with_backward=options.fuse_optim_with_backward,
+        )
+        print_trial(trial, as_json=options.json, file=file)
+    if not trial.passed:
+        sys.exit(EXIT_FAILED)
+
+
+def _convert(options: argparse.Namespace) -> None:
+    from forgather_hydra.model.convert import convert
+
+    source, target = options.arguments
+    with _told():
+        convert(source, target, options.to, model_type=options.model_type)
+    print(f"wrote {target}; both models compute the same logits")
+
+
+def _factory(options: argparse.Namespace) -> Any:
+    """The callable that builds the model of the configuration."""
+    from forgather_hydra.graph.build import materialize
+
+    graph = graph_of(_with_experiment(options.overrides))
+    if "model" not in graph:
+        raise ForgatherError(
+            "unknown_target", "the configuration has no model", hint="choose one: model=llama"
+        )
+    return materialize(graph, targets="model")
+
+
+def _short_name(factory: Any) -> str:
+    return factory.node.kwargs["code"].kwargs["short_name"]
+
+
+def _tokenizer(directory: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    has_one = (directory / "tokenizer_config.json").is_file()
+    return AutoTokenizer.from_pretrained(directory) if has_one else None
+
+
+def _build(options: argparse.Namespace, factory: Any, directory: Path) -> Any:
+    import torch
+
+    from forgather_hydra.model import default_dtype, load_checkpoint, no_init_weights
+
+    with _told(), ExitStack() as contexts:
+        contexts.enter_context(torch.device(options.device))
+        if options.dtype:
+            contexts.enter_context(default_dtype(getattr(torch, options.dtype)))
+        if options.no_init_weights or options.load_from_checkpoint:
+            contexts.enter_context(no_init_weights())
+        model = factory(
+            output_dir=directory,
+            overwrite=options.force,
+            attn_implementation=options.attn_implementation,
+        )
+    if options.load_from_checkpoint:
+        with _told():
+            load_checkpoint(options.load_from_checkpoint, model, options.device)
+    if options.gradient_checkpointing:
+        model.gradient_checkpointing_enable()
+    return model
+
+
+def _save_weights(model: Any, directory: Path, options: argparse.Namespace) -> None:
+    if any(directory.glob("model*.safetensors*")) and not options.force:
+        raise ForgatherError(
+            "model_exists",
+            f"{directory} has weights already",
+            hint="choose another --output-dir, or replace them: --force",
+        )
+    model.save_pretrained(directory)
+
+
+def _dataset(options: argparse.Namespace, tokenizer: Any) -> Iterable[Any] | None:
+    """Training samples of the dataset project; None where there is none."""
+    if options.dataset_project is None:
+        return None
+    from forgather_hydra.project.project import Project
+
+    project = Project(options.dataset_config, options.dataset_project)
+    return project("train_dataset", tokenizer=tokenizer)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Failures of which the message says all, such as sizes that do not fit, as our errors."""
+    try:
+        yield
+    except ForgatherError:
+        raise
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
+        raise ForgatherError("constructor_failed", str(error)) from error
+
+
+@contextmanager
+def _output(options: argparse.Namespace) -> Iterator[Any]:
+    if options.output_file is None:
+        yield sys.stdout
+        return
+    with open(options.output_file, "w", encoding="utf-8") as file:
+        yield file

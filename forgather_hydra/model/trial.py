@@ -1,0 +1,193 @@
+"""A few training steps of a model, and checks that every causal language model must pass.
+
+Shapes: B batch, T tokens.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from .trial_data import Batch, batches
+
+# Of the largest logit; what may lie between two orders of summation.
+TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
+
+
+@dataclass
+class Step:
+    """Loss in nats, norm of the gradient (None if it was freed at once), and speed."""
+
+    loss: float
+    grad_norm: float | None
+    tokens_per_second: float
+
+
+@dataclass
+class Check:
+    """One property of a model, and what was found."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+@dataclass
+class Trial:
+    """What happened to a model."""
+
+    parameters: int
+    steps: list[Step] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        return all(check.passed for check in self.checks)
+
+
+def run_trial(
+    model: PreTrainedModel,
+    dataset: Iterable[Any] | None = None,
+    *,
+    batch_size: int = 2,
+    sequence_length: int = 64,
+    steps: int = 5,
+    lr: float = 0.1,
+    packed: bool = False,
+    fuse_optim_with_backward: bool = False,
+) -> Trial:
+    """Train a model by SGD and check it.
+
+    Args:
+        dataset: samples with `input_ids`; None for random ids, the same ones at every step.
+        packed: several documents in a sequence, told apart by their positions.
+        fuse_optim_with_backward: step as soon as a gradient is there, and free it.
+
+    Raises:
+        ForgatherError: `bad_data` (also a ValueError), if the dataset does not fill one batch or
+            its samples have no `input_ids`.
+    """
+    trial = Trial(sum(parameter.numel() for parameter in model.parameters()))
+    stream = batches(
+        dataset, model.config.vocab_size, batch_size, sequence_length, packed, model.device
+    )
+    first = next(stream)
+    before = _loss(model, first)
+    trial.steps += _train(model, first, stream, steps, lr, fuse_optim_with_backward)
+    after = _loss(model, first)
+    values = [before, after, *(v for s in trial.steps for v in (s.loss, s.grad_norm) if v)]
+    finite = all(map(math.isfinite, values))
+    trial.checks += [
+        Check("loss and gradient are finite", finite, f"{len(values)} values"),
+        Check("loss of the first batch falls", after < before, f"{before:.4f} -> {after:.4f}"),
+    ]
+    if finite:
+        trial.checks += [_check_cache(model, first), _check_reload(model)]
+    return trial
+
+
+def _train(
+    model: PreTrainedModel,
+    batch: Batch,
+    stream: Iterator[Batch],
+    steps: int,
+    lr: float,
+    fused: bool,
+) -> Iterator[Step]:
+    model.train()
+    with _optimizer(model, lr, fused) as optimizer:
+        for _ in range(steps):
+            start = time.perf_counter()
+            loss = model(**batch, use_cache=False, return_dict=True).loss
+            loss.backward()
+            norm = (
+                None
+                if fused
+                else torch.nn.utils.get_total_norm(
+                    [p.grad for p in model.parameters() if p.grad is not None]
+                ).item()
+            )
+            if optimizer is not None:
+                optimizer.step()
+                optimizer.zero_grad()
+            seconds = time.perf_counter() - start
+            yield Step(loss.item(), norm, batch["input_ids"].numel() / seconds)
+            batch = next(stream, batch)
+
+
+@contextmanager
+def _optimizer(
+    model: PreTrainedModel, lr: float, fused: bool
+) -> Iterator[torch.optim.Optimizer | None]:
+    """SGD; None where hooks do all its work during the backward pass."""
+    if not fused:
+        yield torch.optim.SGD(model.parameters(), lr=lr)
+        return
+
+    def step(parameter: Tensor) -> None:
+        with torch.no_grad():
+            parameter.add_(parameter.grad, alpha=-lr)  # type: ignore[arg-type]
+        parameter.grad = None
+
+    hooks = [p.register_post_accumulate_grad_hook(step) for p in model.parameters()]
+    yield None
+    for hook in hooks:
+        hook.remove()
+
+
+@torch.no_grad()
+def _loss(model: PreTrainedModel, batch: Batch) -> float:
+    return model.eval()(**batch, use_cache=False, return_dict=True).loss.item()
+
+
+@torch.no_grad()
+def _check_cache(model: Any, batch: Batch) -> Check:
+    """Logits while generating with a cache, against those of the whole text without one."""
+    prompt = batch["input_ids"][:1, :8]
+    generated = model.generate(
+        prompt,
+        attention_mask=torch.ones_like(prompt),
+        max_new_tokens=8,
+        do_sample=False,
+        eos_token_id=None,
+        return_dict_in_generate=True,
+        output_logits=True,
+    )
+    cached = torch.stack(generated.logits, 1)
+    whole = model(generated.sequences, use_cache=False, return_dict=True).logits
+    expected = whole[:, prompt.shape[1] - 1 : -1]
+    found = (cached - expected).abs().max().item()
+    allowed = TOLERANCE.get(model.dtype, 1e-4) * max(1.0, expected.abs().max().item())
+    detail = f"logits differ by {found:.1e}, allowed {allowed:.1e}"
+    return Check("generation with and without cache agree", found <= allowed, detail)
+
+
+def _check_reload(model: PreTrainedModel) -> Check:
+    """Every tensor, after `save_pretrained` and `from_pretrained`."""
+    with tempfile.TemporaryDirectory() as name:
+        model.save_pretrained(name)
+        for source in Path(str(model.config.name_or_path)).glob("*.py"):
+            shutil.copy(source, name)
+        loaded = AutoModelForCausalLM.from_pretrained(name, trust_remote_code=True)
+    ours, theirs = model.state_dict(), loaded.state_dict()
+    changed = [key for key, value in ours.items() if not _equal(value, theirs.get(key))] + sorted(
+        theirs.keys() - ours.keys()
+    )
+    detail = f"{len(ours)} tensors" if not changed else f"changed: {', '.join(changed)}"
+    return Check("a saved model comes back equal", not changed, detail)
+
+
+def _equal(tensor: Tensor, other: Tensor | None) -> bool:
+    same_kind = other is not None and tensor.dtype == other.dtype
+    return same_kind and torch.equal(tensor.cpu(), other)  # type: ignore[arg-type]
