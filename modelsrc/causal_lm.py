@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers.cache_utils import Cache
 
-from .causal_loss import CausalLoss
+from .causal_loss import CausalLoss, count, next_tokens
 from .causal_mask import causal_mask
 from .init_weights import simple_weight_init
 
@@ -25,7 +25,9 @@ class CasualLM(nn.Module):
         input_encoder: called as `(input_ids, position_ids, inputs_embeds)`, makes (B, T, D).
         layer_stack: called as `(x_BTD, attention_mask=..., position_ids=..., past_key_values=...)`.
         output_decoder: makes logits (B, T, V) from (B, T, D); None to return hidden states.
-        loss_fn: called by the owner of this model as `(logits, labels)`; default `CausalLoss`.
+        loss_fn: called as `(logits, labels, num_items_in_batch=...)`; default `CausalLoss`. One
+            with a method `from_hidden_states(x_BTD, output_decoder, labels, ...)` is given the
+            hidden states instead, so that the logits need not be there.
         init_weights: called by the owner of this model for each module; default
             `simple_weight_init`.
         attn_mask_fn: makes the attention mask; default `causal_mask`.
@@ -62,9 +64,15 @@ class CasualLM(nn.Module):
         inputs_embeds: Tensor | None = None,
         logits_to_keep: int | Tensor = 0,
         return_hidden_states: bool = False,
+        labels: Tensor | None = None,
+        num_items_in_batch: Tensor | int | None = None,
+        skip_logits: bool | None = None,
         **kwargs: Any,
-    ) -> Tensor:
+    ) -> Tensor | tuple[Tensor, Tensor | None]:
         """Logits (B, T, V); hidden states (B, T, D) without a decoder or when asked for.
+
+        With labels: the loss, and logits or None. In training the loss includes the auxiliary
+        losses of the layers, such as that of a mixture of experts.
 
         Args:
             input_ids: (B, T).
@@ -75,6 +83,10 @@ class CasualLM(nn.Module):
                 states of the stage before.
             logits_to_keep: compute logits for this many last tokens only, or for the tokens with
                 these indices; 0 for all.
+            labels: (B, T), as the loss takes them.
+            num_items_in_batch: number of target tokens that the loss is divided by; None: those in
+                `labels`.
+            skip_logits: return None for logits if the loss needs none; None: in training only.
         """
         inputs = input_ids if inputs_embeds is None else inputs_embeds
         if inputs is None:
@@ -91,6 +103,9 @@ class CasualLM(nn.Module):
             position_ids=position_ids,
             past_key_values=past_key_values,
         )
+        auxiliary: list[Tensor] = []
+        if self.training and torch.is_grad_enabled():
+            kwargs["auxiliary_losses"] = auxiliary
         x_BTD = self.layer_stack(
             x_BTD,
             attention_mask=mask,
@@ -98,11 +113,35 @@ class CasualLM(nn.Module):
             past_key_values=past_key_values,
             **kwargs,
         )
+        if labels is not None:
+            skip_logits = self.training if skip_logits is None else skip_logits
+            loss, logits = self._loss_and_logits(
+                x_BTD, labels, num_items_in_batch, logits_to_keep, skip_logits
+            )
+            for auxiliary_loss in auxiliary:
+                share = _share_of_batch(labels, num_items_in_batch)
+                loss = loss + share * auxiliary_loss.to(loss.device)
+            return loss, logits
         if self.output_decoder is None or return_hidden_states:
             return x_BTD
-        if isinstance(logits_to_keep, int):
-            return self.output_decoder(x_BTD[:, -logits_to_keep:])
-        return self.output_decoder(x_BTD[:, logits_to_keep])
+        return self.output_decoder(_kept(x_BTD, logits_to_keep))
+
+    def _loss_and_logits(
+        self,
+        x_BTD: Tensor,
+        labels: Tensor,
+        num_items_in_batch: Tensor | int | None,
+        logits_to_keep: int | Tensor,
+        skip_logits: bool,
+    ) -> tuple[Tensor, Tensor | None]:
+        fused_loss = getattr(self.loss_fn, "from_hidden_states", None)
+        if fused_loss is None:
+            logits = self.output_decoder(_kept(x_BTD, logits_to_keep))
+            return self.loss_fn(logits, labels, num_items_in_batch=num_items_in_batch), logits
+        loss = fused_loss(x_BTD, self.output_decoder, labels, num_items_in_batch=num_items_in_batch)
+        if skip_logits:
+            return loss, None
+        return loss, self.output_decoder(_kept(x_BTD, logits_to_keep))
 
     def extra_repr(self) -> str:
         return f"loss_fn={self.loss_fn!r}"
@@ -121,3 +160,16 @@ def _refuse_two_encodings(*parts: nn.Module | None) -> None:
 def _positions_after(cache: Cache, inputs: Tensor) -> Tensor:
     """Positions (1, T) of inputs (B, T, ...) that follow the tokens in the cache."""
     return (cache.get_seq_length() + torch.arange(inputs.shape[1], device=inputs.device))[None]
+
+
+def _kept(x_BTD: Tensor, logits_to_keep: int | Tensor) -> Tensor:
+    if isinstance(logits_to_keep, int):
+        return x_BTD[:, -logits_to_keep:]
+    return x_BTD[:, logits_to_keep]
+
+
+def _share_of_batch(labels: Tensor, num_items_in_batch: Tensor | int | None) -> Tensor | float:
+    """Part of the target tokens that these labels hold: what a mean over them is weighted with."""
+    if num_items_in_batch is None:
+        return 1.0
+    return count(next_tokens(labels), None) / num_items_in_batch

@@ -48,6 +48,12 @@ def render():
 
 
 @pytest.fixture(scope="session")
+def llama_text() -> str:
+    """The parts of the small model, to be changed in a test."""
+    return LLAMA.read_text()
+
+
+@pytest.fixture(scope="session")
 def code() -> str:
     return render_llama()
 

@@ -1,0 +1,63 @@
+"""A model whose loss is computed from hidden states: same training, logits only when wanted."""
+
+import pytest
+import torch
+from transformers import Trainer, TrainingArguments
+
+import forgather_hydra as fg
+from forgather_hydra.model import build_model, modeling_code
+
+
+@pytest.fixture(scope="module")
+def fused_code(llama_text):
+    text = llama_text.replace(
+        ".causal_loss:CausalLoss@loss_fn []",
+        ".linear_causal_loss:LinearCausalLoss@loss_fn { chunk_size: 5 }",
+    )
+    graph = fg.ConfigEnvironment().parse(text).config
+    return modeling_code(graph.model_factory, short_name="small_llama", source="llama.yaml")
+
+
+@pytest.fixture
+def fused(fused_code, config, tmp_path):
+    def fused(**changes):
+        return build_model(fused_code, config | changes, tmp_path / "fused")
+
+    return fused
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_same_gradients_as_the_plain_loss(build, fused, random_ids, tied):
+    ids = random_ids(2, 12)
+    labels = ids.clone()
+    labels[0, 4:] = -100
+    plain, model = build(tie_word_embeddings=tied), fused(tie_word_embeddings=tied)
+    model.load_state_dict(plain.state_dict())
+    expected, _ = plain.train()(ids, labels=labels)
+    loss, logits = model.train()(ids, labels=labels)
+    assert logits is None
+    torch.testing.assert_close(loss, expected, rtol=0, atol=1e-5)
+    (loss.backward(), expected.backward())
+    for (name, p), q in zip(model.named_parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(p.grad, q.grad, rtol=0, atol=1e-5, msg=name)
+
+
+def test_logits_when_wanted(fused, random_ids):
+    model, ids = fused().train(), random_ids(2, 6)
+    logits = model(ids)
+    assert model(ids, labels=ids, return_dict=True).logits is None
+    assert torch.equal(model(ids, labels=ids, skip_logits=False)[1], logits)
+    model.eval()
+    assert torch.equal(model(ids, labels=ids)[1], logits)
+    assert model(ids, labels=ids, skip_logits=True)[1] is None
+
+
+def test_trains_and_evaluates_in_the_trainer_of_transformers(fused, random_ids, tmp_path):
+    rows = [{"input_ids": row, "labels": row} for row in random_ids(8, 10)]
+    arguments = TrainingArguments(
+        tmp_path / "run", max_steps=3, per_device_train_batch_size=2, use_cpu=True,
+        gradient_accumulation_steps=2, report_to=[], disable_tqdm=True, save_strategy="no",
+    )  # fmt: skip
+    trainer = Trainer(fused(), arguments, train_dataset=rows, eval_dataset=rows)
+    assert trainer.train().training_loss < 10
+    assert trainer.predict(rows).predictions.shape == (8, 10, 96)
