@@ -88,6 +88,34 @@ class CasualLM(nn.Module):
                 `labels`.
             skip_logits: return None for logits if the loss needs none; None: in training only.
         """
+        auxiliary: list[Tensor] = []
+        if self.training and torch.is_grad_enabled():
+            kwargs["auxiliary_losses"] = auxiliary
+        x_BTD = self._hidden_states(
+            input_ids, inputs_embeds, attention_mask, position_ids, past_key_values, **kwargs
+        )
+        if labels is not None:
+            skip_logits = self.training if skip_logits is None else skip_logits
+            loss, logits = self._loss_and_logits(
+                x_BTD, labels, num_items_in_batch, logits_to_keep, skip_logits
+            )
+            if auxiliary:
+                share = _share_of_batch(labels, num_items_in_batch)
+                loss = loss + sum(share * each.to(loss.device) for each in auxiliary)
+            return loss, logits
+        if self.output_decoder is None or return_hidden_states:
+            return x_BTD
+        return self.output_decoder(_kept(x_BTD, logits_to_keep))
+
+    def _hidden_states(
+        self,
+        input_ids: Tensor | None,
+        inputs_embeds: Tensor | None,
+        attention_mask: Tensor | None,
+        position_ids: Tensor | None,
+        past_key_values: Cache | None,
+        **kwargs: Any,
+    ) -> Tensor:
         inputs = input_ids if inputs_embeds is None else inputs_embeds
         if inputs is None:
             raise ValueError("the model needs input_ids or inputs_embeds, got neither")
@@ -103,28 +131,13 @@ class CasualLM(nn.Module):
             position_ids=position_ids,
             past_key_values=past_key_values,
         )
-        auxiliary: list[Tensor] = []
-        if self.training and torch.is_grad_enabled():
-            kwargs["auxiliary_losses"] = auxiliary
-        x_BTD = self.layer_stack(
+        return self.layer_stack(
             x_BTD,
             attention_mask=mask,
             position_ids=position_ids,
             past_key_values=past_key_values,
             **kwargs,
         )
-        if labels is not None:
-            skip_logits = self.training if skip_logits is None else skip_logits
-            loss, logits = self._loss_and_logits(
-                x_BTD, labels, num_items_in_batch, logits_to_keep, skip_logits
-            )
-            for auxiliary_loss in auxiliary:
-                share = _share_of_batch(labels, num_items_in_batch)
-                loss = loss + share * auxiliary_loss.to(loss.device)
-            return loss, logits
-        if self.output_decoder is None or return_hidden_states:
-            return x_BTD
-        return self.output_decoder(_kept(x_BTD, logits_to_keep))
 
     def _loss_and_logits(
         self,

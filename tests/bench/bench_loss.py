@@ -21,7 +21,7 @@ LOSSES = ("plain", "chunked", "fused")
 
 
 def measure(name: str, args: argparse.Namespace, results) -> None:
-    """Send CPU seconds of the fastest repetition, the growth of resident memory in MiB, the loss."""
+    """Send CPU seconds of the fastest repetition, growth of resident memory in MiB, the loss."""
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     loss_fn = load(name, args.chunk_size)

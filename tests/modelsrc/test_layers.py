@@ -84,3 +84,27 @@ def test_feedforward_gates_the_up_projection(part):
     gate = torch.sigmoid(x @ layer.gate_proj.weight.T)
     expected = (gate * (x @ layer.up_proj.weight.T)) @ layer.down_proj.weight.T
     torch.testing.assert_close(layer(x, position_ids=None), expected)
+
+
+def test_chunks_change_neither_result_nor_gradients(part):
+    layer = part("glu_feedforward").GLUFeedforwardLayer(4, 6)
+    x = torch.randn(2, 5, 4, requires_grad=True)
+    parameters = [x, *layer.parameters()]
+    expected = layer(x), *torch.autograd.grad(layer(x).square().sum(), parameters)
+    layer.chunk_size = 3
+    actual = layer(x), *torch.autograd.grad(layer(x).square().sum(), parameters)
+    torch.testing.assert_close(actual, expected)
+
+
+def test_chunks_bound_the_hidden_features(part):
+    """Of 64 tokens with 512 hidden features, no operation sees more than 8 tokens' features."""
+    layer = part("glu_feedforward").GLUFeedforwardLayer(4, 512, chunk_size=8)
+    kept = []
+
+    def keep(tensor):
+        kept.append(tensor.numel())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        layer(torch.randn(1, 64, 4, requires_grad=True))
+    assert max(kept, default=0) < 8 * 512
