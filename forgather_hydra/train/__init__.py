@@ -7,8 +7,10 @@ from typing import Any
 
 _HOME = {
     "AccelTrainer": "accel",
+    "Apollo": "low_rank",
     "ControlCallback": "control",
     "EMACallback": "ema",
+    "GaLore": "low_rank",
     "JsonlCallback": "jsonl",
     "ProgressCallback": "progress",
     "MultiOptimizer": "multi_optimizer",
