@@ -140,7 +140,8 @@ class TrainingArguments:
         return Path(self.output_dir) / "checkpoints"
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        plain = asdict(self)
+        return {k: str(v) if isinstance(v, IntervalStrategy) else v for k, v in plain.items()}
 
     def to_json_string(self) -> str:
         return json.dumps(self.to_dict(), indent=2)
