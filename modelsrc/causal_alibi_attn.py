@@ -24,10 +24,11 @@ class CausalAlibiAttn(CausalMultiheadAttn):
         trainable_alibi: make the slopes a parameter; else they are constants.
         alt_alibi_init: slopes from `spanning_slopes` in place of `paper_slopes`.
 
-    The other arguments, and the errors, are those of `CausalMultiheadAttn`, less `pos_encoder`.
+    The other arguments, and the errors, are those of `CausalMultiheadAttn`.
 
     Raises:
-        ValueError: for flash_attention_2, which takes no biases from outside.
+        ValueError: for a `pos_encoder`, or for flash_attention_2, which takes no biases from
+            outside.
     """
 
     position_encoding = "relative"
@@ -39,6 +40,7 @@ class CausalAlibiAttn(CausalMultiheadAttn):
         *,
         num_kv_heads: int | None = None,
         d_head: int | None = None,
+        pos_encoder: nn.Module | None = None,
         bias: bool = False,
         dropout: float = 0.0,
         trainable_alibi: bool = False,
@@ -48,6 +50,11 @@ class CausalAlibiAttn(CausalMultiheadAttn):
         attn_implementation: str = "sdpa",
         layer_idx: int = 0,
     ) -> None:
+        if pos_encoder is not None:
+            raise ValueError(
+                f"positions are encoded twice, by ALiBi and by {type(pos_encoder).__name__}; "
+                "leave out the latter (model/positions=none), or choose another attention"
+            )
         if attn_implementation == "flash_attention_2":
             raise ValueError(
                 "ALiBi adds to the scores, which flash_attention_2 does not let it do; "

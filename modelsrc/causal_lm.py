@@ -166,7 +166,8 @@ def _refuse_two_encodings(*parts: nn.Module | None) -> None:
     if "absolute" in names and "relative" in names:
         raise ValueError(
             f"positions are encoded twice: absolute by {names['absolute']} and relative by "
-            f"{names['relative']}; make the positional encoder NullPE, or replace the attention"
+            f"{names['relative']}; leave out the absolute one (model/positions=none), or choose "
+            "another attention"
         )
 
 

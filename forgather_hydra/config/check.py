@@ -1,4 +1,4 @@
-"""Check a composed job before it starts: names importable, arguments known to their targets."""
+"""Check a composed job before it starts: names, arguments, and what it wants checked itself."""
 
 from __future__ import annotations
 
@@ -9,19 +9,35 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from forgather_hydra.config.composition import latest
 from forgather_hydra.config.decode import from_omegaconf
 from forgather_hydra.config.policy import allowed_targets, check_policy
+from forgather_hydra.errors import ForgatherError, error_like
+from forgather_hydra.graph.build import materialize
 from forgather_hydra.graph.check import check
+
+PREFLIGHT = "preflight"
 
 
 def check_job(cfg: DictConfig) -> None:
-    """Check the graph of a composed configuration.
+    """Check the graph of a composed configuration, and construct its target ``preflight``, if any.
 
     Raises:
-        ForgatherError: ``security`` for what must not be imported, or one error that tells all
-            other problems.
+        ForgatherError: ``security`` for what must not be imported, one error that tells all wrong
+            names and arguments, or what a construction of ``preflight`` raised.
     """
     graph = decoded_job(cfg)
     check_policy(graph, allowed_targets(cfg), cfg.hydra.overrides.task)
     check(graph)
+    if isinstance(graph, dict) and PREFLIGHT in graph:
+        _construct_preflight(graph)
+
+
+def _construct_preflight(graph: Any) -> None:
+    try:
+        materialize(graph, targets=PREFLIGHT)
+    except ForgatherError as error:
+        cause = error.__cause__
+        if not isinstance(cause, (ValueError, OSError)):
+            raise
+        raise error_like(cause, "preflight_failed", str(cause), path=error.path) from cause
 
 
 def decoded_job(cfg: DictConfig) -> Any:

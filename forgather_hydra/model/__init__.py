@@ -6,25 +6,37 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .build import build_model
     from .export import export_model
+    from .hub import load_pretrained, new_model
+    from .preflight import check_model, check_new_model, check_pretrained
     from .source import modeling_code
     from .weights import default_dtype, load_checkpoint, no_init_weights, save_checkpoint
 
 __all__ = [
     "build_model",
+    "check_model",
+    "check_new_model",
+    "check_pretrained",
     "default_dtype",
     "export_model",
     "load_checkpoint",
+    "load_pretrained",
     "modeling_code",
+    "new_model",
     "no_init_weights",
     "save_checkpoint",
 ]
 
 _HOME = {
     "build_model": ".build",
+    "check_model": ".preflight",
+    "check_new_model": ".preflight",
+    "check_pretrained": ".preflight",
     "default_dtype": ".weights",
     "export_model": ".export",
     "load_checkpoint": ".weights",
+    "load_pretrained": ".hub",
     "modeling_code": ".source",
+    "new_model": ".hub",
     "no_init_weights": ".weights",
     "save_checkpoint": ".weights",
 }

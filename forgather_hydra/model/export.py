@@ -63,7 +63,7 @@ def export_model(
         raise ValueError(f"the model is named like its part {name}.py; choose another name")
     model_type = f"{name}-{_digest(code, parts)[:12]}"
     sources = {**parts, f"{name}.py": _MODEL_TYPE.sub(f'model_type = "{model_type}"', code)}
-    values = _hub_config({**_tokenizer_values(tokenizer), **config}, name, model_type)
+    values = _hub_config({**tokenizer_values(tokenizer), **config}, name, model_type)
     provenance = _provenance(sources, tokenizer)
     values[identity.HASH] = identity.content_hash(values, provenance)
 
@@ -99,7 +99,7 @@ def _digest(code: str, parts: Mapping[str, str]) -> str:
     return identity.sha256(code, *(text for part in sorted(parts.items()) for text in part))
 
 
-def _tokenizer_values(tokenizer: PreTrainedTokenizerBase | None) -> dict[str, Any]:
+def tokenizer_values(tokenizer: PreTrainedTokenizerBase | None) -> dict[str, Any]:
     if tokenizer is None:
         return {}
     ids = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in _SPECIAL}

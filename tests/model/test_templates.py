@@ -2,6 +2,7 @@
 
 import math
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -11,10 +12,15 @@ import forgather_hydra as fg
 from forgather_hydra import paths
 from forgather_hydra.model import modeling_code
 
-TEMPLATES = {
+TEMPLATES: dict[str, dict[str, Any]] = {
+    "custom_alibi_glu": {"num_attention_heads": 4},
     "deepone": {"num_key_value_heads": 2, "trainable_alibi": True},
-    "gpt2": {},
     "dynamic_causal_transformer": {},
+    "gpt2": {},
+    "llama": {"rotary_scaling": {"rope_type": "linear", "factor": 2.0}, "attention_bias": True},
+    "mistral": {"sliding_window": 5},
+    "qwen3": {"head_dim": 24},
+    "single_head": {},
 }
 SMALL = {
     "hidden_size": 64,

@@ -1,0 +1,44 @@
+"""Whether a model can be built at all, found out in a moment, without weights or data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
+
+from .build import build_model
+
+
+def check_model(
+    code: str,
+    config: Mapping[str, Any],
+    part_dirs: Iterable[str | os.PathLike[str]] | None = None,
+) -> None:
+    """Build a model on the meta device; arguments as of `build_model`, and the same errors.
+
+    A vocabulary that only the tokenizer knows is taken to be tiny.
+    """
+    with TemporaryDirectory() as directory, torch.device("meta"):
+        build_model(code, {"vocab_size": 8, **config}, directory, part_dirs=part_dirs)
+
+
+def check_new_model(config: Callable[..., PretrainedConfig]) -> None:
+    """Build what `new_model` would on the meta device."""
+    with torch.device("meta"):
+        AutoModelForCausalLM.from_config(config())
+
+
+def check_pretrained(path: str | os.PathLike[str]) -> None:
+    """Read the configuration of a trained model.
+
+    Raises:
+        FileNotFoundError: for a directory that holds no model.
+    """
+    if Path(path).is_dir() and not (Path(path) / "config.json").is_file():
+        raise FileNotFoundError(f"{path} holds no model: it has no config.json")
+    AutoConfig.from_pretrained(path, trust_remote_code=Path(path).is_dir())
