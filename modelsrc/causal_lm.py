@@ -53,6 +53,8 @@ class CasualLM(nn.Module):
         self.input_encoder = input_encoder
         self.layer_stack = layer_stack
         self.output_decoder = output_decoder
+        if output_decoder is not None:
+            output_decoder.init_prefix = "lm_head"
 
     def forward(
         self,

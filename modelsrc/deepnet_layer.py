@@ -85,8 +85,8 @@ def deepnet_weight_init(module: nn.Module, num_layers: int, std: float = 0.02) -
     Raises:
         ValueError: for a parameter that no rule covers.
     """
-    prefix = getattr(module, "init_prefix", None)
-    if isinstance(module, nn.Linear) and prefix is not None:
+    prefix = getattr(module, "init_prefix", "")
+    if isinstance(module, nn.Linear) and prefix.startswith(("attn.", "ff.")):
         gain = deepnet_beta(num_layers) if prefix in SCALED_BY_BETA else 1.0
         std = gain * (2 / sum(module.weight.shape)) ** 0.5
     simple_weight_init(module, std)

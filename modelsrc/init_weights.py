@@ -1,10 +1,15 @@
 """Initial values of the parameters, module by module."""
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor, nn
 
 RESIDUAL_OUTPUTS = ("attn.output", "ff.down_proj", "ff.linear2")
+CONSTANTS: dict[str, Callable[[Tensor], object]] = {
+    "bias": nn.init.zeros_,
+    "gain": nn.init.ones_,
+}
 
 
 def simple_weight_init(
@@ -24,22 +29,37 @@ def simple_weight_init(
     Raises:
         ValueError: for a parameter that no rule covers.
     """
+    std = residual_std(module, std, residual_layers)
+    inits = {"matrix": partial(nn.init.normal_, std=std), **CONSTANTS}
+    initialise(module, lambda name: inits[rule_of(module, name)])
+
+
+def residual_std(module: nn.Module, std: float, residual_layers: int | None) -> float:
+    """The smaller deviation of a module that ends a residual branch, `std` of any other."""
     if residual_layers and getattr(module, "init_prefix", None) in RESIDUAL_OUTPUTS:
-        std = std / (2 * residual_layers) ** 0.5
+        return std / (2 * residual_layers) ** 0.5
+    return std
+
+
+def initialise(module: nn.Module, init_of: Callable[[str], Callable[[Tensor], object]]) -> None:
+    """Give each parameter that `module` itself holds to `init_of(name)`, which fills it.
+
+    All have to be found before the first is filled. A parameter that was loaded is left alone, and
+    a module with a method `initial_value(name)` says by itself what its parameters are.
+    """
     initial_value: Callable[[str], Tensor] | None = getattr(module, "initial_value", None)
-    for name, parameter in module.named_parameters(recurse=False):
-        if getattr(parameter, "_is_hf_initialized", False):
-            continue
-        if initial_value is not None:
+    fresh = {
+        name: parameter
+        for name, parameter in module.named_parameters(recurse=False)
+        if not getattr(parameter, "_is_hf_initialized", False)
+    }
+    if initial_value is not None:
+        for name, parameter in fresh.items():
             parameter.data.copy_(initial_value(name))
-            continue
-        match rule_of(module, name):
-            case "matrix":
-                nn.init.normal_(parameter, std=std)
-            case "bias":
-                nn.init.zeros_(parameter)
-            case "gain":
-                nn.init.ones_(parameter)
+        return
+    inits = [init_of(name) for name in fresh]
+    for init, parameter in zip(inits, fresh.values(), strict=True):
+        init(parameter)
 
 
 def rule_of(module: nn.Module, name: str) -> str:

@@ -27,6 +27,7 @@ class InputEncoder(nn.Module):
         super().__init__()
         self.scale = d_model**0.5 if scale_sqrt_d_model else None
         self.embedding = nn.Embedding(vocab_size, d_model)
+        self.embedding.init_prefix = "embedding"
         self.positional_encoder = positional_encoder
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
 

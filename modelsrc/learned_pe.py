@@ -21,6 +21,7 @@ class LearnedPE(nn.Module):
     def __init__(self, d_model: int, max_sequence_length: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(max_sequence_length, d_model)
+        self.embedding.init_prefix = "positions"
 
     def forward(self, x_BTD: Tensor, *, position_ids: Tensor | None = None) -> Tensor:
         """`position_ids` is (B, T) or (1, T); None means 0 ... T-1."""

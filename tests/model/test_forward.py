@@ -61,6 +61,15 @@ def test_checkpointing_keeps_the_gradients_and_recomputes(build, random_ids):
     assert len(calls) == 2
 
 
+def test_checkpointing_writes_a_cache_once(build, random_ids):
+    model, ids = build().train(), random_ids(2, 6)
+    model.activation_checkpointing_enable()
+    output = model(ids, labels=ids, use_cache=True, return_dict=True)
+    output.loss.backward()
+    assert output.past_key_values.get_seq_length() == 6
+    assert output.past_key_values.layers[0].keys.shape[-2] == 6
+
+
 def test_stages_cut_from_one_model_compute_what_it_computes(build, random_ids, tmp_path):
     model, ids = build(), random_ids(2, 6)
     expected = model(ids)
