@@ -12,6 +12,7 @@ _HOME = {
     "EMACallback": "ema",
     "GaLore": "low_rank",
     "JsonlCallback": "jsonl",
+    "PipelineTrainer": "pipeline",
     "ProgressCallback": "progress",
     "MultiOptimizer": "multi_optimizer",
     "PruningCallback": "pruning",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -14,6 +14,7 @@ from accelerate.utils import DistributedType
 from .arguments import TrainingArguments
 from .loading import Batch
 from .loss import LossFunction
+from .processes import HostGroup
 from .rng import preserved_rng, seed_everything
 from .strategy import SingleProcess
 from .trainer import Trainer
@@ -71,9 +72,9 @@ class DataParallel(SingleProcess):
     ) -> None:
         super().__init__(args, loss_function, accelerator.device)
         self.accelerator = accelerator
-        self.rank = accelerator.process_index
+        self.rank = self.replica = accelerator.process_index
         self.local_rank = accelerator.local_process_index
-        self.world_size = accelerator.num_processes
+        self.world_size = self.replicas = accelerator.num_processes
         self._host = _host_group() if self.world_size > 1 else None
         if args.async_save and self.world_size > 1:
             self.background = HostGroup(self.rank, dist.new_group(backend="gloo"))
@@ -130,18 +131,6 @@ class DataParallel(SingleProcess):
         if self.world_size == 1:
             return [value]
         return HostGroup(self.rank, self._host).gather(value)
-
-
-class HostGroup(NamedTuple):
-    """This process among those of a run, for one thread of each."""
-
-    rank: int
-    group: dist.ProcessGroup | None
-
-    def gather(self, value: Any) -> list[Any]:
-        values = [value] * dist.get_world_size(self.group)
-        dist.all_gather_object(values, value, group=self.group)
-        return values
 
 
 def make_accelerator(args: TrainingArguments, options: dict[str, Any]) -> Accelerator:

@@ -34,6 +34,7 @@ EVENTS = (
 # What every handler gets, by its name in the trainer.
 _KEYWORDS = (
     "model",
+    "strategy",
     "processing_class",
     "optimizer",
     "lr_scheduler",
@@ -55,12 +56,12 @@ _CLEARS = {
 class TrainerCallback:
     """Base of callbacks: any method named after an event in `EVENTS` is called at that event.
 
-    Handlers take `(args, state, control, **kwargs)`; `kwargs` holds `model`, `processing_class`,
-    `optimizer`, `lr_scheduler`, `train_dataloader`, `eval_dataloader`, with `logs` in `on_log` and
-    `metrics` in `on_evaluate` and `on_predict`. A handler may set flags of `control`, or return
-    another one. Callbacks written for `transformers.Trainer` work as they are; `on_evaluate_begin`
-    is an event more than it has. This base defines no handler, so an event that nobody listens to
-    costs nothing.
+    Handlers take `(args, state, control, **kwargs)`; `kwargs` holds `model`, `strategy`,
+    `processing_class`, `optimizer`, `lr_scheduler`, `train_dataloader`, `eval_dataloader`, with
+    `logs` in `on_log` and `metrics` in `on_evaluate` and `on_predict`. A handler may set flags of
+    `control`, or return another one. Callbacks written for `transformers.Trainer` work as they are;
+    `on_evaluate_begin` is an event more than it has. This base defines no handler, so an event that
+    nobody listens to costs nothing.
 
     With `main_process_only`, only the first process of a distributed run calls them: set it where
     they write or print. A flag set in one process holds in all.

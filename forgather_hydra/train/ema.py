@@ -9,6 +9,7 @@ import torch
 from .arguments import TrainingArguments
 from .callbacks import TrainerCallback
 from .state import TrainerControl, TrainerState
+from .strategy import Strategy
 
 KEY = "ema"
 
@@ -54,10 +55,11 @@ class EMACallback(TrainerCallback):
         state: TrainerState,
         control: TrainerControl,
         optimizer: torch.optim.Optimizer,
+        strategy: Strategy,
         **kwargs: Any,
     ) -> None:
         if not self._averages:
-            self._collect(optimizer)
+            self._collect(optimizer, strategy)
         step = state.global_step + 1
         decay = min(self.decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(self._averages, _like(self._weights, self._averages), 1 - decay)
@@ -83,14 +85,14 @@ class EMACallback(TrainerCallback):
             self._put(self._averages)
         self._weights, self._averages = [], []
 
-    def _collect(self, optimizer: torch.optim.Optimizer) -> None:
+    def _collect(self, optimizer: torch.optim.Optimizer, strategy: Strategy) -> None:
         """Lists weights and averages; makes the averages, unless they came with a checkpoint.
 
         Done after a first step, for optimizers take a parameter that has a state for one that they
         have stepped before.
         """
         for group in optimizer.param_groups:
-            for weight in group["params"]:
+            for weight in filter(strategy.holds, group["params"]):
                 state = optimizer.state[weight]
                 if KEY not in state:
                     kind = torch.promote_types(weight.dtype, torch.float32)

@@ -23,7 +23,7 @@ Collator = Callable[[list[Any]], Batch]
 def training_sampler(
     args: TrainingArguments, dataset: Any, strategy: Strategy
 ) -> ResumableBatchSampler:
-    """Sampler of this process over a map-style dataset.
+    """Sampler of this process's replica over a map-style dataset.
 
     Raises:
         ValueError: if there is no training data, or not enough for one batch.
@@ -36,8 +36,8 @@ def training_sampler(
         seed=args.seed if args.data_seed is None else args.data_seed,
         shuffle=args.shuffle,
         drop_last=args.dataloader_drop_last,
-        rank=strategy.rank,
-        world_size=strategy.world_size,
+        rank=strategy.replica,
+        world_size=strategy.replicas,
     )
     if len(sampler) == 0:
         raise ValueError(
@@ -65,9 +65,9 @@ def training_loader(
 def evaluation_loader(
     args: TrainingArguments, dataset: Any, collate: Collator, strategy: Strategy
 ) -> DataLoader[Batch]:
-    """Loader in dataset order of every `world_size`th of the batches to evaluate.
+    """Loader in dataset order of every `replicas`th of the batches to evaluate.
 
-    Batches are those of a single process, whatever the number of processes. All processes have as
+    Batches are those of a single process, whatever the number of replicas. All of them have as
     many: an empty one fills up.
 
     Raises:
@@ -78,10 +78,10 @@ def evaluation_loader(
     limit = args.max_eval_steps if args.max_eval_steps > 0 else None
     batches = BatchSampler(range(len(dataset)), args.per_device_eval_batch_size, drop_last=False)
     chosen = list(islice(batches, limit))
-    chosen += [[]] * (-len(chosen) % strategy.world_size)
+    chosen += [[]] * (-len(chosen) % strategy.replicas)
     return DataLoader(
         dataset,
-        batch_sampler=chosen[strategy.rank :: strategy.world_size],
+        batch_sampler=chosen[strategy.replica :: strategy.replicas],
         collate_fn=partial(_collate_any, collate),
         **_worker_options(args),
     )

@@ -12,12 +12,13 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from .arguments import TrainingArguments
 from .multi_optimizer import BackwardOptimizer, NamedParameters, OptimizerFactory
+from .optimizer_state import Named
 
 FUSED_DEVICES = ("cpu", "cuda", "xpu", "mps")
 
 
 def build_optimizer(
-    args: TrainingArguments, model: torch.nn.Module, factory: OptimizerFactory | None
+    args: TrainingArguments, model: Named, factory: OptimizerFactory | None
 ) -> torch.optim.Optimizer:
     """`factory(named_parameters)` with the parameters that need gradients, else AdamW."""
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]

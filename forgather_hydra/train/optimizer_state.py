@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 
 Place = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 SEPARATOR = "/"
+
+
+class Named(Protocol):
+    """A model, or what else knows the names of its parameters."""
+
+    def named_parameters(self) -> Iterable[tuple[str, torch.nn.Parameter]]: ...
 
 
 class NamedState(NamedTuple):
@@ -27,7 +33,7 @@ class NamedState(NamedTuple):
     values: dict[str, Any]
 
 
-def named_state(optimizer: torch.optim.Optimizer, model: torch.nn.Module) -> NamedState:
+def named_state(optimizer: torch.optim.Optimizer, model: Named) -> NamedState:
     """The state of `optimizer`, whose parameters are those of `model`; tensors are not copied."""
     state = optimizer.state_dict()
     by_group, groups = _names(optimizer, model), state.pop("param_groups")
@@ -58,10 +64,11 @@ def merge_values(shares: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 def load_named_state(
     optimizer: torch.optim.Optimizer,
-    model: torch.nn.Module,
+    model: Named,
     saved: NamedState,
     aliases: Mapping[str, str],
     place: Place,
+    holds: Callable[[torch.Tensor], bool],
 ) -> None:
     """Gives `optimizer` the state of its parameters and the settings of their groups.
 
@@ -72,6 +79,7 @@ def load_named_state(
         saved: as `named_state` made it; any mapping serves for its tensors.
         aliases: other names of tied parameters -> the name under which they were saved.
         place: `(tensor, parameter) -> tensor`, the part of it that this process holds.
+        holds: `(parameter) -> bool`, whether this process needs the state of a parameter at all.
 
     Raises:
         ValueError: if a parameter has no saved state, or the parameters of a group were in groups
@@ -88,6 +96,8 @@ def load_named_state(
         numbers = range(first, first + len(names))
         groups.append({**_settings(sources, by_name), **named, "params": list(numbers)})
         for number, source, parameter in zip(numbers, sources, group["params"], strict=True):
+            if not holds(parameter):
+                continue
             values = dict(saved.values["state"].get(source, {}))
             for key in keys.get(source, ()):
                 values[key] = place(saved.tensors[f"{source}{SEPARATOR}{key}"], parameter)
@@ -99,7 +109,7 @@ def load_named_state(
     _keep_types(optimizer, state)
 
 
-def _names(optimizer: torch.optim.Optimizer, model: torch.nn.Module) -> list[list[str]]:
+def _names(optimizer: torch.optim.Optimizer, model: Named) -> list[list[str]]:
     """Names of the parameters of each group."""
     name_of = {parameter: name for name, parameter in model.named_parameters()}
     return [[name_of[p] for p in group["params"]] for group in optimizer.param_groups]

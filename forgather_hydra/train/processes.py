@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
+
+import torch.distributed as dist
 
 from .state import TrainerControl
 from .strategy import Group, Strategy
 
 T = TypeVar("T")
+
+
+class HostGroup(NamedTuple):
+    """This process among those of a run, for one thread of each."""
+
+    rank: int
+    group: dist.ProcessGroup | None
+
+    def gather(self, value: Any) -> list[Any]:
+        values = [value] * dist.get_world_size(self.group)
+        dist.all_gather_object(values, value, group=self.group)
+        return values
 
 
 def once(group: Group, action: Callable[[], T]) -> T:

@@ -56,15 +56,16 @@ def run_training(
         )
     if model_dir is not None:
         trainer.save_model(model_dir)
+    model = trainer.strategy.whole_model() if prompts else None
     if not trainer.state.is_world_process_zero:
         return metrics
     append_record(
         Path(trainer.args.output_dir) / METRICS_FILE,
         {"final": True, **position(trainer.state), **metrics},
     )
-    if prompts and not trainer.strategy.in_step:
+    if model is not None and prompts:
         texts = generate_text(
-            trainer.model,
+            model,
             trainer.processing_class,
             prompts,
             max_new_tokens=max_new_tokens,
@@ -92,7 +93,7 @@ def _summary(trainer: Trainer) -> dict[str, Any]:
     evaluations = [record["eval_loss"] for record in history if "eval_loss" in record]
     summary: dict[str, Any] = {
         "global_step": trainer.state.global_step,
-        "parameters": sum(p.numel() for p in trainer.model.parameters()),
+        "parameters": sum(p.numel() for _, p in trainer.strategy.named_parameters()),
     }
     if losses:
         summary |= {"initial_train_loss": losses[0], "final_train_loss": losses[-1]}

@@ -89,7 +89,7 @@ def collect(trainer: TrainingLoop) -> Share:
     strategy, model = trainer.strategy, trainer.model
     weights, aliases = named_weights(model)
     aliases |= strategy.aliases
-    optimizer = named_state(trainer.optimizer, model)
+    optimizer = named_state(trainer.optimizer, strategy)
     tensors, files = _share_out(MODEL, strategy.whole(weights), strategy)
     more_tensors, index = _share_out(OPTIMIZER, strategy.whole(optimizer.tensors), strategy)
     values = merge_values(strategy.gather(optimizer.values))
@@ -143,7 +143,7 @@ def restore_state(trainer: TrainingLoop, directory: Path) -> None:
     strategy, model = trainer.strategy, trainer.model
     aliases = load_weights(model, directory, strategy)
     saved = NamedState(StoredTensors(directory, OPTIMIZER), _load(directory / OPTIMIZER_VALUES))
-    load_named_state(trainer.optimizer, model, saved, aliases, strategy.part)
+    load_named_state(trainer.optimizer, strategy, saved, aliases, strategy.part, strategy.holds)
     trainer.lr_scheduler.load_state_dict(_load(directory / SCHEDULER))
     _fit_to_groups(trainer.lr_scheduler, trainer.optimizer)
     content = json.loads((directory / STATE).read_text(encoding="utf-8"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -36,7 +36,8 @@ class Strategy(Group, Protocol):
     """All that the loop asks of one process of a run; trainers differ in nothing else.
 
     Every process calls the same methods in the same order. `model` is the plain module, as
-    callbacks and checkpoints see it; ranks are those of processes that share out the data.
+    callbacks and checkpoints see it, or the part of it that this process has. Processes with the
+    same `replica`, of `replicas`, run one copy of the model; copies share out the data.
     """
 
     model: torch.nn.Module
@@ -46,9 +47,14 @@ class Strategy(Group, Protocol):
     background: Group  # the same processes, for the thread that writes checkpoints
     aliases: Mapping[str, str]  # weights tied to one that another process saves -> its name
     loss_scale: float
+    replica: int
+    replicas: int
+
+    def build(self, model_init: Callable[[], torch.nn.Module]) -> torch.nn.Module:
+        """The model, or its structure alone in a process that does not make the weights."""
 
     def prepare(self, model: torch.nn.Module) -> None:
-        """Puts the model where it runs; to be called before the optimizer is made."""
+        """Puts the model where it runs, as `model`; to be called before the optimizer is made."""
 
     def accumulate(self, group: Sequence[Batch], after_pass: Callable[[], None]) -> GroupResult:
         """Adds up the gradients of a group of batches, of this process and all others.
@@ -72,6 +78,13 @@ class Strategy(Group, Protocol):
     def loss(self, batch: Batch) -> torch.Tensor:
         """Mean loss over the targets of a batch of this process alone."""
 
+    def named_parameters(self) -> Iterable[tuple[str, torch.nn.Parameter]]:
+        """All parameters of the model, for the optimizer; those of other processes are stood in for
+        by ones of their shape that have no memory and never get a gradient."""
+
+    def holds(self, parameter: torch.Tensor) -> bool:
+        """Whether this process has a parameter, or only the one that stands in for it."""
+
     def whole(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
         """Those that this process saves of the tensors of all, of a model or an optimizer, each
         undivided. Every tensor has one process that saves it."""
@@ -81,6 +94,9 @@ class Strategy(Group, Protocol):
 
     def part(self, tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
         """What this process holds of an undivided tensor that belongs to `like`, a parameter."""
+
+    def whole_model(self) -> torch.nn.Module | None:
+        """The model with all its weights, at least in the first process; to be called by all."""
 
     def add_up(self, *numbers: int) -> list[int]:
         """The sum over processes of each number."""
@@ -95,6 +111,8 @@ class SingleProcess:
     in_step = False
     aliases: Mapping[str, str] = {}
     loss_scale = 1.0
+    replica = 0
+    replicas = 1
 
     def __init__(
         self,
@@ -107,26 +125,23 @@ class SingleProcess:
         self.device = device or choose_device(args)
         self.background: Group = self
 
+    def build(self, model_init: Callable[[], torch.nn.Module]) -> torch.nn.Module:
+        return model_init()
+
     def prepare(self, model: torch.nn.Module) -> None:
         """Moves and compiles `model` in place."""
         args = self.args
         model.to(self.device)
         if args.gradient_checkpointing:
             enable_gradient_checkpointing(model, args)
-        if args.torch_compile:
-            model.compile(
-                backend=args.torch_compile_backend or "inductor",
-                mode=args.torch_compile_mode,
-                dynamic=args.torch_compile_dynamic,
-                fullgraph=args.torch_compile_full_graph,
-            )
+        compile_in_place(model, args)
         self.model = model
         self.parameters = [p for p in model.parameters() if p.requires_grad]
 
     def accumulate(self, group: Sequence[Batch], after_pass: Callable[[], None]) -> GroupResult:
         targets = [count_targets(batch) for batch in group]
         input_tokens = sum(batch["input_ids"].numel() for batch in group)
-        total, tokens = self.add_up(sum(targets), input_tokens)
+        total, tokens = self.totals(sum(targets), input_tokens)
         if total == 0:
             raise ValueError(
                 "a training step has no target token: samples need 2 tokens or more, "
@@ -140,6 +155,10 @@ class SingleProcess:
         if self.loss_scale != 1:
             torch._foreach_mul_(self._gradients(), 1 / self.loss_scale)
         return GroupResult(self.reduce(losses), tokens)
+
+    def totals(self, targets: int, tokens: int) -> list[int]:
+        """The numbers of targets and tokens of all replicas."""
+        return self.add_up(targets, tokens)
 
     def backward(self, batch: Batch, count: int, total: int, *, last: bool) -> list[torch.Tensor]:
         """Adds the gradients of one batch, with `count` of the group's `total` targets; returns its
@@ -181,6 +200,12 @@ class SingleProcess:
         for parameter in self.parameters:
             parameter.grad = None
 
+    def named_parameters(self) -> Iterable[tuple[str, torch.nn.Parameter]]:
+        return self.model.named_parameters()
+
+    def holds(self, parameter: torch.Tensor) -> bool:
+        return True
+
     def whole(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
         return tensors
 
@@ -189,6 +214,9 @@ class SingleProcess:
 
     def part(self, tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
         return tensor
+
+    def whole_model(self) -> torch.nn.Module | None:
+        return self.model
 
     def add_up(self, *numbers: int) -> list[int]:
         return list(numbers)
@@ -204,6 +232,17 @@ class SingleProcess:
             kind = torch.bfloat16 if self.args.bf16 else torch.float16
             return torch.autocast(self.device.type, kind)
         return nullcontext()
+
+
+def compile_in_place(module: torch.nn.Module, args: TrainingArguments) -> None:
+    """Compiles `module`, if the arguments ask for it."""
+    if args.torch_compile:
+        module.compile(
+            backend=args.torch_compile_backend or "inductor",
+            mode=args.torch_compile_mode,
+            dynamic=args.torch_compile_dynamic,
+            fullgraph=args.torch_compile_full_graph,
+        )
 
 
 def enable_gradient_checkpointing(model: torch.nn.Module, args: TrainingArguments) -> None:

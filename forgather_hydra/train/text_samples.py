@@ -13,6 +13,7 @@ from .arguments import TrainingArguments
 from .callbacks import TrainerCallback
 from .rng import preserved_rng, seed_everything
 from .state import TrainerControl, TrainerState
+from .strategy import Strategy
 
 
 class TextSamples(TrainerCallback):
@@ -20,11 +21,9 @@ class TextSamples(TrainerCallback):
 
     `samples` is a list of `{"step", "prompt", "text"}`.
     Always draws with the same seed, and does not disturb the random numbers of training.
-    None are written where the model is divided among processes: the first one cannot use it alone.
+    None are written where the layers of the model are divided among processes (FSDP2).
     `generation` goes to `model.generate`, for example `temperature` or `top_k`.
     """
-
-    main_process_only = True
 
     def __init__(
         self,
@@ -45,11 +44,12 @@ class TextSamples(TrainerCallback):
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,
-        model: Any,
+        strategy: Strategy,
         processing_class: Any,
         **kwargs: Any,
     ) -> None:
-        if hasattr(model, "unshard"):
+        model = strategy.whole_model()
+        if model is None or not state.is_world_process_zero:
             return
         texts = generate_text(model, processing_class, self.prompts, **self.generation)
         for prompt, text in zip(self.prompts, texts, strict=True):

@@ -161,7 +161,7 @@ class Trainer(TrainingLoop):
         self.guard = StepGuard(args)
         self.save_seconds = 0.0
         self._build_model()
-        self.optimizer = build_optimizer(args, self.model, self.optimizer_factory)
+        self.optimizer = build_optimizer(args, self.strategy, self.optimizer_factory)
         self.lr_scheduler = build_scheduler(
             args, self.optimizer, self.state.max_steps, self.lr_scheduler_factory
         )
@@ -177,5 +177,6 @@ class Trainer(TrainingLoop):
         seed_everything(self.args.seed)
         if self.model_init is not None:
             with default_dtype(self.args.default_dtype):
-                self.model = self.model_init()
+                self.model = self.strategy.build(self.model_init)
         self.strategy.prepare(self.model)
+        self.model = self.strategy.model

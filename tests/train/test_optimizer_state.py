@@ -27,7 +27,9 @@ def by_name(optimizer: torch.optim.Optimizer, model: torch.nn.Module) -> dict[st
 
 
 def load(optimizer, model, saved, aliases=None) -> None:
-    load_named_state(optimizer, model, saved, aliases or {}, lambda tensor, like: tensor)
+    load_named_state(
+        optimizer, model, saved, aliases or {}, lambda tensor, _: tensor, lambda _: True
+    )
 
 
 def test_state_follows_the_name_into_other_groups_and_another_order() -> None:
