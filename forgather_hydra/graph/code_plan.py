@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from forgather_hydra.graph.build import materialize
 from forgather_hydra.graph.nodes import CONTAINERS, MISSING, Call, Shared, Var, label_of
-from forgather_hydra.graph.regions import evaluated, parts, session_collections
+from forgather_hydra.graph.regions import evaluated, held_calls, parts, session_collections
 
 _ONCE = ("singleton", "meta")
 
@@ -47,10 +47,14 @@ class Plan:
     An object that exists once per session is made where construction first asks for it. If that is
     certain to come before anything is called that holds a partial which may ask for it as well, a
     variable will do; otherwise it takes a cached function.
+
+    Args:
+        eager: take it that no singleton has a visible effect, so that a variable always does.
     """
 
-    def __init__(self, root: Any, policy: NamePolicy) -> None:
+    def __init__(self, root: Any, policy: NamePolicy, eager: bool = False) -> None:
         self.policy = policy
+        self.eager = eager
         self.meta_results: dict[int, Any] = {}
         self.elements = evaluated(root, self.parts)
         self.uses = Counter([id(root)])
@@ -59,6 +63,8 @@ class Plan:
         self.in_session = session_collections(root, self.parts)
         self.count_copies()
         self.region_uses = self.count_region_uses()
+        partials = filter(is_partial, self.elements)
+        self.bound = held_calls(partials, self.parts, self.in_session)
         self.pure = self.find_pure()
         self.defaults = self.find_defaults()
         self.modes: dict[int, Mode] = {}
@@ -129,7 +135,7 @@ class Plan:
         waiting: Counter[int] = Counter()
         ready: list[int] = []
         for element in self.elements:
-            if isinstance(element, Call):
+            if isinstance(element, Call) and not (self.eager and element.kind == "singleton"):
                 continue
             blockers = [
                 id(p)
@@ -182,7 +188,7 @@ class Plan:
     def mode_of(self, value: Any) -> Mode:
         """How something that exists once per session is written."""
         if id(value) in self.pure:
-            return self._mode_if_sure(value)
+            return Mode.VARIABLE if id(value) in self.bound else self._mode_if_sure(value)
         return self.modes[id(value)]
 
     def _mode_if_sure(self, value: Any) -> Mode:

@@ -54,6 +54,7 @@ def generate_code(
     template_name: str | None = None,
     template_str: str | None = None,
     searchpath: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = ".",
+    eager: bool = False,
     **extra: Any,
 ) -> str:
     """Write Python source that constructs the same objects as `materialize`.
@@ -74,6 +75,8 @@ def generate_code(
         template_name: a code template on `searchpath`.
         template_str: the text of a code template.
         searchpath: folder or folders of templates.
+        eager: construct singletons at once, also those that otherwise wait for a partial to ask
+            for them; for graphs in which nobody can tell the difference.
         extra: further variables for the template.
 
     Raises:
@@ -84,7 +87,7 @@ def generate_code(
     from forgather_hydra.template.render import Renderer
 
     variables = _template_variables(
-        obj, factory_name, relaxed_kwargs, NamePolicy(name_policy or "named")
+        obj, factory_name, relaxed_kwargs, NamePolicy(name_policy or "named"), eager
     )
     renderer = Renderer(searchpath)
     if template_name is not None:
@@ -93,9 +96,9 @@ def generate_code(
 
 
 def _template_variables(
-    obj: Any, factory_name: str, relaxed_kwargs: bool, policy: NamePolicy
+    obj: Any, factory_name: str, relaxed_kwargs: bool, policy: NamePolicy, eager: bool
 ) -> dict[str, Any]:
-    lowering = Lowering(Plan(obj, policy))
+    lowering = Lowering(Plan(obj, policy, eager))
     scope = Scope(runs_now=True)
     result = lowering.expression(obj, scope)
     symbols = lowering.symbols

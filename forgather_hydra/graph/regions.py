@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from forgather_hydra.graph.nodes import CONTAINERS, MISSING, Call, DList, Var
@@ -64,5 +64,18 @@ def session_collections(root: Any, parts: Parts = parts) -> set[int]:
             stack.extend(parts(value))
         elif isinstance(value, CONTAINERS) and id(value) not in found:
             found.add(id(value))
+            stack.extend(parts(value))
+    return found
+
+
+def held_calls(regions: Iterable[Any], parts: Parts, in_session: set[int]) -> set[int]:
+    """The ids of the calls that regions hold, be it in collections which they make anew."""
+    found: set[int] = set()
+    stack = [part for region in regions for part in parts(region)]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, Call):
+            found.add(id(value))
+        elif isinstance(value, CONTAINERS) and id(value) not in in_session:
             stack.extend(parts(value))
     return found

@@ -7,6 +7,8 @@ from typing import Any
 
 from forgather_hydra.graph.codegen import generate_code
 
+from .import_block import tidy_imports
+
 TEMPLATE = Path(__file__).with_name("causal_lm.py.jinja")
 
 
@@ -23,7 +25,7 @@ def modeling_code(
         model: graph node of the model's core; its variables are read from the model's config.
         short_name: name of the module, and the first part of its `model_type`.
         template_name: code template to look up in `searchpath`; None for the one shipped here.
-        source: what the code was made from, for its first comment.
+        source: the template that the code was made from, for its docstring.
 
     Raises:
         ValueError: for a short name that cannot name a module.
@@ -34,11 +36,13 @@ def modeling_code(
         template: dict[str, Any] = {"template_str": TEMPLATE.read_text(encoding="utf-8")}
     else:
         template = {"template_name": template_name, "searchpath": searchpath}
-    return generate_code(
+    code = generate_code(
         model,
         factory_name="construct_model",
         relaxed_kwargs=True,
+        eager=True,
         **template,
         short_name=short_name,
         source=source,
     )
+    return tidy_imports(code)

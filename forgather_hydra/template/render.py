@@ -84,7 +84,7 @@ class Renderer:
         clock_token = None if CLOCK.get() else CLOCK.set(datetime.now(UTC))
         try:
             template = self._entry(entry)
-            context = template.new_context(variables)
+            context = template.new_context({"template_name": template.name, **variables})
             text = self.environment.concat(template.root_render_func(context))
         except Exception as error:
             told = diagnose(error, self.environment, load, variables)

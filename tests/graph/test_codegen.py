@@ -291,3 +291,28 @@ def test_an_unknown_module_is_an_import_failure() -> None:
     with pytest.raises(ForgatherError, match=r"no_module\.thing") as caught:
         generate_code(parse("main: !call:no_module.thing []"))
     assert caught.value.kind == "import_failed"
+
+
+EAGER = """\
+.define: &shared !call:fractions:Fraction [1, 3]
+first: !partial:builtins:dict
+    shared: *shared
+    own: !call:fractions:Fraction [!call:builtins:int ["2"], 5]
+    listed: [!call:fractions:Fraction [1, 7]]
+second: !partial:builtins:dict { shared: *shared }
+"""
+
+
+def test_eager_code_needs_no_function_for_what_partials_hold() -> None:
+    code = generate_code(parse(EAGER), eager=True)
+    assert "def " not in code.replace("def construct", "")
+    assert "cache" not in code
+    namespace: dict[str, Any] = {}
+    exec(code, namespace)
+    made = namespace["construct"]()
+    first, again, second = made["first"](), made["first"](), made["second"]()
+    assert first["shared"] is second["shared"]
+    assert first["own"] is again["own"]
+    assert str(first["own"]) == "2/5"
+    assert first["listed"][0] is again["listed"][0]
+    assert "cache" in generate_code(parse(EAGER))

@@ -274,3 +274,15 @@ def test_toyaml_keeps_texts(write: Write, text: str) -> None:
     )
     assert yaml.safe_load(rendered) == {"a": {"b": text}}
     assert rendered.count("\n") == 2
+
+
+def test_a_template_knows_which_one_is_loaded(write: Write) -> None:
+    renderer = write(
+        base="from_base: {{ template_name }}\n[body]\n",
+        inc="from_include: {{ template_name }}\n",
+        main="-- extends 'base.yaml'\n[body]\n-- include 'inc.yaml'\n",
+    )
+    assert yaml.safe_load(renderer.render("main.yaml").text) == {
+        "from_base": "main.yaml",
+        "from_include": "main.yaml",
+    }
