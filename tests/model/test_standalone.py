@@ -21,10 +21,10 @@ NAMES = re.findall(r"^def (check_\w+)", CHECKS.read_text(), re.MULTILINE)
 def foreign_site(tmp_path_factory) -> Path:
     """A directory of links to everything installed except this package."""
     site = tmp_path_factory.mktemp("site")
-    for key in ("purelib", "platlib"):
-        for entry in Path(sysconfig.get_path(key)).iterdir():
+    for folder in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
+        for entry in Path(folder).iterdir():
             ours = entry.name.startswith(("forgather_hydra", "hydra_plugins", "__editable__"))
-            if not ours and entry.suffix != ".pth" and not (site / entry.name).exists():
+            if not ours and entry.suffix != ".pth" and not os.path.lexists(site / entry.name):
                 (site / entry.name).symlink_to(entry)
     return site
 
