@@ -12,6 +12,7 @@ PARAMETERS = {
     ("llama_30m", 8000): 29_794_816,
     ("llama_117m", 32000): 116_607_744,
     ("llama_1b", 128256): 1_235_814_400,  # as the published Llama 3.2 1B
+    ("moe", 2000): 1_602_688,
     ("custom_alibi_glu", 2000): 8_545_572,
 }
 

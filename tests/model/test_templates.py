@@ -19,6 +19,7 @@ TEMPLATES: dict[str, dict[str, Any]] = {
     "gpt2": {},
     "llama": {"rotary_scaling": {"rope_type": "linear", "factor": 2.0}, "attention_bias": True},
     "mistral": {"sliding_window": 5},
+    "moe": {},
     "qwen3": {"head_dim": 24},
     "single_head": {},
 }

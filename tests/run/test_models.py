@@ -56,6 +56,7 @@ PARTS = {
     "attention=multihead": ("layers.0.attention", "CausalMultiheadAttn"),
     "attention=single_head": ("layers.0.attention", "SingleHeadAttn"),
     "feedforward=glu": ("layers.0.feedforward", "GLUFeedforwardLayer"),
+    "feedforward=moe": ("layers.0.feedforward", "MixtureOfExperts"),
     "feedforward=mlp": ("layers.0.feedforward", "FeedforwardLayer"),
     "layer=deepnet": ("layers.0", "DeepnetLayer"),
     "layer=post_ln": ("layers.0", "PostLNLayer"),
@@ -90,6 +91,13 @@ def test_rotary_positions_take_the_place_of_absolute_ones(build: Any) -> None:
     core = build("model=gpt2", "model/positions=rotary", "+model_config.rope_theta=500")
     assert core.input_encoder.positional_encoder is None
     assert core.layer_stack.layers[0].attention.pos_encoder.theta == 500
+
+
+@pytest.mark.parametrize(
+    ("choice", "name"), [("chunked", "ChunkedCausalLoss"), ("fused", "LinearCausalLoss")]
+)
+def test_the_loss_is_swapped(build: Any, choice: str, name: str) -> None:
+    assert type(build(f"model/loss={choice}").loss_fn).__name__ == name
 
 
 def test_a_final_norm_comes_and_goes_with_the_layers(build: Any) -> None:
@@ -148,6 +156,7 @@ def test_refused_on_the_command_line(forgather: Any, tmp_path: Path) -> None:
 
 def test_a_sweep_over_attention(folder: Path) -> None:
     words = ["model_config.hidden_size=32", "model/attention=alibi,multihead"]
+    words += ["model/feedforward=moe", "model/loss=fused"]
     fg.launch(*SHORT, *words, "hydra.sweep.dir=sweep", multirun=True)
     for job, part in ("0", "causal_alibi_attn.py"), ("1", "rotary_embeddings.py"):
         assert (folder / "sweep" / job / "model" / part).is_file()
