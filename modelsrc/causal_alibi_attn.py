@@ -55,11 +55,6 @@ class CausalAlibiAttn(CausalMultiheadAttn):
                 f"positions are encoded twice, by ALiBi and by {type(pos_encoder).__name__}; "
                 "leave out the latter (model/positions=none), or choose another attention"
             )
-        if attn_implementation == "flash_attention_2":
-            raise ValueError(
-                "ALiBi adds to the scores, which flash_attention_2 does not let it do; "
-                "set attn_implementation to sdpa, eager or flex_attention"
-            )
         super().__init__(
             d_model,
             num_heads,
@@ -75,6 +70,15 @@ class CausalAlibiAttn(CausalMultiheadAttn):
         self.num_heads = num_heads
         self.make_slopes = spanning_slopes if alt_alibi_init else paper_slopes
         self.alibi_slopes = nn.Parameter(self.make_slopes(num_heads)) if trainable_alibi else None
+
+    def set_attn_implementation(self, name: str) -> None:
+        """As `CausalMultiheadAttn.set_attn_implementation`."""
+        if name == "flash_attention_2":
+            raise ValueError(
+                "ALiBi adds to the scores, which flash_attention_2 does not let it do; "
+                "set attn_implementation to sdpa, eager or flex_attention"
+            )
+        super().set_attn_implementation(name)
 
     def initial_value(self, name: str) -> Tensor:
         """The value from which training of the slopes, (H,), starts."""

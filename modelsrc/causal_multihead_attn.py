@@ -67,7 +67,7 @@ class CausalMultiheadAttn(nn.Module):
         self.d_head = d_head or d_model // num_heads
         self.pos_encoder = pos_encoder
         self.dropout = dropout
-        self.attention_fn = attention_function(attn_implementation)
+        self.set_attn_implementation(attn_implementation)
         slides = layer_types is None or layer_types[layer_idx] == "sliding_attention"
         self.sliding_window = sliding_window if slides else None
         self.layer_idx = layer_idx
@@ -79,6 +79,10 @@ class CausalMultiheadAttn(nn.Module):
             getattr(self, f"{role}_linear").init_prefix = f"attn.{role}"
         self.query_norm = qk_norm_factory(self.d_head) if qk_norm_factory else nn.Identity()
         self.key_norm = qk_norm_factory(self.d_head) if qk_norm_factory else nn.Identity()
+
+    def set_attn_implementation(self, name: str) -> None:
+        """Compute by another back end from now on; errors as at construction."""
+        self.attention_fn = attention_function(name)
 
     def forward(
         self,

@@ -87,8 +87,9 @@ def test_stages_cut_from_one_model_compute_what_it_computes(build, random_ids, t
     assert set(first.state_dict()) | set(last.state_dict()) == names
 
 
-def test_compiles_as_one_graph(build, random_ids):
-    model, ids = build(), random_ids(2, 6)
+@pytest.mark.parametrize("training", [False, True])
+def test_compiles_as_one_graph(build, random_ids, training):
+    model, ids = build().train(training), random_ids(2, 6)
     compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
     positions = torch.arange(6).expand(2, -1)
     for kwargs in ({"labels": ids}, {"position_ids": positions}):

@@ -76,6 +76,15 @@ def test_requested_attention_back_end_is_used(build, tmp_path, back_end):
     assert attention.attention_fn.__name__.removesuffix("_attention") in back_end
 
 
+def test_attention_back_end_can_be_changed_later(build, random_ids):
+    model, ids = build(attn_implementation="sdpa"), random_ids(2, 5)
+    expected = model(ids)
+    model.set_attn_implementation("eager")
+    names = {m.attention_fn.__name__ for m in model.modules() if hasattr(m, "attention_fn")}
+    assert names == {"eager_attention"}
+    torch.testing.assert_close(model(ids), expected)
+
+
 @pytest.mark.skipif(is_flash_attn_2_available(), reason="flash-attn is there")
 def test_missing_flash_attention_is_an_import_error(build, tmp_path):
     build().save_pretrained(tmp_path / "model")
