@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from forgather_hydra.errors import ForgatherError, did_you_mean, error_like
@@ -239,6 +241,12 @@ class BoundPartial:
     def __init__(self, session: Session, node: Call) -> None:
         self.session = session
         self.node = node
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """What can still be given; a bound argument has what it is bound to as its default."""
+        bound = partial(self.session.function(self.node), *self.node.args, **self.node.kwargs)
+        return inspect.signature(bound)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:

@@ -27,6 +27,7 @@ EVENTS = (
     "on_evaluate",
     "on_predict",
     "on_prediction_step",
+    "on_log_begin",
     "on_log",
     "on_save",
 )
@@ -59,9 +60,10 @@ class TrainerCallback:
     Handlers take `(args, state, control, **kwargs)`; `kwargs` holds `model`, `strategy`,
     `processing_class`, `optimizer`, `lr_scheduler`, `train_dataloader`, `eval_dataloader`, with
     `logs` in `on_log` and `metrics` in `on_evaluate` and `on_predict`. A handler may set flags of
-    `control`, or return another one. Callbacks written for `transformers.Trainer` work as they are;
-    `on_evaluate_begin` is an event more than it has. This base defines no handler, so an event that
-    nobody listens to costs nothing.
+    `control`, or return another one. Callbacks written for `transformers.Trainer` work as they are.
+    There are two events more: `on_evaluate_begin`, and `on_log_begin`, where handlers may add to
+    `logs` before they are logged. This base defines no handler, so an event that nobody listens to
+    costs nothing.
 
     With `main_process_only`, only the first process of a distributed run calls them: set it where
     they write or print. A flag set in one process holds in all.

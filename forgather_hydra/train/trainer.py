@@ -108,6 +108,7 @@ class Trainer(TrainingLoop):
     def log(self, logs: dict[str, Any]) -> None:
         """Adds a record to the history and gives it to the callbacks."""
         logs = {**logs, "epoch": self.state.epoch}
+        self.fire("on_log_begin", logs=logs)
         self.state.train_seconds = self.meter.counts.seconds
         self.state.log_history.append({**logs, "step": self.state.global_step})
         self.fire("on_log", logs=logs)

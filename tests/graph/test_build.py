@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import inspect
+
 import graph_probe
 import pytest
 from graph_probe import Probe
@@ -51,6 +53,13 @@ def test_a_partial_constructs_its_arguments_at_each_call() -> None:
 
 def test_a_caller_overrides_keywords_of_a_partial() -> None:
     assert build("p: !partial:dict {a: 1, b: 2}\n")["p"](b=3) == {"a": 1, "b": 3}
+
+
+def test_a_partial_tells_what_can_still_be_given() -> None:
+    made = build("p: !partial:json:dumps {indent: 2}\n")["p"]
+    parameters = inspect.signature(made).parameters
+    assert "obj" in parameters
+    assert parameters["indent"].default == 2
 
 
 def test_a_partial_at_the_root_is_called() -> None:

@@ -20,6 +20,7 @@ from toys import Rows, ToyModel, losses
 from forgather_hydra.train import (
     AccelTrainer,
     JsonlCallback,
+    PeakMemoryCallback,
     Trainer,
     TrainerCallback,
     TrainingArguments,
@@ -139,9 +140,11 @@ def train_cases(output_dir: Path) -> dict[str, Any]:
     for name, options in CASES.items():
         size = options["per_device_train_batch_size"] // int(os.environ["WORLD_SIZE"])
         options = {**options, "per_device_train_batch_size": size, "masked": name in MASKED}
-        trainer = make(AccelTrainer, output_dir / name, callbacks=[JsonlCallback()], **options)
+        memory = PeakMemoryCallback()
+        callbacks = [memory, JsonlCallback()]
+        trainer = make(AccelTrainer, output_dir / name, callbacks=callbacks, **options)
         trainer.train()
-        results[name] = seen(trainer)
+        results[name] = {**seen(trainer), "peaks": memory.by_rank}
     return results
 
 

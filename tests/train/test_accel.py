@@ -68,6 +68,8 @@ def test_two_processes_take_the_steps_of_one_with_batches_twice_as_large(
     assert first["norms"] == pytest.approx(expected["norms"], rel=1e-4)
     assert first["tokens"] == second["tokens"] == expected["tokens"]
     assert first["losses"] == second["losses"]
+    assert first["peaks"] == second["peaks"]
+    assert len(set(first["peaks"])) == 2
     assert first["weights"] == second["weights"]
     for ours, theirs in zip(first["weights"], expected["weights"], strict=True):
         torch.testing.assert_close(torch.tensor(ours), torch.tensor(theirs), atol=1e-5, rtol=0)

@@ -40,10 +40,10 @@ def test_order_of_events(make_trainer) -> None:
         callbacks=[recorder],
     )  # fmt: skip
     trainer.train()
-    step = ["pre_optimizer_step", "optimizer_step", "step_end", "log"]
+    step = ["pre_optimizer_step", "optimizer_step", "step_end", "log_begin", "log"]
     expected = ["init_end", "train_begin", "epoch_begin", "step_begin", "substep_end", *step]
-    expected += ["step_begin", *step, "evaluate_begin", "prediction_step", "log", "evaluate"]
-    expected += ["epoch_end", "save", "train_end"]
+    expected += ["step_begin", *step, "evaluate_begin", "prediction_step", "log_begin", "log"]
+    expected += ["evaluate", "epoch_end", "save", "train_end"]
     assert [event.removeprefix("on_") for event in recorder.events] == expected
     assert recorder.keywords["on_log"]["logs"]["eval_loss"] > 0
     assert recorder.keywords["on_evaluate"]["metrics"].keys() == {"eval_loss", "eval_perplexity"}

@@ -1,0 +1,80 @@
+"""Norms of gradients and weights, by parameter name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from .arguments import TrainingArguments
+from .callbacks import TrainerCallback
+from .intervals import log_is_due
+from .state import TrainerControl, TrainerState
+
+
+class NormsCallback(TrainerCallback):
+    """Adds to each log the norms of groups of parameters: `grad_norm/<label>`, after clipping, and
+    `weight_norm/<label>`.
+
+    Measured at the steps that are logged by the arguments' schedule, of the parameters that the
+    first process holds.
+
+    Args:
+        patterns: label -> regular expression found anywhere in a parameter's name; a parameter
+            counts for every label that fits.
+    """
+
+    main_process_only = True
+
+    def __init__(self, patterns: Mapping[str, str]) -> None:
+        self.patterns = dict(patterns)
+        self._groups: dict[str, list[torch.nn.Parameter]] = {}
+        self._norms: dict[str, torch.Tensor] = {}
+
+    def on_train_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: torch.nn.Module,
+        **kwargs: Any,
+    ) -> None:
+        named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+        self._groups = {
+            label: [p for name, p in named if re.search(pattern, name)]
+            for label, pattern in self.patterns.items()
+        }
+        if idle := [label for label, group in self._groups.items() if not group]:
+            raise ValueError(f"patterns that fit no parameter: {', '.join(idle)}")
+
+    def on_pre_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if not log_is_due(args, state.global_step + 1, state.max_steps):
+            return
+        for label, group in self._groups.items():
+            gradients = [p.grad for p in group if p.grad is not None]
+            for kind, tensors in (("grad", gradients), ("weight", group)):
+                if tensors:
+                    self._norms[f"{kind}_norm/{label}"] = _norm(tensors)
+
+    def on_log_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        if "loss" in logs and self._norms:
+            values = torch.stack(list(self._norms.values())).tolist()
+            logs.update(zip(self._norms, values, strict=True))
+            self._norms = {}
+
+
+@torch.no_grad()
+def _norm(tensors: list[Any]) -> torch.Tensor:
+    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors)))
+    return norm.full_tensor() if hasattr(norm, "full_tensor") else norm
