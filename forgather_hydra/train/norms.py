@@ -12,6 +12,7 @@ from .arguments import TrainingArguments
 from .callbacks import TrainerCallback
 from .intervals import log_is_due
 from .state import TrainerControl, TrainerState
+from .strategy import Strategy
 
 
 class NormsCallback(TrainerCallback):
@@ -38,10 +39,10 @@ class NormsCallback(TrainerCallback):
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,
-        model: torch.nn.Module,
+        strategy: Strategy,
         **kwargs: Any,
     ) -> None:
-        named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+        named = [(name, p) for name, p in strategy.named_parameters() if p.requires_grad]
         self._groups = {
             label: [p for name, p in named if re.search(pattern, name)]
             for label, pattern in self.patterns.items()
@@ -50,13 +51,19 @@ class NormsCallback(TrainerCallback):
             raise ValueError(f"patterns that fit no parameter: {', '.join(idle)}")
 
     def on_pre_optimizer_step(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        strategy: Strategy,
+        **kwargs: Any,
     ) -> None:
         if not log_is_due(args, state.global_step + 1, state.max_steps):
             return
         for label, group in self._groups.items():
-            gradients = [p.grad for p in group if p.grad is not None]
-            for kind, tensors in (("grad", gradients), ("weight", group)):
+            held = list(filter(strategy.holds, group))
+            gradients = [p.grad for p in held if p.grad is not None]
+            for kind, tensors in (("grad", gradients), ("weight", held)):
                 if tensors:
                     self._norms[f"{kind}_norm/{label}"] = _norm(tensors)
 
