@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from .build import build_model
     from .export import export_model
     from .hub import load_pretrained, new_model
-    from .preflight import check_model, check_new_model, check_pretrained
+    from .preflight import check_model, check_new_model, check_pretrained, refuse_choice
     from .source import modeling_code
     from .weights import default_dtype, load_checkpoint, no_init_weights, save_checkpoint
 
@@ -23,6 +23,7 @@ __all__ = [
     "modeling_code",
     "new_model",
     "no_init_weights",
+    "refuse_choice",
     "save_checkpoint",
 ]
 
@@ -38,6 +39,7 @@ _HOME = {
     "modeling_code": ".source",
     "new_model": ".hub",
     "no_init_weights": ".weights",
+    "refuse_choice": ".preflight",
     "save_checkpoint": ".weights",
 }
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
@@ -42,3 +42,15 @@ def check_pretrained(path: str | os.PathLike[str]) -> None:
     if Path(path).is_dir() and not (Path(path) / "config.json").is_file():
         raise FileNotFoundError(f"{path} holds no model: it has no config.json")
     AutoConfig.from_pretrained(path, trust_remote_code=Path(path).is_dir())
+
+
+def refuse_choice(choice: str, model: str) -> NoReturn:
+    """Say that a part was chosen for a model which would ignore it.
+
+    Raises:
+        ValueError: always.
+    """
+    raise ValueError(
+        f"{choice} would change nothing: the template of {model} replaces the whole block "
+        "model_bits; print its parent's with '== super()', or replace the blocks of single parts"
+    )

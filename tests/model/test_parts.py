@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from jinja2.utils import Namespace
 
 import forgather_hydra as fg
 from forgather_hydra import paths
-from forgather_hydra.model import modeling_code
+from forgather_hydra.model import build_model, modeling_code
 
 MODELS = [p.stem for p in (paths.template_dirs()[1] / "models").glob("*.yaml")]
 PARTS = sorted((paths.template_dirs()[0] / "models" / "parts").glob("*/*.yaml"))
@@ -39,3 +40,20 @@ def test_every_part_can_be_chosen() -> None:
     for (group, name), path in chosen.items():
         assert path.read_text().startswith("# @package _global_\n# ")
         assert yaml.safe_load(path.read_text()) == {"ns": {group: name}}
+
+
+def test_a_template_that_replaces_all_parts(tmp_path: Path) -> None:
+    folders = [Path(__file__).parent, *paths.template_dirs()]
+    environment = fg.ConfigEnvironment(searchpath=folders)
+    graph = environment.load("all_parts.yaml").config
+    arguments = graph.model.kwargs
+    config = {**arguments["config"], "vocab_size": 96}
+    model = build_model(modeling_code(**arguments["code"].kwargs), config, tmp_path)
+    assert type(model.causal_lm.layer_stack.layers[0].attention).__name__ == "CausalAlibiAttn"
+    assert model(input_ids=torch.zeros(2, 5, dtype=torch.long)).shape == (2, 5, 96)
+    assert {"layer_factory", "model_factory"} <= set(fg.targets(graph))
+
+    graph = environment.load("all_parts.yaml", ns=Namespace(norm="rms_norm")).config
+    told = "model/norm=rms_norm would change nothing: the template of All parts"
+    with pytest.raises(fg.errors.ForgatherError, match=told):
+        fg.Latent.materialize(graph, targets="preflight")
