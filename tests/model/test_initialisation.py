@@ -7,6 +7,9 @@ import pytest
 import torch
 from torch.nn.init import normal_
 
+import forgather_hydra as fg
+from forgather_hydra.model import build_model, modeling_code
+
 
 def test_first_loss_is_that_of_a_uniform_guess(build, random_ids):
     ids = random_ids(8, 48)
@@ -52,3 +55,23 @@ def test_seed_decides_the_weights(build):
         weights.append(torch.cat([p.flatten() for p in build().parameters()]))
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
+
+
+RULES = r"""init_weights: &init_weights !partial:.regex_init:init_weights_by_regex@init_weights
+    rules:
+        - ['.*Norm\.weight', !partial:torch.nn.init:ones_ ]
+        - ['.*\.bias', !partial:torch.nn.init:zeros_ ]
+        - ['embedding\..*', !partial:torch.nn.init:normal_ { std: 0.5 } ]
+        - ['.*', !partial:torch.nn.init:trunc_normal_ { std: 0.01 } ]
+
+attn_mask_fn:"""
+
+
+def test_rules_in_a_template(llama_text, config, tmp_path):
+    start, end = llama_text.index("init_weights:"), llama_text.index("attn_mask_fn:")
+    text = llama_text[:start] + RULES + llama_text[end:].removeprefix("attn_mask_fn:")
+    graph = fg.ConfigEnvironment().parse(text).config
+    model = build_model(modeling_code(graph.model_factory, "ruled"), config, tmp_path)
+    assert torch.all(model.causal_lm.layer_stack.layer_norm.weight == 1)
+    assert model.get_input_embeddings().weight.std().item() == pytest.approx(0.5, rel=0.05)
+    assert model.get_output_embeddings().weight.std().item() == pytest.approx(0.01, rel=0.05)
