@@ -51,6 +51,7 @@ class TrainingArguments:
     per_device_eval_batch_size: int = 16
     gradient_accumulation_steps: int = 1
     shuffle: bool = True
+    group_by_length: bool = False
     dataloader_num_workers: int = 0
     dataloader_drop_last: bool = False
     dataloader_pin_memory: bool = True

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
-from torch.utils.data import BatchSampler, DataLoader, Dataset
+from torch.utils.data import BatchSampler, DataLoader
 
 from .arguments import TrainingArguments
 from .sampler import ResumableBatchSampler
+from .stream import StreamLoader
 
 if TYPE_CHECKING:
     from .strategy import Strategy
@@ -20,16 +22,30 @@ Batch = dict[str, torch.Tensor]
 Collator = Callable[[list[Any]], Batch]
 
 
-def training_sampler(
-    args: TrainingArguments, dataset: Any, strategy: Strategy
-) -> ResumableBatchSampler:
-    """Sampler of this process's replica over a map-style dataset.
+def training_data(
+    args: TrainingArguments, dataset: Any, collate: Collator, strategy: Strategy
+) -> tuple[Any, Any]:
+    """Sampler and loader of this process; for a dataset without length, one object is both.
 
     Raises:
-        ValueError: if there is no training data, or not enough for one batch.
+        ValueError: if there is no training data, or not enough for one batch, or `max_steps` is
+            needed and not given.
     """
     if dataset is None:
         raise ValueError("there is nothing to train on: give the trainer a train_dataset")
+    collate = partial(_collate_any, collate)
+    if not hasattr(dataset, "__len__"):
+        stream = _stream_loader(args, dataset, collate, strategy)
+        return stream, stream
+    sampler = _training_sampler(args, dataset, strategy)
+    return sampler, DataLoader(
+        dataset, batch_sampler=sampler, collate_fn=collate, **_worker_options(args)
+    )
+
+
+def _training_sampler(
+    args: TrainingArguments, dataset: Any, strategy: Strategy
+) -> ResumableBatchSampler:
     sampler = ResumableBatchSampler(
         len(dataset),
         args.per_device_train_batch_size,
@@ -38,6 +54,7 @@ def training_sampler(
         drop_last=args.dataloader_drop_last,
         rank=strategy.replica,
         world_size=strategy.replicas,
+        lengths=sample_lengths(dataset) if args.group_by_length else None,
     )
     if len(sampler) == 0:
         raise ValueError(
@@ -48,17 +65,28 @@ def training_sampler(
     return sampler
 
 
-def training_loader(
-    args: TrainingArguments,
-    dataset: Dataset[Any],
-    sampler: ResumableBatchSampler,
-    collate: Collator,
-) -> DataLoader[Batch]:
-    return DataLoader(
+def sample_lengths(dataset: Any) -> np.ndarray:
+    """Tokens of each sample: the dataset's own `lengths`, or counted by reading all of it."""
+    if hasattr(dataset, "lengths"):
+        return np.asarray(dataset.lengths)
+    return np.array([len(dataset[index]["input_ids"]) for index in range(len(dataset))])
+
+
+def _stream_loader(
+    args: TrainingArguments, dataset: Any, collate: Collator, strategy: Strategy
+) -> StreamLoader:
+    if args.max_steps <= 0:
+        raise ValueError("the training set has no length: say how long to train with max_steps")
+    if args.group_by_length:
+        raise ValueError("group_by_length needs a training set with a length: leave it out")
+    return StreamLoader(
         dataset,
-        batch_sampler=sampler,
-        collate_fn=partial(_collate_any, collate),
-        **_worker_options(args),
+        args.per_device_train_batch_size,
+        collate,
+        drop_last=args.dataloader_drop_last,
+        rank=strategy.replica,
+        world_size=strategy.replicas,
+        options=_worker_options(args),
     )
 
 
@@ -68,14 +96,17 @@ def evaluation_loader(
     """Loader in dataset order of every `replicas`th of the batches to evaluate.
 
     Batches are those of a single process, whatever the number of replicas. All of them have as
-    many: an empty one fills up.
+    many: an empty one fills up. A stream is read into memory, as far as `max_eval_steps` says.
 
     Raises:
         ValueError: if the dataset is empty.
     """
+    limit = args.max_eval_steps if args.max_eval_steps > 0 else None
+    if not hasattr(dataset, "__len__"):
+        size = args.per_device_eval_batch_size
+        dataset = list(islice(dataset, limit and limit * size))
     if len(dataset) == 0:
         raise ValueError("the evaluation set is empty: give it data, or leave eval_dataset out")
-    limit = args.max_eval_steps if args.max_eval_steps > 0 else None
     batches = BatchSampler(range(len(dataset)), args.per_device_eval_batch_size, drop_last=False)
     chosen = list(islice(batches, limit))
     chosen += [[]] * (-len(chosen) % strategy.replicas)
@@ -87,7 +118,7 @@ def evaluation_loader(
     )
 
 
-def accumulation_groups(loader: DataLoader[Batch], size: int) -> Iterator[list[Batch]]:
+def accumulation_groups(loader: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
     """The rest of an epoch in groups of `size` batches, one optimizer step each; the last may be
     smaller."""
     batches = iter(loader)

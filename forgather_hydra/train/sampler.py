@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Sampler
 
+BUCKET = 50  # batches
+
 
 class ResumableBatchSampler(Sampler[list[int]]):
     """Yields lists of dataset indices, starting at `position` samples into the current epoch.
@@ -15,6 +17,9 @@ class ResumableBatchSampler(Sampler[list[int]]):
     Processes share out each batch of `world_size * batch_size` samples in consecutive parts, as
     equal as can be: an incomplete last one may leave a process with an empty list, but no process
     has fewer lists than another.
+
+    With `lengths`, batches are of samples of about equal length: those of `BUCKET` batches of the
+    order are sorted by length, and cut into batches that are shuffled.
 
     The position only moves when `advance` reports batches as trained on, so batches that loader
     workers have fetched ahead are not counted and a resumed run trains on each sample once.
@@ -30,6 +35,7 @@ class ResumableBatchSampler(Sampler[list[int]]):
         drop_last: bool,
         rank: int = 0,
         world_size: int = 1,
+        lengths: np.ndarray | None = None,
     ) -> None:
         self.rank = rank
         self.world_size = world_size
@@ -39,6 +45,7 @@ class ResumableBatchSampler(Sampler[list[int]]):
         self.epoch = 0
         self.position = 0
         self.length = length
+        self.lengths = lengths
         self.usable = length - length % self.batch_size if drop_last else length
 
     def __len__(self) -> int:
@@ -83,6 +90,18 @@ class ResumableBatchSampler(Sampler[list[int]]):
             setattr(self, name, state[name])
 
     def _order(self) -> np.ndarray:
-        if not self.shuffle:
-            return np.arange(self.length)
-        return np.random.default_rng((self.seed, self.epoch)).permutation(self.length)
+        random = np.random.default_rng((self.seed, self.epoch))
+        order = random.permutation(self.length) if self.shuffle else np.arange(self.length)
+        return order if self.lengths is None else self._in_buckets(order, random)
+
+    def _in_buckets(self, order: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        size = BUCKET * self.batch_size
+        for start in range(0, self.length, size):
+            bucket = order[start : start + size]
+            bucket = bucket[np.argsort(self.lengths[bucket], kind="stable")]  # type: ignore[index]
+            whole = len(bucket) // self.batch_size * self.batch_size
+            batches = bucket[:whole].reshape(-1, self.batch_size)
+            if self.shuffle:
+                batches = random.permutation(batches)
+            order[start : start + size] = [*batches.ravel(), *bucket[whole:]]
+        return order

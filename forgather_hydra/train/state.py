@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -43,15 +44,20 @@ class TrainerState:
 
 
 def initial_state(
-    args: TrainingArguments, steps_per_epoch: int, strategy: Strategy
+    args: TrainingArguments, steps_per_epoch: int | None, strategy: Strategy
 ) -> TrainerState:
-    """State at step 0; `max_steps` overrides the number of epochs, which may be a fraction."""
-    max_steps = args.max_steps
-    if max_steps <= 0:
-        max_steps = math.ceil(args.num_train_epochs * steps_per_epoch)
+    """State at step 0; `max_steps` overrides the number of epochs, which may be a fraction.
+
+    A stream, which has no steps per epoch, begins anew as often as it takes.
+    """
+    max_steps, epochs = args.max_steps, sys.maxsize
+    if steps_per_epoch is not None:
+        if max_steps <= 0:
+            max_steps = math.ceil(args.num_train_epochs * steps_per_epoch)
+        epochs = math.ceil(max_steps / steps_per_epoch)
     return TrainerState(
         max_steps=max_steps,
-        num_train_epochs=math.ceil(max_steps / steps_per_epoch),
+        num_train_epochs=epochs,
         logging_steps=args.logging_steps,
         eval_steps=args.eval_steps,
         save_steps=args.save_steps,

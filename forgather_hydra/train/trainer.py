@@ -18,7 +18,7 @@ from .collator import stack
 from .default_callbacks import default_callbacks
 from .evaluation import evaluate_loss
 from .guard import StepGuard
-from .loading import Collator, evaluation_loader, training_loader, training_sampler
+from .loading import Collator, evaluation_loader, training_data
 from .loop import TrainingLoop
 from .loss import LossFunction
 from .meter import Meter
@@ -40,7 +40,8 @@ class Trainer(TrainingLoop):
             a tuple starting with it: the mean over the targets `labels[:, 1:] != -100`.
         model_init: instead of `model`, a callable that makes it; called after seeding, so that the
             initial weights follow from the seed.
-        train_dataset, eval_dataset: `len()` and `[i] -> {"input_ids": LongTensor[T], ...}`.
+        train_dataset, eval_dataset: `len()` and `[i] -> {"input_ids": LongTensor[T], ...}`, or
+            without `len()` an iterable over such samples.
         data_collator: samples -> batch of tensors [B, T]; stacks by default.
         processing_class: the tokenizer, saved with the model and passed to callbacks.
         optimizer_factory: `(named_parameters) -> optimizer`; AdamW from `args` by default.
@@ -152,12 +153,14 @@ class Trainer(TrainingLoop):
     def prepare(self) -> None:
         """Makes everything a run needs, from the seed and the arguments alone."""
         args = self.args
-        self.sampler = training_sampler(args, self.train_dataset, self.strategy)
-        self.train_dataloader = training_loader(
-            args, self.train_dataset, self.sampler, self.data_collator
+        self.sampler, self.train_dataloader = training_data(
+            args, self.train_dataset, self.data_collator, self.strategy
         )
-        self.steps_per_epoch = math.ceil(len(self.sampler) / args.gradient_accumulation_steps)
-        self.state = initial_state(args, self.steps_per_epoch, self.strategy)
+        steps = None  # of a stream, which has no length
+        if hasattr(self.sampler, "__len__"):
+            steps = math.ceil(len(self.sampler) / args.gradient_accumulation_steps)
+        self.steps_per_epoch = steps or args.max_steps
+        self.state = initial_state(args, steps, self.strategy)
         self.control, self.meter = TrainerControl(), Meter()
         self.guard = StepGuard(args)
         self.save_seconds = 0.0

@@ -133,6 +133,7 @@ def test_a_folder_of_ones_own_text_trains(forgather: Run, tmp_path: Path) -> Non
         "data=folder",
         "data.path=texts",
         "data.block_size=64",
+        "data.packed=true",
         "trainer.args.max_steps=2",
         "hydra.run.dir=run",
         cwd=tmp_path,

@@ -1,0 +1,138 @@
+"""Training data that come as a stream: batches, and a position that can be saved and restored."""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from torch.utils.data import DataLoader, IterableDataset
+
+Position = dict[str, Any]  # `samples` taken in this epoch, and the stream's own `state`, or None
+
+
+class StreamLoader:
+    """Batches of an iterable dataset, and how far training has come in it: loader and sampler.
+
+    Every process reads the whole stream in its order and keeps its share of each batch of
+    `world_size * batch_size` samples, so that order and position do not depend on the number of
+    processes. A resumed run starts from the stream's own `state_dict()` where it has an exact one,
+    and otherwise reads up to its position again. When the stream ends, the next epoch begins, with
+    `set_epoch(epoch)` if the stream has such a method.
+
+    Args:
+        dataset: iterable over samples.
+        batch_size: samples of one process in a batch.
+        collate: samples -> batch of tensors.
+        options: for the `DataLoader`. A stream has one reader, whatever the number of workers.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int,
+        collate: Any,
+        *,
+        drop_last: bool,
+        rank: int,
+        world_size: int,
+        options: dict[str, Any],
+    ) -> None:
+        self.dataset = dataset
+        self.options = options | {"num_workers": min(1, options["num_workers"])}
+        self.shares = (rank, world_size)
+        self.batch_size = batch_size * world_size
+        self.collate = collate
+        self.drop_last = drop_last
+        self.epoch = 0
+        self.position: Position = {"samples": 0, "state": None}
+        self._ended = False
+        self._fetched: deque[Position] = deque()
+
+    def __iter__(self) -> Iterator[Any]:
+        self._ended = False
+        self._fetched.clear()
+        if hasattr(self.dataset, "set_epoch"):
+            self.dataset.set_epoch(self.epoch)
+        begin = self.position["samples"]
+        reader = _Reader(self)
+        for batch, position in DataLoader(
+            reader, batch_size=None, collate_fn=_unchanged, **self.options
+        ):
+            self._fetched.append(position)
+            yield batch
+        if begin == self.position["samples"] == 0:
+            raise ValueError(f"the training stream has no batch of {self.batch_size} samples")
+        self._ended = True
+
+    def advance(self, batches: int) -> None:
+        """Counts batches as trained on."""
+        for _ in range(batches):
+            self.position = self._fetched.popleft()
+
+    def next_epoch(self) -> None:
+        self.epoch += 1
+        self.position = {"samples": 0, "state": None}
+
+    @property
+    def exhausted(self) -> bool:
+        return self._ended and not self._fetched
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": self.epoch, "position": self.position}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continues where `state` was taken."""
+        self.epoch, self.position = state["epoch"], state["position"]
+
+
+class _Reader(IterableDataset[Any]):
+    """The rest of an epoch: pairs of this process's batch and the position after it."""
+
+    def __init__(self, loader: StreamLoader) -> None:
+        self.dataset = copy.copy(loader.dataset)  # a position set in it is not for later epochs
+        self.position = loader.position
+        self.batch_size = loader.batch_size
+        self.shares = loader.shares
+        self.collate = loader.collate
+        self.drop_last = loader.drop_last
+
+    def __iter__(self) -> Iterator[tuple[Any, Position]]:
+        taken, state = self.position["samples"], self.position["state"]
+        exact = _has_exact_state(self.dataset)
+        if state is not None:
+            self.dataset.load_state_dict(state)
+        stream = iter(self.dataset)
+        if state is None:
+            next(islice(stream, taken, taken), None)  # read again
+        rank, world_size = self.shares
+        while samples := list(islice(stream, self.batch_size)):
+            size = len(samples)
+            if size < self.batch_size and self.drop_last:
+                return
+            taken += size
+            begin, end = (size * part // world_size for part in (rank, rank + 1))
+            now = {"samples": taken, "state": self.dataset.state_dict() if exact else None}
+            yield self.collate(samples[begin:end]), now
+
+
+def _has_exact_state(dataset: Any) -> bool:
+    """Whether the state of a stream is a place in it.
+
+    That of a stream of the `datasets` library is not where it shuffles: what is in the buffer would
+    be left out.
+    """
+    return hasattr(dataset, "state_dict") and not _shuffles(getattr(dataset, "_ex_iterable", None))
+
+
+def _shuffles(examples: Any) -> bool:
+    if examples is None:
+        return False
+    inner = [getattr(examples, "ex_iterable", None), *getattr(examples, "ex_iterables", ())]
+    return type(examples).__name__ == "BufferShuffledExamplesIterable" or any(map(_shuffles, inner))
+
+
+def _unchanged(item: Any) -> Any:
+    return item
