@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from forgather_hydra.data.corpus import Corpus, Documents, LocalCorpus
     from forgather_hydra.data.folder import FolderCorpus
     from forgather_hydra.data.hub import HubCorpus
+    from forgather_hydra.data.mixture import MixedDataset
     from forgather_hydra.data.sotu import SotuCorpus
     from forgather_hydra.data.stories import StoryCorpus
     from forgather_hydra.data.tokenizer import train_tokenizer
@@ -18,6 +19,7 @@ __all__ = [
     "FolderCorpus",
     "HubCorpus",
     "LocalCorpus",
+    "MixedDataset",
     "SotuCorpus",
     "StoryCorpus",
     "TokenBlocks",
@@ -31,6 +33,7 @@ _HOME = {
     "FolderCorpus": "folder",
     "HubCorpus": "hub",
     "LocalCorpus": "corpus",
+    "MixedDataset": "mixture",
     "SotuCorpus": "sotu",
     "StoryCorpus": "stories",
     "TokenBlocks": "blocks",

@@ -86,7 +86,7 @@ def _stream_loader(
         drop_last=args.dataloader_drop_last,
         rank=strategy.replica,
         world_size=strategy.replicas,
-        options=_worker_options(args),
+        prefetch=args.dataloader_num_workers * (args.dataloader_prefetch_factor or 2),
     )
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
-from torch.utils.data import DataLoader, IterableDataset
+T = TypeVar("T")
 
 Position = dict[str, Any]  # `samples` taken in this epoch, and the stream's own `state`, or None
 
@@ -26,7 +27,8 @@ class StreamLoader:
         dataset: iterable over samples.
         batch_size: samples of one process in a batch.
         collate: samples -> batch of tensors.
-        options: for the `DataLoader`. A stream has one reader, whatever the number of workers.
+        prefetch: batches that a thread makes ahead. A stream has one reader, in this process: in
+            workers it would have another order.
     """
 
     def __init__(
@@ -38,10 +40,10 @@ class StreamLoader:
         drop_last: bool,
         rank: int,
         world_size: int,
-        options: dict[str, Any],
+        prefetch: int = 0,
     ) -> None:
         self.dataset = dataset
-        self.options = options | {"num_workers": min(1, options["num_workers"])}
+        self.prefetch = prefetch
         self.shares = (rank, world_size)
         self.batch_size = batch_size * world_size
         self.collate = collate
@@ -56,16 +58,34 @@ class StreamLoader:
         self._fetched.clear()
         if hasattr(self.dataset, "set_epoch"):
             self.dataset.set_epoch(self.epoch)
-        begin = self.position["samples"]
-        reader = _Reader(self)
-        for batch, position in DataLoader(
-            reader, batch_size=None, collate_fn=_unchanged, **self.options
-        ):
+        empty = self.position["samples"] == 0
+        for batch, position in _ahead(self._read(), self.prefetch):
+            empty = False
             self._fetched.append(position)
             yield batch
-        if begin == self.position["samples"] == 0:
+        if empty:
             raise ValueError(f"the training stream has no batch of {self.batch_size} samples")
         self._ended = True
+
+    def _read(self) -> Iterator[tuple[Any, Position]]:
+        """The rest of the epoch: this process's batch and the position after it."""
+        dataset = copy.copy(self.dataset)  # a position set in it is not for later epochs
+        taken, state = self.position["samples"], self.position["state"]
+        exact = _has_exact_state(dataset)
+        if state is not None:
+            dataset.load_state_dict(state)
+        stream = iter(dataset)
+        if state is None:
+            next(islice(stream, taken, taken), None)  # read again
+        rank, world_size = self.shares
+        while samples := list(islice(stream, self.batch_size)):
+            size = len(samples)
+            if size < self.batch_size and self.drop_last:
+                return
+            taken += size
+            begin, end = (size * part // world_size for part in (rank, rank + 1))
+            now = {"samples": taken, "state": dataset.state_dict() if exact else None}
+            yield self.collate(samples[begin:end]), now
 
     def advance(self, batches: int) -> None:
         """Counts batches as trained on."""
@@ -88,34 +108,16 @@ class StreamLoader:
         self.epoch, self.position = state["epoch"], state["position"]
 
 
-class _Reader(IterableDataset[Any]):
-    """The rest of an epoch: pairs of this process's batch and the position after it."""
-
-    def __init__(self, loader: StreamLoader) -> None:
-        self.dataset = copy.copy(loader.dataset)  # a position set in it is not for later epochs
-        self.position = loader.position
-        self.batch_size = loader.batch_size
-        self.shares = loader.shares
-        self.collate = loader.collate
-        self.drop_last = loader.drop_last
-
-    def __iter__(self) -> Iterator[tuple[Any, Position]]:
-        taken, state = self.position["samples"], self.position["state"]
-        exact = _has_exact_state(self.dataset)
-        if state is not None:
-            self.dataset.load_state_dict(state)
-        stream = iter(self.dataset)
-        if state is None:
-            next(islice(stream, taken, taken), None)  # read again
-        rank, world_size = self.shares
-        while samples := list(islice(stream, self.batch_size)):
-            size = len(samples)
-            if size < self.batch_size and self.drop_last:
-                return
-            taken += size
-            begin, end = (size * part // world_size for part in (rank, rank + 1))
-            now = {"samples": taken, "state": self.dataset.state_dict() if exact else None}
-            yield self.collate(samples[begin:end]), now
+def _ahead(items: Iterator[T], depth: int) -> Iterator[T]:
+    """The items, up to so many of which are made in a thread before they are asked for."""
+    if not depth:
+        yield from items
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="stream") as thread:
+        coming = deque(thread.submit(next, items, None) for _ in range(depth))
+        while (item := coming.popleft().result()) is not None:
+            coming.append(thread.submit(next, items, None))
+            yield item
 
 
 def _has_exact_state(dataset: Any) -> bool:
@@ -132,7 +134,3 @@ def _shuffles(examples: Any) -> bool:
         return False
     inner = [getattr(examples, "ex_iterable", None), *getattr(examples, "ex_iterables", ())]
     return type(examples).__name__ == "BufferShuffledExamplesIterable" or any(map(_shuffles, inner))
-
-
-def _unchanged(item: Any) -> Any:
-    return item

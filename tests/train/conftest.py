@@ -26,6 +26,7 @@ def make_trainer(tmp_path: Any) -> Callable[..., Trainer]:
         "model_init",
         "train_dataset",
         "eval_dataset",
+        "data_collator",
         "callbacks",
         "optimizer_factory",
         "lr_scheduler_factory",

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from toys import Rows, losses
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toys import VOCABULARY, Rows, losses
 
+from forgather_hydra.train import CausalCollator, TrainerCallback
+from forgather_hydra.train.loading import sample_lengths
 from forgather_hydra.train.sampler import ResumableBatchSampler
 
 
@@ -83,3 +89,112 @@ def test_datasets_that_fetch_whole_batches_are_asked_for_them(make_trainer) -> N
     make_trainer(train_dataset=data, max_steps=3).train()
     assert sorted(index for batch in data.batches for index in batch) == list(range(12))
     assert [len(batch) for batch in data.batches] == [4, 4, 4]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    length=st.integers(1, 60),
+    shares=st.sampled_from([(6, 1), (3, 2), (2, 3), (1, 6)]),
+    new_shares=st.sampled_from([(6, 1), (3, 2), (2, 3), (1, 6)]),
+    stop=st.integers(0, 6),
+    drop_last=st.booleans(),
+    bucketed=st.booleans(),
+)
+def test_processes_share_an_epoch_in_order_without_overlap_or_loss(
+    length: int, shares, new_shares, stop: int, drop_last: bool, bucketed: bool
+) -> None:
+    """Also when others go on from where they stopped, with the same batch in all."""
+    options = {"drop_last": drop_last, "lengths": np.arange(length) % 7 if bucketed else None}
+    whole = [index for batch in sampler(length, 6, **options) for index in batch]
+    assert sorted(whole)[:1] in ([], [0]) or drop_last
+    assert len(set(whole)) == len(whole) == (length - length % 6 if drop_last else length)
+    seen: list[int] = []
+    state = None
+    for size, processes in (shares, new_shares):
+        ranks = [
+            sampler(length, size, rank=rank, world_size=processes, **options)
+            for rank in range(processes)
+        ]
+        for each in ranks:
+            each.load_state_dict(state or each.state_dict())
+        for number, parts in enumerate(zip(*ranks, strict=True)):
+            if state is None and number == stop:
+                break
+            seen += [index for part in parts for index in part]
+            for each in ranks:
+                each.advance(1)
+        state = ranks[0].state_dict()
+    assert seen == whole
+
+
+def lengths_in_batches(data: ResumableBatchSampler) -> list[np.ndarray]:
+    return [data.lengths[batch] for batch in data]
+
+
+def test_buckets_hold_samples_of_about_equal_length_in_random_order() -> None:
+    lengths = np.random.default_rng(0).integers(1, 1000, 1003)
+    bucketed, plain = sampler(1003, 8, lengths=lengths), sampler(1003, 8)
+    spread = [np.ptp(batch) for batch in lengths_in_batches(bucketed)]
+    assert np.mean(spread) < 0.1 * np.mean([np.ptp(lengths[batch]) for batch in plain])
+    assert len(lengths_in_batches(bucketed)[-1]) == 3
+    means = [batch.mean() for batch in lengths_in_batches(bucketed)]
+    assert 0.3 < np.mean(np.diff(means) > 0) < 0.7
+    assert sorted(index for batch in bucketed for index in batch) == list(range(1003))
+
+
+def test_training_in_buckets_pads_less_and_resumes(make_trainer) -> None:
+    class Ragged(Rows):
+        def __getitem__(self, index: int):
+            return {"input_ids": self.ids[index, : 2 + index % 20]}
+
+    options = {
+        "train_dataset": Ragged(120, 22),
+        "data_collator": CausalCollator(),
+        "max_steps": 40,
+        "save_strategy": "steps",
+        "save_steps": 34,
+    }
+    plain, bucketed = make_trainer(**options), make_trainer(**options, group_by_length=True)
+    plain.train()
+    bucketed.train()
+    tokens = [trainer.state.num_input_tokens_seen for trainer in (plain, bucketed)]
+    assert tokens[1] < 0.85 * tokens[0]
+    resumed = make_trainer(**options, group_by_length=True)
+    path = resumed.args.checkpoint_dir / "checkpoint-34"
+    resumed.train(resume_from_checkpoint=path)
+    assert losses(resumed) == losses(bucketed)
+
+
+def test_lengths_are_the_dataset_s_own_or_counted() -> None:
+    rows = [{"input_ids": torch.zeros(n)} for n in (3, 1, VOCABULARY)]
+    assert sample_lengths(rows).tolist() == [3, 1, VOCABULARY]
+
+    class WithLengths(list):
+        lengths = (5, 6)
+
+    assert sample_lengths(WithLengths()).tolist() == [5, 6]
+
+
+def test_a_stop_in_the_middle_of_an_accumulated_step_loses_and_repeats_no_data(
+    make_trainer,
+) -> None:
+    """The step is the unit: it is finished, and counted, before the run stops."""
+
+    class Stop(TrainerCallback):
+        def on_substep_end(self, args, state, control, **kwargs) -> None:
+            if state.global_step == 3:
+                control.should_save = control.should_training_stop = True
+
+    options = {"gradient_accumulation_steps": 3, "max_steps": 9, "max_grad_norm": 1.0}
+    whole, stopped = (
+        make_trainer(**options, train_dataset=Rows(40), callbacks=callbacks)
+        for callbacks in ([], [Stop()])
+    )
+    whole.train()
+    stopped.train()
+    assert stopped.state.global_step == 2
+    resumed = make_trainer(**options, train_dataset=Rows(40))
+    resumed.train(resume_from_checkpoint=True)
+    fetched = stopped.train_dataset.fetched + resumed.train_dataset.fetched
+    assert fetched == whole.train_dataset.fetched
+    assert losses(resumed) == losses(whole)
