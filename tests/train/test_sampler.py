@@ -182,7 +182,7 @@ def test_a_stop_in_the_middle_of_an_accumulated_step_loses_and_repeats_no_data(
 
     class Stop(TrainerCallback):
         def on_substep_end(self, args, state, control, **kwargs) -> None:
-            if state.global_step == 3:
+            if state.global_step == 1:
                 control.should_save = control.should_training_stop = True
 
     options = {"gradient_accumulation_steps": 3, "max_steps": 9, "max_grad_norm": 1.0}
