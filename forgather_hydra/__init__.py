@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from forgather_hydra.graph.dump import to_yaml
     from forgather_hydra.graph.latent import Latent
     from forgather_hydra.project.project import Project, from_project
-    from forgather_hydra.run.launch import launch
+    from forgather_hydra.launch.api import launch
 
 __version__ = "0.1.0"
 
@@ -30,7 +30,7 @@ _HOMES = {
     "from_project": "project.project",
     "from_omegaconf": "config.decode",
     "generate_code": "graph.codegen",
-    "launch": "run.launch",
+    "launch": "launch.api",
     "materialize": "graph.build",
     "targets": "graph.build",
     "to_omegaconf": "config.encode",

@@ -24,7 +24,8 @@ ALLOWED = {
     "data": set(),
     "train": set(),
     "run": {"config", "graph"},
-    "cli": {"config", "environment", "graph", "model", "project", "run", "template"},
+    "launch": {"config", "graph", "run"},
+    "cli": {"config", "environment", "graph", "launch", "model", "project", "run", "template"},
 }
 FREE_OF_OURS = ("data", "train")
 

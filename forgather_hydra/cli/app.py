@@ -27,10 +27,10 @@ def task(cfg: DictConfig) -> Any:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    from forgather_hydra.run.job import run
+    from forgather_hydra.launch.single import run_here_or_elsewhere
 
     try:
-        return run(cfg)
+        return run_here_or_elsewhere(cfg)
     except ForgatherError as error:
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise  # the other jobs go on; Hydra reports this one at the end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ def run(cfg: DictConfig) -> Any:
     ):
         log.info("%s is finished already; nothing to do", run_dir)
         return _metric(cfg, before.get("result"))
+    if os.environ.get("RANK", "0") != "0":  # the first process keeps the records of the run
+        return _metric(cfg, _result(graph))
     with run_record.lock(run_dir):
         if before is None:
             snapshot(run_dir, graph, latest())
@@ -57,9 +60,7 @@ def _run(graph: Any, run_dir: Path, record: dict[str, Any]) -> Any:
     status = "failed"
     result = None
     try:
-        main = materialize(graph, targets="main")
-        # What a partial does when it is called is the job itself: its errors are its own.
-        result = main() if _is_partial(graph["main"]) else main
+        result = _result(graph)
         stopped = isinstance(result, dict) and result.get("stopped")
         status = "stopped" if stopped else "finished"
     except KeyboardInterrupt:
@@ -73,6 +74,12 @@ def _run(graph: Any, run_dir: Path, record: dict[str, Any]) -> Any:
             result=result if isinstance(result, (dict, int, float, str)) else None,
         )
     return result
+
+
+def _result(graph: Any) -> Any:
+    main = materialize(graph, targets="main")
+    # What a partial does when it is called is the job itself: its errors are its own.
+    return main() if _is_partial(graph["main"]) else main
 
 
 def _is_partial(main: Any) -> bool:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
-import json
 import os
 import socket
 import sys
@@ -16,10 +14,13 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from forgather_hydra.run import files
+
 RECORD = "run.json"
 _LOCK = ".lock"
 # Keys that say where or whether a run goes on rather than what it is.
-_VOLATILE = ("hydra", "resume", "output_root")
+_VOLATILE = ("hydra", "resume", "output_root", "resources")
+_SHAPE = ("resources.nodes", "resources.nproc_per_node")  # these change what is computed
 
 
 class RunIsBusy(Exception):
@@ -29,7 +30,8 @@ class RunIsBusy(Exception):
 def signature(cfg: DictConfig) -> str:
     """A hash of what a run is: its composed configuration, interpolations as written."""
     job = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in _VOLATILE])
-    return hashlib.sha256(OmegaConf.to_yaml(job).encode()).hexdigest()[:16]
+    shape = [str(OmegaConf.select(cfg, key)) for key in _SHAPE]
+    return hashlib.sha256("\n".join([OmegaConf.to_yaml(job), *shape]).encode()).hexdigest()[:16]
 
 
 @contextlib.contextmanager
@@ -39,12 +41,9 @@ def lock(run_dir: Path) -> Iterator[None]:
     Raises:
         RunIsBusy: another process holds it.
     """
-    run_dir.mkdir(parents=True, exist_ok=True)
-    with open(run_dir / _LOCK, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunIsBusy(f"another process is running in {run_dir}") from None
+    with files.locked(run_dir / _LOCK) as mine:
+        if mine is None:
+            raise RunIsBusy(f"another process is running in {run_dir}")
         yield
 
 
@@ -61,18 +60,12 @@ def is_busy(run_dir: Path) -> bool:
 
 def read(run_dir: Path) -> dict[str, Any] | None:
     """The record of a run, or None where there is none."""
-    try:
-        record: dict[str, Any] = json.loads((run_dir / RECORD).read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return None
-    return record
+    return files.read_json(run_dir / RECORD)
 
 
 def write(run_dir: Path, record: dict[str, Any]) -> None:
     """Replace the record of a run in one step."""
-    aside = run_dir / f".{RECORD}.tmp"
-    aside.write_text(json.dumps(record, indent=2, default=str) + "\n", encoding="utf-8")
-    os.replace(aside, run_dir / RECORD)
+    files.write_json(run_dir / RECORD, record)
 
 
 def begin(run_dir: Path, cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import os
 from collections.abc import Iterable, Sequence
@@ -14,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.utils import JobReturn, JobStatus
 
 from forgather_hydra.run import record
+from forgather_hydra.run.files import locked, read_json, write_json
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 FINISHED, PRUNED, FAILED, INTERRUPTED = "finished", "pruned", "failed", "interrupted"
-SUBMITTED, NOT_RUN = "submitted", "not run"
-_ORDER = (FINISHED, PRUNED, SUBMITTED, FAILED, INTERRUPTED, NOT_RUN)
+STOPPED, CANCELLED, SUBMITTED, NOT_RUN = "stopped", "cancelled", "submitted", "not run"
+_ORDER = (FINISHED, PRUNED, STOPPED, SUBMITTED, FAILED, INTERRUPTED, CANCELLED, NOT_RUN)
+MANIFEST, MANIFEST_LOCK = "sweep.json", ".sweep.lock"
 
 
 @dataclass
@@ -46,6 +47,19 @@ class JobResult:
     metrics: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Unknown:
+    """The return value of a job that has not been run, or not yet to its end.
+
+    Attributes:
+        status: ``planned`` or ``submitted``.
+        told: where to look for it.
+    """
+
+    status: str
+    told: str = ""
+
+
 def result_of(returned: JobReturn, number: int, metric: str, sweep_dir: Path) -> JobResult:
     """The result of a job that the launcher returned."""
     directory = Path(returned.hydra_cfg.hydra.runtime.output_dir) if returned.hydra_cfg else None
@@ -54,9 +68,13 @@ def result_of(returned: JobReturn, number: int, metric: str, sweep_dir: Path) ->
         result.directory = relative(directory, sweep_dir)
         result.metrics = metrics_in(record.read(directory))
     value = returned._return_value  # the public property raises what the job raised
-    if returned.status == JobStatus.COMPLETED:
+    if isinstance(value, Unknown):
+        result.status = value.status
+    elif returned.status == JobStatus.COMPLETED:
         result.status, result.value = FINISHED, metric_of(value, metric)
         result.metrics = value if isinstance(value, dict) else result.metrics
+        if result.metrics.get("stopped"):
+            result.status = STOPPED
     elif returned.status == JobStatus.FAILED:
         result.status, result.error = FAILED, one_line(value)
     return result
@@ -166,8 +184,9 @@ def save(sweep_dir: Path, results: Sequence[JobResult], metric: str, direction: 
         "best": None if best is None else _strict(asdict(best)),
         "jobs": [_strict(asdict(result)) for result in results],
     }
-    text = json.dumps(content, indent=2, default=str, allow_nan=False)
-    (sweep_dir / "sweep.json").write_text(text + "\n", encoding="utf-8")
+    with locked(sweep_dir / MANIFEST_LOCK, wait=True):
+        before = read_json(sweep_dir / MANIFEST) or {}
+        write_json(sweep_dir / MANIFEST, before | content)
     with open(sweep_dir / "results.csv", "w", newline="", encoding="utf-8") as file:
         _write_rows(file, results, metric)
 

@@ -1,0 +1,43 @@
+"""The files by which a launcher, its workers and other terminals know about a job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from forgather_hydra.run.files import locked
+
+LAUNCH = ".launch"  # in the directory of a job, and in that of a sweep
+PAYLOAD = "payload.pkl"  # the job as it was composed
+RESULT = "result.json"  # how it ended; written once, by its first process
+RETURN = "return.pkl"  # what it returned, as Hydra has it
+OWNER = "OWNER"  # locked by the first process of the job while it lives
+PLACE = "place.json"  # where it was started last: a device, or the id of a cluster's job
+CANCELLED = "CANCELLED"  # the user does not want it any more
+TRACEBACK = "traceback.txt"  # beside the job's own outputs
+
+
+def launch_dir(directory: Path) -> Path:
+    """The launcher's own folder in the directory of a job or a sweep."""
+    return directory / LAUNCH
+
+
+def is_owned(directory: Path) -> bool:
+    """Whether a process of the job is alive."""
+    path = launch_dir(directory) / OWNER
+    if not path.exists():
+        return False
+    with locked(path) as mine:
+        return mine is None
+
+
+def attempts(directory: Path) -> list[Path]:
+    """The folders of a job's attempts, each with a log of every process, oldest first."""
+    found = launch_dir(directory).glob("attempt_*")
+    return sorted(found, key=lambda path: int(path.name.rpartition("_")[2]))
+
+
+def new_attempt(directory: Path) -> Path:
+    """The folder of the next attempt at a job."""
+    folder = launch_dir(directory) / f"attempt_{len(attempts(directory)) + 1}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,193 @@
+"""A job as a launcher sees it: composed once, with all that its processes need to know."""
+
+from __future__ import annotations
+
+import pickle
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from forgather_hydra.config.composition import COMMAND_LINE, Composition, latest
+from forgather_hydra.launch.files import PAYLOAD, launch_dir
+from forgather_hydra.launch.topology import Topology, topology_of
+from forgather_hydra.run.files import write_json
+from forgather_hydra.run.record import signature
+
+
+@dataclass
+class Job:
+    """A job to be run elsewhere.
+
+    Attributes:
+        number: Hydra's number of the job.
+        overrides: what it differs by.
+        config: its composed configuration, ``hydra`` included.
+        directory: its outputs.
+        key: what makes it the same job when it is launched again.
+        topology: the processes it needs.
+        composition: what templates did while it was composed.
+        keys: where Hydra finds the job's directory in its configuration.
+    """
+
+    number: int
+    overrides: list[str]
+    config: DictConfig
+    directory: Path
+    key: str
+    topology: Topology
+    composition: Composition
+    keys: tuple[str, str | None]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of the launcher, as this job's configuration resolves them."""
+        with hydra_config(self.config):
+            resolved: Any = OmegaConf.to_container(self.config.hydra.launcher, resolve=True)
+        return dict(resolved)
+
+    def move_to(self, directory: Path, number: int) -> None:
+        """Have the job go on where it was begun."""
+        self.directory, self.number = directory, number
+        _number(self.config, number)
+
+    def describe(self) -> dict[str, Any]:
+        """What a manifest keeps of the job."""
+        return {
+            "number": self.number,
+            "overrides": self.overrides,
+            "directory": str(self.directory),
+            "processes": self.topology.world_size,
+        }
+
+
+class hydra_config:  # noqa: N801
+    """While this is open, ``${hydra:...}`` reads a configuration."""
+
+    def __init__(self, config: DictConfig) -> None:
+        self.config = config
+
+    def __enter__(self) -> None:
+        self.before = HydraConfig.instance().cfg
+        HydraConfig.instance().cfg = self.config  # type: ignore[assignment]
+
+    def __exit__(self, *_: object) -> None:
+        HydraConfig.instance().cfg = self.before
+
+
+def composed_job(
+    context: HydraContext, master: DictConfig, overrides: Sequence[str], number: int
+) -> Job:
+    """Compose a job of a sweep.
+
+    Raises:
+        ForgatherError: its resources do not fit together.
+    """
+    config = context.config_loader.load_sweep_config(master, list(overrides))
+    _number(config, number)
+    return job_of(config, number, ("hydra.sweep.dir", "hydra.sweep.subdir"))
+
+
+def job_of(config: DictConfig, number: int, keys: tuple[str, str | None]) -> Job:
+    """The job of a configuration that was composed last."""
+    composition = latest()
+    with hydra_config(config):
+        parts = [str(OmegaConf.select(config, key)) for key in keys if key]
+    overrides: Any = OmegaConf.to_container(config.hydra.overrides.task)
+    job = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    return Job(
+        number=number,
+        overrides=overrides,
+        config=config,
+        directory=Path(*parts).absolute(),
+        key=signature(job) if COMMAND_LINE.get() else str(number),
+        topology=topology_of(config),
+        composition=composition,
+        keys=keys,
+    )
+
+
+def _number(config: DictConfig, number: int) -> None:
+    with open_dict(config):
+        config.hydra.job.id = number
+        config.hydra.job.num = number
+
+
+@dataclass
+class Payload:
+    """What a worker gets.
+
+    Attributes:
+        task: the file with what all jobs share: task function, Hydra's context and its state.
+        config: the job's configuration.
+        keys: as in `Job`.
+        composition: as in `Job`.
+    """
+
+    task: Path
+    config: DictConfig
+    keys: tuple[str, str | None]
+    composition: Composition
+
+
+def write_task(folder: Path, context: HydraContext, task: TaskFunction) -> Path:
+    """Write down what all jobs of a launch share, and return the file."""
+    import cloudpickle
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"task-{uuid.uuid4().hex[:8]}.pkl"
+    path.write_bytes(cloudpickle.dumps((Singleton.get_state(), context, task)))
+    return path
+
+
+def write_payload(job: Job, task: Path, goes_on: bool) -> None:
+    """Write a job into its directory.
+
+    Args:
+        goes_on: whether the job was begun before, so that it is to continue where it is.
+    """
+    config = job.config
+    if goes_on and "resume" in config:
+        config = config.copy()
+        config.resume = True
+    payload = Payload(task, config, job.keys, job.composition)
+    folder = launch_dir(job.directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / PAYLOAD).write_bytes(pickle.dumps(payload, pickle.HIGHEST_PROTOCOL))
+    write_json(folder / "job.json", {**job.describe(), "key": job.key})
+
+
+def read_payload(directory: Path) -> tuple[Payload, HydraContext, TaskFunction]:
+    """Restore Hydra's state in this process, and read a job and what it shares with others."""
+    from hydra.core.utils import setup_globals
+
+    payload: Payload = pickle.loads((launch_dir(directory) / PAYLOAD).read_bytes())
+    state, context, task = pickle.loads(payload.task.read_bytes())
+    Singleton.set_state(state)
+    setup_globals()
+    return payload, context, task
+
+
+def returned(
+    config: DictConfig, overrides: list[str], directory: Path, status: JobStatus, value: Any
+) -> JobReturn:
+    """The return of a job whose processes have left none."""
+    config = config.copy()
+    with open_dict(config):
+        config.hydra.runtime.output_dir = str(directory)
+    return JobReturn(
+        overrides=overrides,
+        cfg=OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]),
+        hydra_cfg=OmegaConf.masked_copy(config, "hydra"),
+        working_dir=str(directory),
+        task_name=str(config.hydra.job.get("name")),
+        status=status,
+        _return_value=value,
+    )

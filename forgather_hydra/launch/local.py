@@ -1,0 +1,259 @@
+"""Runs jobs on this machine: as many at a time as there are devices, or CPUs, for them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+
+from forgather_hydra.config.composition import COMMAND_LINE
+from forgather_hydra.errors import ForgatherError
+from forgather_hydra.launch import slots as device_slots
+from forgather_hydra.launch.display import Display
+from forgather_hydra.launch.files import PLACE, is_owned, launch_dir, new_attempt
+from forgather_hydra.launch.job import Job, write_payload
+from forgather_hydra.launch.outcome import (
+    CANCELED,
+    FAILED,
+    FINISHED,
+    cancelled,
+    failed,
+    forget_outcome,
+    read_result,
+    return_of,
+    write_outcome,
+)
+from forgather_hydra.launch.policy import OnError
+from forgather_hydra.launch.process import (
+    JobProcess,
+    told_exit,
+    worker_command,
+    worker_environment,
+)
+from forgather_hydra.launch.view import View
+from forgather_hydra.launch.worker import EXIT_BUSY
+from forgather_hydra.run.files import write_json
+
+POLL_S = 0.05
+
+
+@dataclass
+class Running:
+    """A job that has been started."""
+
+    job: Job
+    process: JobProcess
+    slots: list[int]
+    since: float
+
+
+class LocalPool:
+    """Runs jobs in order, first fit: a job of n processes takes n slots.
+
+    Args:
+        jobs: to run.
+        task: the file that they share.
+        options: of the launcher.
+        import_path: where the jobs look for modules.
+    """
+
+    def __init__(
+        self, jobs: Sequence[Job], task: Path, options: dict[str, Any], import_path: list[str]
+    ) -> None:
+        self.jobs = jobs
+        self.task = task
+        self.options = options
+        self.import_path = import_path
+        self.on_error = OnError.parse(options["on_error"])
+        self.devices = device_slots.devices(options["devices"])
+        self.parallel = parallel(options, jobs, self.devices)
+        self.slots = device_slots.Slots(slot_names(options, self.devices, self.parallel, jobs))
+        self.check()
+        self.waiting = list(jobs)
+        self.running: list[Running] = []
+        self.tries: dict[int, int] = {}
+        self.returns: dict[int, JobReturn] = {}
+        self.created = time.time()
+        self._last_start = 0.0
+
+    def check(self) -> None:
+        """Make sure that each job can run here at all.
+
+        Raises:
+            ForgatherError: ``bad_resources``.
+        """
+        distinct = len(set(self.slots.names))
+        for job in self.jobs:
+            topology = job.topology.settled(len(self.devices))
+            where = f"job {job.number} ({' '.join(job.overrides)})"
+            if topology.nodes > 1:
+                message = f"{where} asks for {topology.nodes} nodes, and this machine is one"
+                raise ForgatherError("bad_resources", message, hint="use +cluster=slurm")
+            if topology.gpus_per_node > len(self.devices):
+                message = (
+                    f"{where} asks for {topology.gpus_per_node} GPUs, "
+                    f"and {len(self.devices)} can be had here"
+                )
+                raise ForgatherError("bad_resources", message, path="resources.gpus_per_proc")
+            if self.needs(job) > distinct:
+                message = f"{where} needs {self.needs(job)} slots, and there are {distinct}"
+                raise ForgatherError("bad_resources", message, hint="set hydra.launcher.devices")
+
+    def needs(self, job: Job) -> int:
+        """How many slots a job takes."""
+        topology = job.topology.settled(len(self.devices))
+        return max(topology.gpus_per_node, 1) if self.devices else topology.world_size
+
+    def run(self) -> list[JobReturn]:
+        """Run all jobs.
+
+        Raises:
+            KeyboardInterrupt: after everything that was started has ended.
+        """
+        with Display(self.jobs, self.look) as self.display:
+            try:
+                while self.waiting or self.running:
+                    self.start()
+                    self.collect()
+                    self.display.refresh()
+                    time.sleep(POLL_S)
+            except KeyboardInterrupt:
+                self.end_all()
+                raise
+        return [self.returns[id(job)] for job in self.jobs]
+
+    def start(self) -> None:
+        """Start the jobs that there is room for, a little apart."""
+        for job in list(self.waiting):
+            if len(self.running) >= self.parallel:
+                return
+            if time.monotonic() < self._last_start + float(self.options["stagger_s"]):
+                return
+            if self.is_settled(job):
+                self.waiting.remove(job)
+            elif not is_owned(job.directory) and (taken := self.slots.take(self.needs(job))):
+                self.waiting.remove(job)
+                self.launch(job, taken)
+
+    def is_settled(self, job: Job) -> bool:
+        """Whether a job need not be started: another launcher has finished it meanwhile."""
+        result = read_result(job.directory)
+        if not result or result["status"] != FINISHED or result["time"] < self.created:
+            return False
+        self.returns[id(job)] = return_of(job)
+        return True
+
+    def launch(self, job: Job, taken: list[tuple[int, int]]) -> None:
+        numbers = [number for number, _ in taken]
+        names = [self.slots.names[number] for number in numbers]
+        self.tries[id(job)] = self.tries.get(id(job), 0) + 1
+        goes_on = COMMAND_LINE.get() and launch_dir(job.directory).exists()
+        forget_outcome(job.directory)
+        write_payload(job, self.task, goes_on)
+        attempt = new_attempt(job.directory)
+        place = f"GPU {','.join(names)}" if self.devices else "CPU"
+        write_json(launch_dir(job.directory) / PLACE, {"place": place, "attempt": attempt.name})
+        topology = job.topology.settled(len(self.devices))
+        environment = worker_environment(
+            self.import_path,
+            (",".join(names) if topology.gpus_per_node else "") if self.devices else None,
+            self.threads(topology.world_size),
+            self.options["env"] or {},
+        )
+        process = JobProcess(
+            worker_command(job.directory, attempt, topology.world_size),
+            environment,
+            attempt / ("rank_0.log" if topology.world_size == 1 else "torchrun.log"),
+            [descriptor for _, descriptor in taken],
+        )
+        self._last_start = time.monotonic()
+        self.running.append(Running(job, process, numbers, self._last_start))
+        self.display.say(job, f"started on {place}")
+
+    def threads(self, procs: int) -> int:
+        """Threads of each process, so that all together have one a core."""
+        if self.options["threads_per_proc"] != "auto":
+            return int(self.options["threads_per_proc"])
+        return max(cores() // (min(self.parallel, len(self.jobs)) * procs), 1)
+
+    def collect(self) -> None:
+        """Take in the jobs that have ended."""
+        for each in list(self.running):
+            status = each.process.poll()
+            if status is None:
+                continue
+            self.running.remove(each)
+            self.slots.free(each.slots)
+            if status == EXIT_BUSY:  # another launcher was faster
+                self.waiting.insert(0, each.job)
+            else:
+                self.take_in(each.job, status, time.monotonic() - each.since)
+
+    def take_in(self, job: Job, status: int, seconds: float) -> None:
+        if read_result(job.directory) is None:
+            job_return = failed(job, told_exit(status))
+            write_outcome(job.directory, job_return)
+        else:
+            job_return = return_of(job)
+        self.display.ended(job, seconds)
+        has_failed = job_return.status == JobStatus.FAILED
+        if has_failed and self.tries[id(job)] <= self.on_error.retries:
+            self.display.say(job, f"is tried again ({self.tries[id(job)]})")
+            self.waiting.append(job)
+            return
+        self.returns[id(job)] = job_return
+        if has_failed and self.on_error.stops:
+            self.cancel(f"job {job.number} failed, and hydra.launcher.on_error is stop")
+
+    def cancel(self, reason: str) -> None:
+        """Give up the jobs that wait."""
+        for job in self.waiting:
+            self.returns[id(job)] = cancelled(job, reason)
+        self.waiting = []
+
+    def end_all(self) -> None:
+        """End what was started: gently, or at a second Ctrl-C at once."""
+        told = "waiting for jobs to save and end; Ctrl-C again ends them at once"
+        self.display.console.print(f"\n{told}")
+        try:
+            for each in self.running:
+                each.process.ask_to_end()
+            while any(each.process.poll() is None for each in self.running):
+                time.sleep(POLL_S)
+        finally:
+            for each in self.running:
+                each.process.kill()
+
+    def look(self, job: Job, view: View) -> View:
+        if job in self.waiting and view.state not in (FINISHED, FAILED, CANCELED):
+            view.state = "queued"
+        return view
+
+
+def parallel(options: dict[str, Any], jobs: Sequence[Job], devices: list[str]) -> int:
+    """How many jobs run at a time."""
+    if options["max_parallel"] != "auto":
+        return int(options["max_parallel"])
+    if devices:
+        return len(devices) * int(options["jobs_per_device"])
+    return max(cores() // max(job.topology.settled(0).world_size for job in jobs), 1)
+
+
+def slot_names(
+    options: dict[str, Any], devices: list[str], parallel: int, jobs: Sequence[Job]
+) -> list[str]:
+    """What each slot stands for."""
+    if devices:
+        return [name for name in devices for _ in range(int(options["jobs_per_device"]))]
+    widest = max(job.topology.settled(0).world_size for job in jobs)
+    return [f"cpu{number}" for number in range(max(parallel * widest, widest))]
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0))

@@ -1,0 +1,133 @@
+"""How a job ended: written by its first process, read by whoever asks."""
+
+from __future__ import annotations
+
+import pickle
+import time
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+
+from forgather_hydra.launch.files import (
+    CANCELLED,
+    RESULT,
+    RETURN,
+    TRACEBACK,
+    attempts,
+    launch_dir,
+)
+from forgather_hydra.launch.job import Job, returned
+from forgather_hydra.run.files import read_json, write_json
+
+FINISHED, FAILED, STOPPED, CANCELED = "finished", "failed", "stopped", "cancelled"
+TAIL = 20  # lines of a log that are worth showing
+
+
+class JobFailed(Exception):
+    """A job failed in a process of its own, in a way that left no exception to raise."""
+
+
+class JobCancelled(Exception):
+    """A job was not run, or not to its end, because it was not wanted any more."""
+
+
+def write_outcome(directory: Path, job_return: JobReturn) -> None:
+    """Keep what a job returned, in its directory."""
+    import cloudpickle
+
+    value = job_return._return_value
+    word = FAILED if job_return.status == JobStatus.FAILED else FINISHED
+    if word == FINISHED and isinstance(value, dict) and value.get("stopped"):
+        word = STOPPED
+    try:
+        content = cloudpickle.dumps(job_return)
+        pickle.loads(content)
+    except Exception as problem:
+        if word == FINISHED:
+            word = FAILED
+            value = JobFailed(f"what the job returned cannot be sent back: {problem}")
+        else:
+            value = JobFailed(one_line(value))
+        job_return.status, job_return._return_value = JobStatus.FAILED, value
+        content = cloudpickle.dumps(job_return)
+    folder = launch_dir(directory)
+    (folder / RETURN).write_bytes(content)
+    result = {"status": word, "time": time.time()}
+    if word == FAILED:
+        result["error"] = one_line(value)
+    else:
+        result["value"] = value
+    write_json(folder / RESULT, result)
+
+
+def write_traceback(directory: Path, error: BaseException, rank: int, size: int) -> None:
+    """Keep the traceback of the process that failed first."""
+    where = f"process {rank} of {size}:\n" if size > 1 else ""
+    text = where + "".join(traceback.format_exception(error))
+    with suppress(FileExistsError), open(directory / TRACEBACK, "x", encoding="utf-8") as file:
+        file.write(text)
+
+
+def read_result(directory: Path) -> dict[str, Any] | None:
+    """``status``, and ``value`` or ``error``, of a job that has ended."""
+    return read_json(launch_dir(directory) / RESULT)
+
+
+def forget_outcome(directory: Path) -> None:
+    """Make way for another attempt."""
+    for name in (RESULT, RETURN, CANCELLED):
+        (launch_dir(directory) / name).unlink(missing_ok=True)
+    (directory / TRACEBACK).unlink(missing_ok=True)
+
+
+def return_of(job: Job) -> JobReturn:
+    """The return of a job that has left a result."""
+    content = (launch_dir(job.directory) / RETURN).read_bytes()
+    job_return: JobReturn = pickle.loads(content)
+    first = _other_process(job.directory)
+    if job_return.status == JobStatus.FAILED and first:
+        job_return._return_value = JobFailed(first)
+    return job_return
+
+
+def failed(job: Job, reason: str) -> JobReturn:
+    """The return of a job that has left no result."""
+    told = _other_process(job.directory) or "\n".join([reason, *log_tail(job.directory)])
+    return returned(
+        job.config, job.overrides, job.directory, JobStatus.FAILED, JobFailed(told.strip())
+    )
+
+
+def cancelled(job: Job, reason: str) -> JobReturn:
+    """The return of a job that was cancelled."""
+    return returned(
+        job.config, job.overrides, job.directory, JobStatus.FAILED, JobCancelled(reason)
+    )
+
+
+def log_tail(directory: Path, lines: int = TAIL) -> list[str]:
+    """The last lines that a job has printed."""
+    found = attempts(directory)
+    log = found[-1] / "rank_0.log" if found else None
+    if log is None or not log.exists():
+        return []
+    return log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+
+
+def one_line(error: Any) -> str:
+    """An exception's type and the first line of its message."""
+    lines = str(error).strip().splitlines()
+    return ": ".join([type(error).__name__, *lines[:1]])
+
+
+def _other_process(directory: Path) -> str | None:
+    """What the process raised that failed first, if it is not the first one."""
+    path = directory / TRACEBACK
+    if not path.exists():
+        return None
+    head, *lines = path.read_text(encoding="utf-8").splitlines()
+    is_other = head.startswith("process ") and not head.startswith("process 0 ")
+    return f"{head} {lines[-1]}" if is_other and lines else None

@@ -1,0 +1,123 @@
+"""A job's processes on this machine: their command and environment, their start and their end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+GRACE_S = 30.0  # from asking a job to end until it is killed
+
+# What the processes of one job are told about each other must not reach those of another.
+_OF_OTHERS = (
+    *("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "ROLE_RANK"),
+    *("MASTER_ADDR", "MASTER_PORT", "NODE_RANK"),
+)
+
+
+def worker_command(directory: Path, attempt: Path, procs: int) -> list[str]:
+    """The command that runs a job in `procs` processes.
+
+    ``-P`` keeps the working directory out of the way of a snapshot.
+    """
+    python = [sys.executable, "-P"]
+    worker = ["-m", "forgather_hydra.launch.worker", str(directory), str(attempt)]
+    if procs == 1:
+        return [*python, *worker]
+    run = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={procs}"]
+    return [*python, *run, "--no-python", *python, *worker]
+
+
+def worker_environment(
+    import_path: Sequence[str], visible: str | None, threads: int, extra: Mapping[str, object]
+) -> dict[str, str]:
+    """The environment of a job: this process's, with what is the job's alone.
+
+    Args:
+        import_path: where it looks for modules.
+        visible: the devices it may use, or None if there are none to share out.
+        threads: of each process, unless the user's environment says so.
+        extra: the user's own variables.
+    """
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in _OF_OTHERS and not name.startswith("TORCHELASTIC_")
+    }
+    environment["PYTHONPATH"] = os.pathsep.join(import_path)
+    environment.setdefault("OMP_NUM_THREADS", str(threads))
+    if visible is not None:
+        environment["CUDA_VISIBLE_DEVICES"] = visible
+    return environment | {name: str(value) for name, value in extra.items()}
+
+
+class JobProcess:
+    """A job's processes, in a session of their own: nothing that ends them reaches another job.
+
+    Args:
+        command: as of `worker_command`.
+        environment: as of `worker_environment`.
+        log: gets what they print.
+        keep_open: descriptors that they inherit.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+        keep_open: Sequence[int] = (),
+    ) -> None:
+        with open(log, "ab") as file:
+            self.process = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=tuple(keep_open),
+            )
+        self._kill_at: float | None = None
+
+    def poll(self) -> int | None:
+        """The exit status, once all is over; kills what has been asked to end and did not."""
+        if self.process.returncode is None and self._has_ended():
+            # Before it is waited for: until then nobody else gets the number of its group.
+            self._signal_group(signal.SIGKILL)
+        elif self._kill_at is not None and time.monotonic() >= self._kill_at:
+            self.kill()
+        return self.process.poll()
+
+    def _has_ended(self) -> bool:
+        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self.process.pid, options) is not None
+
+    def ask_to_end(self) -> None:
+        """Have the job save what it can, and end."""
+        if self._kill_at is None:
+            self._kill_at = time.monotonic() + GRACE_S
+            with suppress(ProcessLookupError):
+                self.process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the job's processes at once."""
+        if self.process.returncode is None:
+            self._signal_group(signal.SIGKILL)
+            self.process.wait()
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, number)
+
+
+def told_exit(status: int) -> str:
+    """Why a process ended, from its exit status."""
+    if status < 0:
+        return f"the process was ended by {signal.Signals(-status).name}"
+    return f"the process left with exit status {status} and no result"

@@ -1,0 +1,75 @@
+"""A job without ``-m``: in this process where that will do, else as its launcher says."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from forgather_hydra.errors import ForgatherError
+from forgather_hydra.launch.job import job_of
+from forgather_hydra.launch.launch import run_locally
+from forgather_hydra.launch.slots import devices
+from forgather_hydra.launch.topology import topology_of
+from forgather_hydra.run.job import run
+
+_OURS = "hydra_plugins.forgather_launcher."
+
+
+def run_here_or_elsewhere(cfg: DictConfig) -> Any:
+    """Run a composed job in Hydra's output directory: the task of the command line.
+
+    A job of one process runs in this one. One of several is handed to the launcher, and so is any
+    job whose launcher is a cluster's. A process that somebody else has started as one of several,
+    with torchrun for example, takes its part.
+
+    Raises:
+        ForgatherError: the job needs several processes, and the launcher can't start them.
+    """
+    hydra = HydraConfig.get()
+    if "WORLD_SIZE" in os.environ:
+        return run(cfg)
+    whole = cfg.copy()
+    with open_dict(whole):
+        whole.hydra = hydra
+    OmegaConf.set_readonly(whole.hydra, None)
+    launcher = str(hydra.launcher._target_).removeprefix(_OURS)
+    processes = topology_of(whole).settled(len(devices(hydra.launcher.get("devices", "auto"))))
+    if hydra.mode == RunMode.MULTIRUN or (
+        processes.world_size == 1 and not launcher.startswith("slurm")
+    ):
+        _refuse_one_of_several(processes.world_size)
+        return run(cfg)
+    return _run_elsewhere(whole, launcher)
+
+
+def _refuse_one_of_several(processes: int) -> None:
+    if processes > 1:
+        raise ForgatherError(
+            "bad_resources",
+            f"the job needs {processes} processes, and the chosen launcher starts one",
+            hint="use hydra/launcher=forgather_local, which is the default, or forgather_slurm",
+        )
+
+
+def _run_elsewhere(whole: DictConfig, launcher: str) -> Any:
+    from hydra._internal.callbacks import Callbacks
+    from hydra.core.global_hydra import GlobalHydra
+
+    context = HydraContext(
+        config_loader=GlobalHydra.instance().config_loader(), callbacks=Callbacks(whole)
+    )
+    job = job_of(whole, 0, ("hydra.run.dir", None))
+    job.directory = Path(whole.hydra.runtime.output_dir)
+    options = job.options
+    if launcher.startswith("slurm"):
+        from forgather_hydra.launch.slurm import run_on_slurm
+
+        (job_return,) = run_on_slurm([job], job.directory, options, context, run)
+    else:
+        (job_return,) = run_locally([job], job.directory, options, context, run)
+    return job_return.return_value

@@ -1,0 +1,116 @@
+"""The code that jobs run, copied when they are launched: later edits do not change them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from forgather_hydra.errors import ForgatherError
+from forgather_hydra.paths import conf_dir
+
+log = logging.getLogger(__name__)
+
+MAX_BYTES = 200 * 2**20
+SOURCES = {".py", ".yaml", ".yml", ".jinja", ".json", ".toml", ".txt"}
+
+
+def import_path(code: Path | None) -> list[str]:
+    """Where a worker looks for modules: as this process does, but in the copies first.
+
+    Args:
+        code: the folder of a snapshot, or None.
+    """
+    fixed = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
+    own = [os.path.abspath(entry) for entry in sys.path]
+    own = [e for e in own if e not in fixed and not e.endswith((".zip", "lib-dynload"))]
+    copied = [] if code is None else [c for e in own if (c := _copy_of(e, code)) is not None]
+    return [*copied, *own]
+
+
+def _copy_of(entry: str, code: Path) -> str | None:
+    for root in project_roots():
+        if Path(entry).is_relative_to(root):
+            return str(code / _name(root) / Path(entry).relative_to(root))
+    return None
+
+
+def take_snapshot(code: Path) -> None:
+    """Copy the user's project, and this package where it is a checkout, unless it is done.
+
+    Raises:
+        ForgatherError: ``snapshot_failed``, where there is too much to copy.
+    """
+    if code.is_dir():
+        return
+    aside = code.with_name(f".{code.name}.{os.getpid()}")
+    for root in project_roots():
+        _copy(root, aside / _name(root))
+    aside.mkdir(parents=True, exist_ok=True)
+    aside.rename(code)
+
+
+def project_roots() -> list[Path]:
+    """The projects that a job's code comes from: around the working directory, and this one's."""
+    roots = [_repository(Path.cwd()) or Path.cwd()]
+    checkout = conf_dir().parent
+    if checkout != Path(__file__).resolve().parents[1]:  # where a wheel has it
+        roots.append(checkout)
+    return list(dict.fromkeys(root.resolve() for root in roots))
+
+
+def _name(root: Path) -> str:
+    return f"{project_roots().index(root)}-{root.name}"
+
+
+def _repository(folder: Path) -> Path | None:
+    top = _git(folder, "rev-parse", "--show-toplevel")
+    return Path(top.strip()) if top else None
+
+
+def _copy(root: Path, target: Path) -> None:
+    size = 0
+    for path in _files(root):
+        size += path.stat().st_size
+        if size > MAX_BYTES:
+            raise ForgatherError(
+                "snapshot_failed",
+                f"{root} has more than {MAX_BYTES // 2**20} MB of files that git does not ignore",
+                hint="add data and outputs to .gitignore, or set hydra.launcher.snapshot=false",
+            )
+        copy = target / path.relative_to(root)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copy)
+
+
+def _files(root: Path) -> Iterator[Path]:
+    listed = _git(root, "ls-files", "-coz", "--exclude-standard")
+    if listed is not None:
+        paths: Iterable[Path] = (root / name for name in listed.split("\0") if name)
+    else:
+        paths = (p for p in _without_hidden(root) if p.suffix in SOURCES)
+    yield from (path for path in paths if path.is_file())
+
+
+def _without_hidden(root: Path) -> Iterator[Path]:
+    """Files below a folder, without those of runs, which have hidden folders of their own."""
+    for folder, folders, names in os.walk(root):
+        is_output = ".hydra" in folders or ".launch" in folders
+        folders[:] = [] if is_output else [f for f in folders if not f.startswith((".", "__"))]
+        if not is_output:
+            yield from (Path(folder, name) for name in names if not name.startswith("."))
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *words], cwd=folder, capture_output=True, text=True, timeout=60, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout

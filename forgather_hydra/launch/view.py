@@ -1,0 +1,90 @@
+"""What can be seen of a job from outside: its state, and how far it is."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from forgather_hydra.launch.files import CANCELLED, PLACE, is_owned, launch_dir
+from forgather_hydra.launch.outcome import CANCELED, read_result
+from forgather_hydra.run.files import read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.table import Table
+
+QUEUED, RUNNING, DIED = "queued", "running", "died"
+HEARTBEAT = "status.json"  # written by the trainer
+_STYLE = {"running": "cyan", "finished": "green", "failed": "red", "died": "red"}
+
+
+@dataclass
+class View:
+    """A line of a table of jobs.
+
+    Attributes:
+        number: of the job.
+        state: one word.
+        words: its overrides.
+        place: where it runs or waits: devices, or a cluster's job with its nodes.
+        step: the last one done, of how many, where the job trains.
+        loss: the last one logged.
+        note: why it waits, or what it failed with.
+        directory: its outputs.
+    """
+
+    number: int
+    state: str
+    words: str
+    place: str = ""
+    step: str = ""
+    loss: str = ""
+    note: str = ""
+    directory: str = ""
+
+
+def view_of(number: int, words: str, directory: Path) -> View:
+    """What the files of a job tell."""
+    view = View(number, QUEUED, words, directory=str(directory))
+    place = read_json(launch_dir(directory) / PLACE) or {}
+    view.place = str(place.get("place", ""))
+    result = read_result(directory)
+    if result is not None:
+        view.state, view.note = str(result["status"]), str(result.get("error", ""))
+    elif (launch_dir(directory) / CANCELLED).exists():
+        view.state = CANCELED
+    elif is_owned(directory):
+        view.state = RUNNING
+    elif place and "id" not in place:
+        view.state = DIED
+    _add_progress(view, read_json(directory / HEARTBEAT) or {})
+    return view
+
+
+def _add_progress(view: View, beat: dict[str, Any]) -> None:
+    if not beat:
+        return
+    view.step = f"{beat['step']}/{beat['max_steps']}"
+    view.loss = "" if beat["loss"] is None else f"{beat['loss']:.4f}"
+    silent = time.time() - beat["time"]
+    if view.state == RUNNING and silent > 60:
+        view.note = f"no sign of life for {silent:.0f} s"
+
+
+def table(views: Iterable[View]) -> Table:
+    """The jobs as a table."""
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table("job", "overrides", "state", "where", "step", "loss", "", box=None, pad_edge=False)
+    made.columns[1].overflow = "fold"
+    for column in (4, 5):
+        made.columns[column].justify = "right"
+    for view in views:
+        cells = (view.words, view.state, view.place, view.step, view.loss, view.note)
+        style = _STYLE.get(view.state, "")
+        made.add_row(str(view.number), *(Text(cell) for cell in cells), style=style)
+    return made

@@ -1,0 +1,116 @@
+"""``python -m forgather_hydra.launch.worker RUN_DIR ATTEMPT_DIR``: one process of a job.
+
+It finds the composed job in its directory, and runs it as Hydra would have done; a launcher has set
+the environment by which the processes of a job find each other.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus, run_job
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import open_dict
+
+from forgather_hydra.config.composition import remember
+from forgather_hydra.launch.files import OWNER, launch_dir
+from forgather_hydra.launch.job import Payload, hydra_config, read_payload, returned
+from forgather_hydra.launch.outcome import JobFailed, write_outcome, write_traceback
+from forgather_hydra.run.files import locked
+
+EXIT_FAILED, EXIT_BUSY, EXIT_INTERRUPTED = 1, 75, 130
+
+
+def main() -> None:
+    """Entry point; exits with 0, 1 (job failed), 75 (runs elsewhere) or 130 (interrupted)."""
+    directory, attempt = map(Path, sys.argv[1:])
+    rank, size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    # Trainers save at SIGTERM; whatever else runs ends as with Ctrl-C. The signal by which a
+    # cluster announces the end of its time goes to the shell, and is ignored here and in children.
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        _print_to(attempt / f"rank_{rank}.log")
+    try:
+        sys.exit(_first(directory, size) if rank == 0 else _other(directory, rank, size))
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _first(directory: Path, size: int) -> int:
+    with locked(launch_dir(directory) / OWNER) as mine:
+        if mine is None:
+            print(f"another process runs the job in {directory}; nothing is done here")
+            return EXIT_BUSY
+        payload, context, task = read_payload(directory)
+        remember(payload.composition)
+        job_return = _run(directory, payload, context, task)
+        if job_return.status == JobStatus.FAILED:
+            error = job_return._return_value
+            write_traceback(directory, error, 0, size)
+            print((directory / "traceback.txt").read_text(encoding="utf-8"), file=sys.stderr)
+        write_outcome(directory, job_return)
+        return EXIT_FAILED if job_return.status == JobStatus.FAILED else 0
+
+
+def _run(
+    directory: Path, payload: Payload, context: HydraContext, task: TaskFunction
+) -> JobReturn:
+    try:
+        job_dir_key, job_subdir_key = payload.keys
+        return run_job(
+            hydra_context=context,
+            task_function=task,
+            config=payload.config,
+            job_dir_key=job_dir_key,
+            job_subdir_key=job_subdir_key,
+        )
+    except (Exception, SystemExit) as error:
+        is_exit = isinstance(error, SystemExit)
+        status = JobStatus.COMPLETED if is_exit and not error.code else JobStatus.FAILED
+        value: Any = JobFailed(f"the job left with sys.exit({error.code!r})") if is_exit else error
+        overrides = list(payload.config.hydra.overrides.task)
+        value = value if status == JobStatus.FAILED else None
+        return returned(payload.config, overrides, directory, status, value)
+
+
+def _other(directory: Path, rank: int, size: int) -> int:
+    """A process beside the first: it writes nothing but its log."""
+    payload, _, task = read_payload(directory)
+    remember(payload.composition)
+    config = payload.config
+    with open_dict(config.hydra.runtime):
+        config.hydra.runtime.output_dir = str(directory)
+    job = config.copy()
+    with open_dict(job):
+        del job["hydra"]
+    try:
+        with hydra_config(config):
+            task(job)
+    except (Exception, SystemExit) as error:
+        if isinstance(error, SystemExit) and not error.code:
+            return 0
+        write_traceback(directory, error, rank, size)
+        sys.excepthook(type(error), error, error.__traceback__)
+        return EXIT_FAILED
+    return 0
+
+
+def _print_to(path: Path) -> None:
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+        os.dup2(log, stream.fileno())
+    os.close(log)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

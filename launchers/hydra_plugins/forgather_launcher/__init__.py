@@ -1,0 +1,1 @@
+"""Launchers. Any Hydra application imports the modules here that have no leading underscore."""

@@ -1,0 +1,55 @@
+"""What both launchers share: compose the jobs, note them, and keep those that are finished."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.utils import JobReturn, configure_log
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+if TYPE_CHECKING:
+    from forgather_hydra.launch.job import Job
+
+
+class ProcessLauncher(Launcher):
+    """Runs each job in processes of its own.
+
+    Args:
+        options: those in the configuration.
+    """
+
+    config: DictConfig
+    hydra_context: HydraContext
+    task_function: TaskFunction
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        self.hydra_context = hydra_context
+        self.task_function = task_function
+        self.config = config
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        from forgather_hydra.launch.job import composed_job
+        from forgather_hydra.launch.launch import mistakes_told
+
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        with mistakes_told():
+            jobs = [
+                composed_job(self.hydra_context, self.config, overrides, number)
+                for number, overrides in enumerate(job_overrides, start=initial_job_idx)
+            ]
+            sweep_dir = Path(str(self.config.hydra.sweep.dir))
+            return self.run(jobs, sweep_dir)
+
+    def run(self, jobs: list[Job], sweep_dir: Path) -> list[JobReturn]:
+        raise NotImplementedError
