@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from forgather_hydra.graph.codegen import NamePolicy, generate_code
     from forgather_hydra.graph.dump import to_yaml
     from forgather_hydra.graph.latent import Latent
-    from forgather_hydra.project.project import Project, from_project
     from forgather_hydra.launch.api import launch
+    from forgather_hydra.project.project import Project, from_project
 
 __version__ = "0.1.0"
 

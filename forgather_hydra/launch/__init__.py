@@ -1,1 +1,1 @@
-"""Where jobs run: on the devices of this machine or on a SLURM cluster, and what becomes of them."""
+"""Where jobs run: this machine's devices or a SLURM cluster; and what becomes of them."""

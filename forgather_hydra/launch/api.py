@@ -8,9 +8,9 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from forgather_hydra.config.command_line import UsageExit, command_line
+from forgather_hydra.launch.single import run_here_or_elsewhere
 from forgather_hydra.paths import conf_dir
 from forgather_hydra.run import directory
-from forgather_hydra.launch.single import run_here_or_elsewhere
 
 
 def launch(*overrides: str, multirun: bool = False) -> Any:
@@ -32,6 +32,8 @@ def launch(*overrides: str, multirun: bool = False) -> Any:
             hydra = GlobalHydra.instance().hydra
             assert hydra is not None
             start = hydra.multirun if multirun else hydra.run
-            return start(config_name="config", task_function=run_here_or_elsewhere, overrides=list(overrides))
+            return start(
+                config_name="config", task_function=run_here_or_elsewhere, overrides=list(overrides)
+            )
     except UsageExit as stop:
         raise stop.error from stop

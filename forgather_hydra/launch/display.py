@@ -5,15 +5,18 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.live import Live
 
+from forgather_hydra.launch.files import TRACEBACK, attempts
 from forgather_hydra.launch.job import Job
-from forgather_hydra.launch.outcome import FAILED, FINISHED, read_result
+from forgather_hydra.launch.outcome import read_result
 from forgather_hydra.launch.view import View, table, view_of
+from forgather_hydra.run.results import FAILED, FINISHED
 
 PERIOD_S = 0.5
 
@@ -29,10 +32,12 @@ class Display:
     def __init__(self, jobs: Sequence[Job], look: Callable[[Job, View], View]) -> None:
         self.jobs = jobs
         self.look = look
-        self.words = differing([job.overrides for job in jobs])
+        self.is_single = jobs[0].keys[1] is None  # a run without -m
+        self.words = [""] if self.is_single else differing([job.overrides for job in jobs])
         self.console = Console(highlight=False, soft_wrap=True)
         self.live = Live(console=self.console, auto_refresh=False, transient=True)
-        self.is_live = self.console.is_terminal and len(jobs) > 1
+        self.is_live = self.console.is_terminal and not self.is_single
+        self.log: Follow | None = None
         self._next = 0.0
 
     def __enter__(self) -> Self:
@@ -50,10 +55,17 @@ class Display:
             self.live.stop()
 
     def refresh(self) -> None:
-        """Draw the table, if it is time."""
+        """Draw the table, if it is time; of a single run, pass on what it prints."""
+        if self.log is not None:
+            self.log.show()
         if self.is_live and time.monotonic() >= self._next:
             self._next = time.monotonic() + PERIOD_S
             self.live.update(table(self.views()), refresh=True)
+
+    def follow(self, log: Path) -> None:
+        """Pass on what a single run prints."""
+        if self.is_single:
+            self.log = Follow(log)
 
     def views(self) -> list[View]:
         found = []
@@ -69,15 +81,47 @@ class Display:
 
     def ended(self, job: Job, seconds: float | None = None) -> None:
         """Tell how a job ended."""
+        if self.log is not None:
+            self.log.show()
         result = read_result(job.directory) or {"status": FAILED}
         took = "" if seconds is None else f" after {seconds:.1f} s"
         self.say(job, f"{result['status']}{took}")
         if result["status"] != FINISHED and "error" in result:
             self.console.print(f"  {result['error']}", markup=False)
-            self.console.print(f"  see {job.directory / 'traceback.txt'}", markup=False)
+            self.console.print(f"  see {_where_to_look(job.directory)}", markup=False)
 
 
 def differing(overrides: Sequence[Sequence[str]]) -> list[str]:
     """The overrides that not all jobs share, those of each job in one text."""
     shared = set.intersection(*map(set, overrides)) if len(overrides) > 1 else set()
     return [" ".join(o for o in job if o not in shared) for job in overrides]
+
+
+def _where_to_look(directory: Path) -> Path:
+    """The file that says most about a failure."""
+    trace = directory / TRACEBACK
+    return trace if trace.exists() else attempts(directory)[-1]
+
+
+class Follow:
+    """Prints what is added to a file.
+
+    Args:
+        path: of the file, which may not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.position = path.stat().st_size if path.exists() else 0
+
+    def show(self) -> bool:
+        """Print what is new; whether there was anything."""
+        if not self.path.exists():
+            return False
+        with open(self.path, encoding="utf-8", errors="replace") as file:
+            file.seek(self.position)
+            text = file.read()
+            self.position = file.tell()
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return bool(text)

@@ -12,7 +12,7 @@ RESULT = "result.json"  # how it ended; written once, by its first process
 RETURN = "return.pkl"  # what it returned, as Hydra has it
 OWNER = "OWNER"  # locked by the first process of the job while it lives
 PLACE = "place.json"  # where it was started last: a device, or the id of a cluster's job
-CANCELLED = "CANCELLED"  # the user does not want it any more
+GIVEN_UP = "CANCELLED"  # the user does not want it any more
 TRACEBACK = "traceback.txt"  # beside the job's own outputs
 
 

@@ -53,10 +53,11 @@ class Job:
             resolved: Any = OmegaConf.to_container(self.config.hydra.launcher, resolve=True)
         return dict(resolved)
 
-    def move_to(self, directory: Path, number: int) -> None:
-        """Have the job go on where it was begun."""
-        self.directory, self.number = directory, number
+    def move_to(self, number: int) -> None:
+        """Give the job another number, and the directory that goes with it."""
+        self.number = number
         _number(self.config, number)
+        self.directory = _directory(self.config, self.keys)
 
     def describe(self) -> dict[str, Any]:
         """What a manifest keeps of the job."""
@@ -68,7 +69,7 @@ class Job:
         }
 
 
-class hydra_config:  # noqa: N801
+class hydra_config:
     """While this is open, ``${hydra:...}`` reads a configuration."""
 
     def __init__(self, config: DictConfig) -> None:
@@ -98,20 +99,23 @@ def composed_job(
 def job_of(config: DictConfig, number: int, keys: tuple[str, str | None]) -> Job:
     """The job of a configuration that was composed last."""
     composition = latest()
-    with hydra_config(config):
-        parts = [str(OmegaConf.select(config, key)) for key in keys if key]
     overrides: Any = OmegaConf.to_container(config.hydra.overrides.task)
     job = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     return Job(
         number=number,
         overrides=overrides,
         config=config,
-        directory=Path(*parts).absolute(),
+        directory=_directory(config, keys),
         key=signature(job) if COMMAND_LINE.get() else str(number),
         topology=topology_of(config),
         composition=composition,
         keys=keys,
     )
+
+
+def _directory(config: DictConfig, keys: tuple[str, str | None]) -> Path:
+    with hydra_config(config):
+        return Path(*(str(OmegaConf.select(config, key)) for key in keys if key)).absolute()
 
 
 def _number(config: DictConfig, number: int) -> None:
@@ -180,6 +184,7 @@ def returned(
 ) -> JobReturn:
     """The return of a job whose processes have left none."""
     config = config.copy()
+    OmegaConf.set_readonly(config.hydra, None)
     with open_dict(config):
         config.hydra.runtime.output_dir = str(directory)
     return JobReturn(

@@ -1,4 +1,4 @@
-"""One function for each way to run jobs elsewhere: note them, keep the finished ones, run the rest."""
+"""Run jobs elsewhere: note them, keep those that are finished, and run the rest."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from forgather_hydra.errors import ForgatherError
 from forgather_hydra.launch.files import launch_dir
 from forgather_hydra.launch.job import Job, returned, write_task
 from forgather_hydra.launch.manifest import Manifest
-from forgather_hydra.launch.outcome import FINISHED, read_result, return_of
+from forgather_hydra.launch.outcome import read_result, return_of
 from forgather_hydra.launch.snapshot import import_path, take_snapshot
-from forgather_hydra.run.results import Unknown
+from forgather_hydra.run.results import FINISHED, PLANNED, Unknown
 
 
 def run_locally(
@@ -73,7 +73,7 @@ def is_finished(job: Job) -> bool:
 def planned(jobs: Sequence[Job]) -> list[JobReturn]:
     """What a launch returns that has run nothing."""
     return [
-        returned(job.config, job.overrides, job.directory, JobStatus.COMPLETED, Unknown("planned"))
+        returned(job.config, job.overrides, job.directory, JobStatus.COMPLETED, Unknown(PLANNED))
         for job in jobs
     ]
 

@@ -18,9 +18,6 @@ from forgather_hydra.launch.display import Display
 from forgather_hydra.launch.files import PLACE, is_owned, launch_dir, new_attempt
 from forgather_hydra.launch.job import Job, write_payload
 from forgather_hydra.launch.outcome import (
-    CANCELED,
-    FAILED,
-    FINISHED,
     cancelled,
     failed,
     forget_outcome,
@@ -38,8 +35,10 @@ from forgather_hydra.launch.process import (
 from forgather_hydra.launch.view import View
 from forgather_hydra.launch.worker import EXIT_BUSY
 from forgather_hydra.run.files import write_json
+from forgather_hydra.run.results import CANCELLED, FAILED, FINISHED
 
 POLL_S = 0.05
+STUCK_S = 5.0
 
 
 @dataclass
@@ -80,6 +79,7 @@ class LocalPool:
         self.returns: dict[int, JobReturn] = {}
         self.created = time.time()
         self._last_start = 0.0
+        self._is_told = False
 
     def check(self) -> None:
         """Make sure that each job can run here at all.
@@ -119,6 +119,7 @@ class LocalPool:
             try:
                 while self.waiting or self.running:
                     self.start()
+                    self.tell_if_stuck()
                     self.collect()
                     self.display.refresh()
                     time.sleep(POLL_S)
@@ -139,6 +140,13 @@ class LocalPool:
             elif not is_owned(job.directory) and (taken := self.slots.take(self.needs(job))):
                 self.waiting.remove(job)
                 self.launch(job, taken)
+
+    def tell_if_stuck(self) -> None:
+        """Say so, once, if all waits for other launchers."""
+        is_stuck = self.waiting and not self.running and time.time() > self.created + STUCK_S
+        if is_stuck and not self._is_told:
+            self._is_told = True
+            self.display.console.print("waiting for other launchers on this machine")
 
     def is_settled(self, job: Job) -> bool:
         """Whether a job need not be started: another launcher has finished it meanwhile."""
@@ -174,6 +182,7 @@ class LocalPool:
         self._last_start = time.monotonic()
         self.running.append(Running(job, process, numbers, self._last_start))
         self.display.say(job, f"started on {place}")
+        self.display.follow(attempt / "rank_0.log")
 
     def threads(self, procs: int) -> int:
         """Threads of each process, so that all together have one a core."""
@@ -230,7 +239,7 @@ class LocalPool:
                 each.process.kill()
 
     def look(self, job: Job, view: View) -> View:
-        if job in self.waiting and view.state not in (FINISHED, FAILED, CANCELED):
+        if job in self.waiting and view.state not in (FINISHED, FAILED, CANCELLED):
             view.state = "queued"
         return view
 

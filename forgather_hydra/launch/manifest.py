@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +39,14 @@ class Manifest:
         found = self.read().get("launch", {}).get("jobs", {})
         return dict(sorted(found.items(), key=lambda item: item[1]["number"]))
 
-    def add(self, jobs: Iterable[Job]) -> None:
-        """Note jobs; one that is known keeps the directory that it has.
+    def add(self, jobs: Sequence[Job]) -> None:
+        """Note jobs.
+
+        One that is known keeps the directory that it has; a new one whose directory holds another
+        job gets the next number.
 
         Raises:
-            ForgatherError: ``sweep_differs``, where the directory of a job holds another one.
+            ForgatherError: ``sweep_differs``, where that does not help.
         """
         with locked(self._lock, wait=True):
             content = self.read()
@@ -55,12 +58,15 @@ class Manifest:
                 seen[job.key] += 1
                 job.key += f"-{seen[job.key]}" if seen[job.key] > 1 else ""
                 if job.key in known and COMMAND_LINE.get():
-                    entry = known[job.key]
-                    job.move_to(Path(entry["directory"]), entry["number"])
+                    job.move_to(known[job.key]["number"])
+                    job.directory = Path(known[job.key]["directory"])
                     continue
+                if holders.get(str(job.directory), job.key) != job.key:
+                    numbers = [*(entry["number"] for entry in known.values()), jobs[-1].number]
+                    job.move_to(max(numbers) + 1)
                 holder = holders.setdefault(str(job.directory), job.key)
                 if holder != job.key:
-                    raise _differs(job, known[holder], self.sweep_dir)
+                    raise _differs(job, known[holder])
                 known[job.key] = job.describe()
             write_json(self.path, content)
 
@@ -83,10 +89,10 @@ def _about() -> dict[str, Any]:
     }
 
 
-def _differs(job: Job, other: dict[str, Any], sweep_dir: Path) -> ForgatherError:
+def _differs(job: Job, other: dict[str, Any]) -> ForgatherError:
     return ForgatherError(
         "sweep_differs",
         f"{job.directory} holds another job ({' '.join(other['overrides'])}), "
         f"not {' '.join(job.overrides)}",
-        hint=f"choose another hydra.sweep.dir than {sweep_dir}, or remove it",
+        hint="use ${hydra.job.num} in hydra.sweep.subdir, or another hydra.sweep.dir",
     )

@@ -12,7 +12,7 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus
 
 from forgather_hydra.launch.files import (
-    CANCELLED,
+    GIVEN_UP,
     RESULT,
     RETURN,
     TRACEBACK,
@@ -21,17 +21,13 @@ from forgather_hydra.launch.files import (
 )
 from forgather_hydra.launch.job import Job, returned
 from forgather_hydra.run.files import read_json, write_json
+from forgather_hydra.run.results import FAILED, FINISHED, STOPPED, JobCancelled, one_line
 
-FINISHED, FAILED, STOPPED, CANCELED = "finished", "failed", "stopped", "cancelled"
 TAIL = 20  # lines of a log that are worth showing
 
 
 class JobFailed(Exception):
     """A job failed in a process of its own, in a way that left no exception to raise."""
-
-
-class JobCancelled(Exception):
-    """A job was not run, or not to its end, because it was not wanted any more."""
 
 
 def write_outcome(directory: Path, job_return: JobReturn) -> None:
@@ -65,7 +61,7 @@ def write_outcome(directory: Path, job_return: JobReturn) -> None:
 
 def write_traceback(directory: Path, error: BaseException, rank: int, size: int) -> None:
     """Keep the traceback of the process that failed first."""
-    where = f"process {rank} of {size}:\n" if size > 1 else ""
+    where = f"process {rank} of {size}: {one_line(error)}\n" if size > 1 else ""
     text = where + "".join(traceback.format_exception(error))
     with suppress(FileExistsError), open(directory / TRACEBACK, "x", encoding="utf-8") as file:
         file.write(text)
@@ -78,7 +74,7 @@ def read_result(directory: Path) -> dict[str, Any] | None:
 
 def forget_outcome(directory: Path) -> None:
     """Make way for another attempt."""
-    for name in (RESULT, RETURN, CANCELLED):
+    for name in (RESULT, RETURN, GIVEN_UP):
         (launch_dir(directory) / name).unlink(missing_ok=True)
     (directory / TRACEBACK).unlink(missing_ok=True)
 
@@ -117,17 +113,11 @@ def log_tail(directory: Path, lines: int = TAIL) -> list[str]:
     return log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
 
 
-def one_line(error: Any) -> str:
-    """An exception's type and the first line of its message."""
-    lines = str(error).strip().splitlines()
-    return ": ".join([type(error).__name__, *lines[:1]])
-
-
 def _other_process(directory: Path) -> str | None:
     """What the process raised that failed first, if it is not the first one."""
     path = directory / TRACEBACK
     if not path.exists():
         return None
-    head, *lines = path.read_text(encoding="utf-8").splitlines()
+    head = path.read_text(encoding="utf-8").partition("\n")[0]
     is_other = head.startswith("process ") and not head.startswith("process 0 ")
-    return f"{head} {lines[-1]}" if is_other and lines else None
+    return head if is_other else None

@@ -17,8 +17,6 @@ from forgather_hydra.launch.slots import devices
 from forgather_hydra.launch.topology import topology_of
 from forgather_hydra.run.job import run
 
-_OURS = "hydra_plugins.forgather_launcher."
-
 
 def run_here_or_elsewhere(cfg: DictConfig) -> Any:
     """Run a composed job in Hydra's output directory: the task of the command line.
@@ -31,20 +29,21 @@ def run_here_or_elsewhere(cfg: DictConfig) -> Any:
         ForgatherError: the job needs several processes, and the launcher can't start them.
     """
     hydra = HydraConfig.get()
-    if "WORLD_SIZE" in os.environ:
-        return run(cfg)
+    launcher = str(hydra.launcher._target_)
+    is_ours = launcher.startswith("hydra_plugins.forgather_launcher.")
+    is_sweep = hydra.mode == RunMode.MULTIRUN
+    if "WORLD_SIZE" in os.environ or (is_sweep and is_ours):
+        return run(cfg)  # this is a worker
     whole = cfg.copy()
     with open_dict(whole):
         whole.hydra = hydra
     OmegaConf.set_readonly(whole.hydra, None)
-    launcher = str(hydra.launcher._target_).removeprefix(_OURS)
-    processes = topology_of(whole).settled(len(devices(hydra.launcher.get("devices", "auto"))))
-    if hydra.mode == RunMode.MULTIRUN or (
-        processes.world_size == 1 and not launcher.startswith("slurm")
-    ):
-        _refuse_one_of_several(processes.world_size)
-        return run(cfg)
-    return _run_elsewhere(whole, launcher)
+    gpus = len(devices(hydra.launcher.get("devices", "auto")))
+    processes = topology_of(whole).settled(gpus).world_size
+    if is_ours and not is_sweep and processes > 1:
+        return _run_elsewhere(whole)
+    _refuse_one_of_several(processes)
+    return run(cfg)
 
 
 def _refuse_one_of_several(processes: int) -> None:
@@ -56,7 +55,7 @@ def _refuse_one_of_several(processes: int) -> None:
         )
 
 
-def _run_elsewhere(whole: DictConfig, launcher: str) -> Any:
+def _run_elsewhere(whole: DictConfig) -> Any:
     from hydra._internal.callbacks import Callbacks
     from hydra.core.global_hydra import GlobalHydra
 
@@ -66,10 +65,5 @@ def _run_elsewhere(whole: DictConfig, launcher: str) -> Any:
     job = job_of(whole, 0, ("hydra.run.dir", None))
     job.directory = Path(whole.hydra.runtime.output_dir)
     options = job.options
-    if launcher.startswith("slurm"):
-        from forgather_hydra.launch.slurm import run_on_slurm
-
-        (job_return,) = run_on_slurm([job], job.directory, options, context, run)
-    else:
-        (job_return,) = run_locally([job], job.directory, options, context, run)
+    (job_return,) = run_locally([job], job.directory, options, context, run)
     return job_return.return_value

@@ -108,4 +108,6 @@ class Slots:
 def _runtime_dir() -> Path:
     """A folder of the user on this machine, gone at the next boot."""
     own = os.environ.get("XDG_RUNTIME_DIR")
-    return Path(own, "forgather") if own else Path(tempfile.gettempdir(), f"forgather-{os.getuid()}")
+    return (
+        Path(own, "forgather") if own else Path(tempfile.gettempdir(), f"forgather-{os.getuid()}")
+    )

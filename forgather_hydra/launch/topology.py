@@ -37,7 +37,7 @@ class Topology:
     trainer: str | None = None
     nodes: int = 1
     procs: int | None = 1
-    gpus_per_proc: int | None = 0
+    gpus_per_proc: int | None = None
     cpus_per_proc: int | None = None
     mem_gb: float | None = None
     time_min: int = 60
@@ -83,7 +83,7 @@ def topology_of(cfg: DictConfig) -> Topology:
         trainer=kind,
         nodes=nodes,
         procs=procs,
-        gpus_per_proc=gpus if gpus != AUTO else None if kind else 0,
+        gpus_per_proc=None if gpus == AUTO else gpus,
         cpus_per_proc=resources["cpus_per_proc"],
         mem_gb=resources["mem_gb"],
         time_min=resources["time_min"],

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from forgather_hydra.launch.files import CANCELLED, PLACE, is_owned, launch_dir
-from forgather_hydra.launch.outcome import CANCELED, read_result
+from forgather_hydra.launch.files import GIVEN_UP, PLACE, is_owned, launch_dir
+from forgather_hydra.launch.outcome import read_result
 from forgather_hydra.run.files import read_json
+from forgather_hydra.run.results import CANCELLED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,8 +55,8 @@ def view_of(number: int, words: str, directory: Path) -> View:
     result = read_result(directory)
     if result is not None:
         view.state, view.note = str(result["status"]), str(result.get("error", ""))
-    elif (launch_dir(directory) / CANCELLED).exists():
-        view.state = CANCELED
+    elif (launch_dir(directory) / GIVEN_UP).exists():
+        view.state = CANCELLED
     elif is_owned(directory):
         view.state = RUNNING
     elif place and "id" not in place:

@@ -57,9 +57,8 @@ def _first(directory: Path, size: int) -> int:
         return EXIT_FAILED if job_return.status == JobStatus.FAILED else 0
 
 
-def _run(
-    directory: Path, payload: Payload, context: HydraContext, task: TaskFunction
-) -> JobReturn:
+def _run(directory: Path, payload: Payload, context: HydraContext, task: TaskFunction) -> JobReturn:
+    value: Any
     try:
         job_dir_key, job_subdir_key = payload.keys
         return run_job(
@@ -69,13 +68,14 @@ def _run(
             job_dir_key=job_dir_key,
             job_subdir_key=job_subdir_key,
         )
-    except (Exception, SystemExit) as error:
-        is_exit = isinstance(error, SystemExit)
-        status = JobStatus.COMPLETED if is_exit and not error.code else JobStatus.FAILED
-        value: Any = JobFailed(f"the job left with sys.exit({error.code!r})") if is_exit else error
-        overrides = list(payload.config.hydra.overrides.task)
-        value = value if status == JobStatus.FAILED else None
-        return returned(payload.config, overrides, directory, status, value)
+    except SystemExit as stop:
+        is_good = not stop.code
+        value = None if is_good else JobFailed(f"the job left with sys.exit({stop.code!r})")
+        status = JobStatus.COMPLETED if is_good else JobStatus.FAILED
+    except Exception as error:
+        value, status = error, JobStatus.FAILED
+    overrides = list(payload.config.hydra.overrides.task)
+    return returned(payload.config, overrides, directory, status, value)
 
 
 def _other(directory: Path, rank: int, size: int) -> int:

@@ -18,9 +18,10 @@ from forgather_hydra.run.files import locked, read_json, write_json
 if TYPE_CHECKING:
     from rich.table import Table
 
+PLANNED = "planned"
 FINISHED, PRUNED, FAILED, INTERRUPTED = "finished", "pruned", "failed", "interrupted"
 STOPPED, CANCELLED, SUBMITTED, NOT_RUN = "stopped", "cancelled", "submitted", "not run"
-_ORDER = (FINISHED, PRUNED, STOPPED, SUBMITTED, FAILED, INTERRUPTED, CANCELLED, NOT_RUN)
+_ORDER = (FINISHED, PRUNED, STOPPED, SUBMITTED, FAILED, INTERRUPTED, CANCELLED, NOT_RUN, PLANNED)
 MANIFEST, MANIFEST_LOCK = "sweep.json", ".sweep.lock"
 
 
@@ -60,6 +61,10 @@ class Unknown:
     told: str = ""
 
 
+class JobCancelled(Exception):
+    """A job was not run, or not to its end, because it was not wanted any more."""
+
+
 def result_of(returned: JobReturn, number: int, metric: str, sweep_dir: Path) -> JobResult:
     """The result of a job that the launcher returned."""
     directory = Path(returned.hydra_cfg.hydra.runtime.output_dir) if returned.hydra_cfg else None
@@ -76,7 +81,8 @@ def result_of(returned: JobReturn, number: int, metric: str, sweep_dir: Path) ->
         if result.metrics.get("stopped"):
             result.status = STOPPED
     elif returned.status == JobStatus.FAILED:
-        result.status, result.error = FAILED, one_line(value)
+        result.status = CANCELLED if isinstance(value, JobCancelled) else FAILED
+        result.error = one_line(value)
     return result
 
 

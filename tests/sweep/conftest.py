@@ -23,7 +23,8 @@ def sweep(tmp_path: Path) -> Sweep:
     environment = {**os.environ, "PYTHONPATH": str(HERE / "modules"), "OMP_NUM_THREADS": "1"}
 
     def run(*words: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
-        words = ("--config-dir", str(HERE / "conf"), "-m", "hydra.sweep.dir=out", *words)
+        here = ("hydra.sweep.dir=out", "hydra/launcher=basic")  # jobs in series, in this process
+        words = ("--config-dir", str(HERE / "conf"), "-m", *here, *words)
         done = subprocess.run(
             [sys.executable, "-m", "forgather_hydra", *words],
             cwd=tmp_path,

@@ -24,6 +24,4 @@ class ForgatherLocalLauncher(ProcessLauncher):
     def run(self, jobs: list[Job], sweep_dir: Path) -> list[JobReturn]:
         from forgather_hydra.launch.launch import run_locally
 
-        return run_locally(
-            jobs, sweep_dir, self.options, self.hydra_context, self.task_function
-        )
+        return run_locally(jobs, sweep_dir, self.options, self.hydra_context, self.task_function)

@@ -71,9 +71,16 @@ class JobSweeper(Sweeper):
     def parser(self) -> OverridesParser:
         return OverridesParser.create(config_loader=self.hydra_context.config_loader)
 
+    @property
+    def is_dry(self) -> bool:
+        """Whether the launcher only prints what it would do."""
+        return bool(self.config.hydra.launcher.get("dry_run"))
+
     def prepare_directory(self) -> Path:
         """Make the sweep's directory and save the configuration in it."""
         sweep_dir = Path(self.config.hydra.sweep.dir)
+        if self.is_dry:
+            return sweep_dir
         sweep_dir.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, sweep_dir / "multirun.yaml")
         return sweep_dir
@@ -93,6 +100,8 @@ class JobSweeper(Sweeper):
 
     def report(self, results: Sequence[Any], sweep_dir: Path) -> None:
         """Save and print the results, best first."""
+        if self.is_dry:
+            return
         import shlex
 
         from rich.console import Console

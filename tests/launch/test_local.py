@@ -1,0 +1,227 @@
+"""``hydra/launcher=forgather_local``: slots, failures, Ctrl-C, and sweeps that go on."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+Run = Callable[..., Any]
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; a dead one that nobody has waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_for(paths: list[Path]) -> None:
+    deadline = time.monotonic() + 60
+    while not all(path.exists() and path.read_text() for path in paths):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_jobs_share_out_the_devices(sweep: Run, tmp_path: Path) -> None:
+    words = ("hydra.launcher.stagger_s=0", "+main.seconds=0.5", "+main.x=1,2,3,4,5")
+    done = sweep("told", "hydra.launcher.devices=[5,7]", *words, "hydra.launcher.env={MARK: m}")
+    seen = [json.loads(path.read_text()) for path in (tmp_path / "seen").iterdir()]
+    assert sorted(job["x"] for job in seen) == [1, 2, 3, 4, 5]
+    for device in ("5", "7"):
+        turns = sorted((j["begin"], j["end"]) for j in seen if j["CUDA_VISIBLE_DEVICES"] == device)
+        assert len(turns) >= 2
+        assert all(before[1] <= after[0] for before, after in pairwise(turns))
+    assert {job["CUDA_VISIBLE_DEVICES"] for job in seen} == {"5", "7"}
+    assert {job["MARK"] for job in seen} == {"m"}
+    assert len({job["session"] for job in seen}) == 5
+    assert "best: job 2, eval_loss 0: " in done.stdout
+
+    hydra = OmegaConf.load(tmp_path / "out/1/.hydra/hydra.yaml").hydra
+    assert hydra.runtime.output_dir == str(tmp_path / "out" / "1")
+    assert (hydra.job.num, list(hydra.overrides.task)[-1]) == (1, "+main.x=2")
+    assert (tmp_path / "out/1/run.json").exists()
+
+
+def test_jobs_that_share_a_device_do_not_meet_across_launchers(start: Run, tmp_path: Path) -> None:
+    words = ("-m", "hydra.launcher.devices=[3]", "+main.seconds=0.4", "+main.x=1,2")
+    both = [start("told", *words, f"hydra.sweep.dir={name}") for name in ("a", "b")]
+    assert [each.wait(60) for each in both] == [0, 0]
+    turns = sorted(
+        (job["begin"], job["end"])
+        for path in (tmp_path / "seen").iterdir()
+        if (job := json.loads(path.read_text()))
+    )
+    assert len(turns) == 4
+    assert all(before[1] <= after[0] for before, after in pairwise(turns))
+
+
+def test_each_way_to_fail_is_told(sweep: Run, saved: Run, tmp_path: Path) -> None:
+    done = sweep("fails", "+main.x=0,1,2,3,4,5", expect=1)
+    errors = {job["number"]: job["error"] for job in saved()["jobs"] if job["status"] == "failed"}
+    assert errors == {
+        1: "ValueError: one is not wanted",
+        2: "JobFailed: the process left with exit status 7 and no result",
+        3: "JobFailed: the process was ended by SIGKILL",
+        4: "JobFailed: the job left with sys.exit('no way')",
+        5: "JobFailed: Odd: odd",
+    }
+    assert saved()["jobs"][0]["value"] == 0.0
+    assert "in fails" in (tmp_path / "out/1/traceback.txt").read_text()
+    assert "in fails" in (tmp_path / "out/5/traceback.txt").read_text()
+    assert "5 of 6 jobs failed" in done.stderr
+
+
+def test_stop_at_the_first_failure(sweep: Run, saved: Run) -> None:
+    words = ("hydra.launcher.on_error=stop", "hydra.launcher.max_parallel=1")
+    sweep("fails", *words, "+main.x=0,1,6", expect=1)
+    assert [job["status"] for job in saved()["jobs"]] == ["finished", "failed", "cancelled"]
+
+
+def test_try_again(sweep: Run, saved: Run) -> None:
+    done = sweep("once", "hydra.launcher.on_error='retry(1)'", "+main.x=1,2")
+    assert [job["status"] for job in saved()["jobs"]] == ["finished", "finished"]
+    assert done.stdout.count("is tried again") == 2
+
+
+def test_a_sweep_goes_on_where_it_was(sweep: Run, saved: Run, tmp_path: Path) -> None:
+    sweep("fails", "+main.x=0,1", expect=1)
+    before = (tmp_path / "out/0/run.json").read_text()
+    done = sweep("fails", "+main.x=6,1,0", expect=1)
+    assert "1 of 3 jobs are finished already" in done.stdout
+    assert (tmp_path / "out/0/run.json").read_text() == before
+    assert [job["value"] for job in saved()["jobs"]] == [6.0, None, 0.0]
+
+
+def test_two_jobs_are_not_put_into_one_directory(sweep: Run, tmp_path: Path) -> None:
+    done = sweep("fails", "+main.x=0,6", "hydra.sweep.subdir=same", expect=2)
+    assert "holds another job (" in done.stderr
+    assert not list(tmp_path.rglob("run.json"))
+
+
+def test_two_launchers_share_a_sweep(start: Run, saved: Run, tmp_path: Path) -> None:
+    (tmp_path / "hold-1").touch()
+    words = ("-m", "hydra.sweep.dir=out", "+main.x=1,2,3", "hydra.launcher.max_parallel=2")
+    first = start("counted", *words)
+    wait_for([tmp_path / "calls.txt"])
+    second = start("counted", *words, XDG_RUNTIME_DIR=str(tmp_path / "other"))
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (tmp_path / "out/2/.launch/result.json").exists():
+        time.sleep(0.05)
+    (tmp_path / "hold-1").unlink()
+    assert [each.wait(60) for each in (first, second)] == [0, 0]
+    assert sorted((tmp_path / "calls.txt").read_text().split()) == ["1", "2", "3"]
+    assert [job["value"] for job in saved()["jobs"]] == [1.0, 2.0, 3.0]
+
+
+def test_ctrl_c_ends_what_was_started_and_nothing_else(
+    start: Run, sweep: Run, tmp_path: Path
+) -> None:
+    words = ("-m", "hydra.sweep.dir=other", "+main.x=9")
+    other = start("stubborn", *words, XDG_RUNTIME_DIR=str(tmp_path / "other"))
+    words = ("-m", "hydra.sweep.dir=out", "+main.x=1,2,3", "hydra.launcher.max_parallel=2")
+    process = start("stubborn", *words)
+    pids = [tmp_path / f"pids-{x}" for x in (1, 2, 9)]
+    wait_for(pids)
+    process.send_signal(signal.SIGINT)
+    out, error = process.communicate(timeout=60)
+    assert process.returncode == 130, out + error
+    assert "interrupted" in error
+    one, two, nine = ([int(pid) for pid in path.read_text().split()] for path in pids)
+    assert not any(map(alive, one + two))
+    assert all(map(alive, nine))
+    assert not (tmp_path / "pids-3").exists()
+    other.send_signal(signal.SIGINT)
+    other.communicate(timeout=60)
+    assert not any(map(alive, nine))
+
+
+def test_a_plan_is_printed_and_nothing_done(sweep: Run, tmp_path: Path) -> None:
+    words = ("hydra.launcher.dry_run=true", "hydra.launcher.devices=[0,1]")
+    done = sweep("told", *words, "+main.x=1,2,3")
+    assert "3 jobs, at most 2 at a time, on GPUs 0, 1" in done.stdout
+    assert "forgather_hydra.launch.worker" in done.stdout
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("hydra.launcher.on_error=maybe",), "on_error is 'maybe'"),
+        (("resources.nodes=2",), "asks for 2 nodes, and this machine is one"),
+        (("resources.nproc_per_node=0",), "nproc_per_node is 0"),
+        (("resources.gpus_per_proc=1",), "asks for 1 GPUs, and 0 can be had"),
+        (("+trainer._target_=forgather_hydra.train.Trainer", "resources.nodes=2"), "one process"),
+    ],
+)
+def test_what_cannot_run_is_told_before_anything_is(
+    sweep: Run, tmp_path: Path, words: tuple[str, ...], told: str
+) -> None:
+    if "Trainer" in words[0]:
+        words = (*words, "+trainer._partial_=true")
+    done = sweep("told", "+main.x=1,2", "hydra.launcher.devices=none", *words, expect=2)
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob("run.json"))
+
+
+def test_a_snapshot_keeps_queued_jobs_as_they_were(start: Run, saved: Run, tmp_path: Path) -> None:
+    code = tmp_path / "project_code.py"
+    code.write_text("ANSWER = 'before'\n")
+    (tmp_path / "hold-1").touch()
+    words = ("-m", "hydra.sweep.dir=out", "hydra.launcher.max_parallel=1")
+    process = start(
+        "", *words, "hydra.launcher.snapshot=true",
+        "+main={_target_: launch_tasks.counted, _partial_: true, x: 1},"
+        "{_target_: launch_tasks.edited, _partial_: true, x: 2}",
+    )  # fmt: skip
+    wait_for([tmp_path / "calls.txt"])
+    code.write_text("ANSWER = 'after'\n")
+    (tmp_path / "hold-1").unlink()
+    assert process.wait(60) == 0
+    assert saved()["jobs"][1]["metrics"]["answer"] == "before"
+
+
+def test_a_search_runs_trials_at_the_same_time(sweep: Run, tmp_path: Path) -> None:
+    words = ("hydra/sweeper=forgather_optuna", "+main.x=interval(0,6)", "+main.seconds=1.5")
+    sweep("told", *words, "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=2")
+    one, two = (json.loads(path.read_text()) for path in (tmp_path / "seen").iterdir())
+    assert one["begin"] < two["end"]
+    assert two["begin"] < one["end"]
+
+
+def test_processes_of_a_job_find_each_other(launch: Run, tmp_path: Path) -> None:
+    words = ("resources.nproc_per_node=2", "hydra.launcher.devices=[4,6]", "hydra.run.dir=run")
+    launch("ranks", "+main.x=0", "resources.gpus_per_proc=1", *words)
+    record = json.loads((tmp_path / "run/run.json").read_text())
+    assert record["status"] == "finished"
+    assert record["result"]["eval_loss"] == 3
+    everyone = record["result"]["everyone"]
+    assert [each["RANK"] for each in everyone] == [each["LOCAL_RANK"] for each in everyone]
+    assert [each["RANK"] for each in everyone] == ["0", "1"]
+    assert {each["WORLD_SIZE"] for each in everyone} == {"2"}
+    assert {each["CUDA_VISIBLE_DEVICES"] for each in everyone} == {"4,6"}
+    assert len({each["MASTER_PORT"] for each in everyone}) == 1
+
+
+def test_the_process_that_failed_first_is_told(sweep: Run, saved: Run) -> None:
+    begin = time.monotonic()
+    sweep("ranks", "+main.x=1,2", "resources.nproc_per_node=2", expect=1)
+    assert time.monotonic() - begin < 60  # and not after a timeout of the processes' connection
+    errors = [job["error"] for job in saved()["jobs"]]
+    assert "process 1 of 2: ValueError: the second process does not like it" in errors[0]
+    assert "JobFailed" in errors[1] or "RuntimeError" in errors[1]
+
+
+def test_a_launcher_of_one_process_refuses_a_job_of_several(launch: Run) -> None:
+    words = ("resources.nproc_per_node=2", "hydra/launcher=basic", "-m", "+main.x=0")
+    done = launch("ranks", *words, expect=1)
+    assert "needs 2 processes" in done.stdout + done.stderr
