@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from forgather_hydra.graph.codegen import NamePolicy, generate_code
     from forgather_hydra.graph.dump import to_yaml
     from forgather_hydra.graph.latent import Latent
-    from forgather_hydra.launch.api import launch
+    from forgather_hydra.launchers.api import launch
     from forgather_hydra.project.project import Project, from_project
 
 __version__ = "0.1.0"
@@ -30,7 +30,7 @@ _HOMES = {
     "from_project": "project.project",
     "from_omegaconf": "config.decode",
     "generate_code": "graph.codegen",
-    "launch": "launch.api",
+    "launch": "launchers.api",
     "materialize": "graph.build",
     "targets": "graph.build",
     "to_omegaconf": "config.encode",

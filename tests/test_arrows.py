@@ -24,8 +24,8 @@ ALLOWED = {
     "data": set(),
     "train": set(),
     "run": {"config", "graph"},
-    "launch": {"config", "graph", "run"},
-    "cli": {"config", "environment", "graph", "launch", "model", "project", "run", "template"},
+    "launchers": {"config", "graph", "run"},
+    "cli": {"config", "environment", "graph", "launchers", "model", "project", "run", "template"},
 }
 FREE_OF_OURS = ("data", "train")
 

@@ -27,7 +27,7 @@ def task(cfg: DictConfig) -> Any:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    from forgather_hydra.launch.single import run_here_or_elsewhere
+    from forgather_hydra.launchers.single import run_here_or_elsewhere
 
     try:
         return run_here_or_elsewhere(cfg)

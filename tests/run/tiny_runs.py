@@ -31,7 +31,10 @@ def metrics(run_dir: Path, timeless: bool = True) -> list[dict[str, Any]]:
     """The lines of a run's metrics.jsonl; without what depends on the clock, if `timeless`."""
     records = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
     clock = (
-        ("time", "tokens_per_second", "train_runtime", "train_tokens_per_second")
+        (
+            *("time", "tokens_per_second"),
+            *("train_runtime", "train_save_seconds", "train_tokens_per_second"),
+        )
         if timeless
         else ()
     )

@@ -26,7 +26,7 @@ def worker_command(directory: Path, attempt: Path, procs: int) -> list[str]:
     ``-P`` keeps the working directory out of the way of a snapshot.
     """
     python = [sys.executable, "-P"]
-    worker = ["-m", "forgather_hydra.launch.worker", str(directory), str(attempt)]
+    worker = ["-m", "forgather_hydra.launchers.worker", str(directory), str(attempt)]
     if procs == 1:
         return [*python, *worker]
     run = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={procs}"]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from forgather_hydra.launch.files import GIVEN_UP, PLACE, is_owned, launch_dir
-from forgather_hydra.launch.outcome import read_result
+from forgather_hydra.launchers.files import GIVEN_UP, PLACE, is_owned, launch_dir
+from forgather_hydra.launchers.outcome import read_result
 from forgather_hydra.run.files import read_json
 from forgather_hydra.run.results import CANCELLED
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from forgather_hydra.launch.display import differing
-from forgather_hydra.launch.job import Job
-from forgather_hydra.launch.local import LocalPool
-from forgather_hydra.launch.process import worker_command
+from forgather_hydra.launchers.display import differing
+from forgather_hydra.launchers.job import Job
+from forgather_hydra.launchers.local import LocalPool
+from forgather_hydra.launchers.process import worker_command
 
 
 def print_local_plan(pool: LocalPool) -> None:

@@ -12,10 +12,10 @@ from typing import Self
 from rich.console import Console
 from rich.live import Live
 
-from forgather_hydra.launch.files import TRACEBACK, attempts
-from forgather_hydra.launch.job import Job
-from forgather_hydra.launch.outcome import read_result
-from forgather_hydra.launch.view import View, table, view_of
+from forgather_hydra.launchers.files import TRACEBACK, attempts
+from forgather_hydra.launchers.job import Job
+from forgather_hydra.launchers.outcome import read_result
+from forgather_hydra.launchers.view import View, table, view_of
 from forgather_hydra.run.results import FAILED, FINISHED
 
 PERIOD_S = 0.5

@@ -8,7 +8,7 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from forgather_hydra.config.command_line import UsageExit, command_line
-from forgather_hydra.launch.single import run_here_or_elsewhere
+from forgather_hydra.launchers.single import run_here_or_elsewhere
 from forgather_hydra.paths import conf_dir
 from forgather_hydra.run import directory
 

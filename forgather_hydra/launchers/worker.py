@@ -1,4 +1,4 @@
-"""``python -m forgather_hydra.launch.worker RUN_DIR ATTEMPT_DIR``: one process of a job.
+"""``python -m forgather_hydra.launchers.worker RUN_DIR ATTEMPT_DIR``: one process of a job.
 
 It finds the composed job in its directory, and runs it as Hydra would have done; a launcher has set
 the environment by which the processes of a job find each other.
@@ -17,9 +17,9 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import open_dict
 
 from forgather_hydra.config.composition import remember
-from forgather_hydra.launch.files import OWNER, launch_dir
-from forgather_hydra.launch.job import Payload, hydra_config, read_payload, returned
-from forgather_hydra.launch.outcome import JobFailed, write_outcome, write_traceback
+from forgather_hydra.launchers.files import OWNER, launch_dir
+from forgather_hydra.launchers.job import Payload, hydra_config, read_payload, returned
+from forgather_hydra.launchers.outcome import JobFailed, write_outcome, write_traceback
 from forgather_hydra.run.files import locked
 
 EXIT_FAILED, EXIT_BUSY, EXIT_INTERRUPTED = 1, 75, 130

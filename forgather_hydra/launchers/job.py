@@ -16,8 +16,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from forgather_hydra.config.composition import COMMAND_LINE, Composition, latest
-from forgather_hydra.launch.files import PAYLOAD, launch_dir
-from forgather_hydra.launch.topology import Topology, topology_of
+from forgather_hydra.launchers.files import PAYLOAD, launch_dir
+from forgather_hydra.launchers.topology import Topology, topology_of
 from forgather_hydra.run.files import write_json
 from forgather_hydra.run.record import signature
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from forgather_hydra.config.composition import COMMAND_LINE
 from forgather_hydra.errors import ForgatherError
-from forgather_hydra.launch.job import Job
+from forgather_hydra.launchers.job import Job
 from forgather_hydra.run.files import locked, read_json, write_json
 from forgather_hydra.run.results import MANIFEST, MANIFEST_LOCK
 

@@ -14,11 +14,11 @@ from hydra.types import HydraContext, TaskFunction
 from forgather_hydra.config.command_line import UsageExit
 from forgather_hydra.config.composition import COMMAND_LINE
 from forgather_hydra.errors import ForgatherError
-from forgather_hydra.launch.files import launch_dir
-from forgather_hydra.launch.job import Job, returned, write_task
-from forgather_hydra.launch.manifest import Manifest
-from forgather_hydra.launch.outcome import read_result, return_of
-from forgather_hydra.launch.snapshot import import_path, take_snapshot
+from forgather_hydra.launchers.files import launch_dir
+from forgather_hydra.launchers.job import Job, returned, write_task
+from forgather_hydra.launchers.manifest import Manifest
+from forgather_hydra.launchers.outcome import read_result, return_of
+from forgather_hydra.launchers.snapshot import import_path, take_snapshot
 from forgather_hydra.run.results import FINISHED, PLANNED, Unknown
 
 
@@ -35,8 +35,8 @@ def run_locally(
         ForgatherError: something cannot work; nothing has been run.
         KeyboardInterrupt: after everything that was started has ended.
     """
-    from forgather_hydra.launch.local import LocalPool
-    from forgather_hydra.launch.plan import print_local_plan
+    from forgather_hydra.launchers.local import LocalPool
+    from forgather_hydra.launchers.plan import print_local_plan
 
     if options["dry_run"]:
         print_local_plan(LocalPool(jobs, Path(), options, []))

@@ -11,7 +11,7 @@ from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
 
-from forgather_hydra.launch.files import (
+from forgather_hydra.launchers.files import (
     GIVEN_UP,
     RESULT,
     RETURN,
@@ -19,7 +19,7 @@ from forgather_hydra.launch.files import (
     attempts,
     launch_dir,
 )
-from forgather_hydra.launch.job import Job, returned
+from forgather_hydra.launchers.job import Job, returned
 from forgather_hydra.run.files import read_json, write_json
 from forgather_hydra.run.results import FAILED, FINISHED, STOPPED, JobCancelled, one_line
 

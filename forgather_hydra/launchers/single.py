@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import HydraContext, RunMode
+from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from forgather_hydra.errors import ForgatherError
-from forgather_hydra.launch.job import job_of
-from forgather_hydra.launch.launch import run_locally
-from forgather_hydra.launch.slots import devices
-from forgather_hydra.launch.topology import topology_of
+from forgather_hydra.launchers.job import job_of
+from forgather_hydra.launchers.launch import run_locally
+from forgather_hydra.launchers.slots import devices
+from forgather_hydra.launchers.topology import topology_of
 from forgather_hydra.run.job import run
 
 
@@ -31,7 +31,7 @@ def run_here_or_elsewhere(cfg: DictConfig) -> Any:
     hydra = HydraConfig.get()
     launcher = str(hydra.launcher._target_)
     is_ours = launcher.startswith("hydra_plugins.forgather_launcher.")
-    is_sweep = hydra.mode == RunMode.MULTIRUN
+    is_sweep = not OmegaConf.is_missing(hydra.job, "num")
     if "WORLD_SIZE" in os.environ or (is_sweep and is_ours):
         return run(cfg)  # this is a worker
     whole = cfg.copy()

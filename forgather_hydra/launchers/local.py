@@ -13,11 +13,11 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from forgather_hydra.config.composition import COMMAND_LINE
 from forgather_hydra.errors import ForgatherError
-from forgather_hydra.launch import slots as device_slots
-from forgather_hydra.launch.display import Display
-from forgather_hydra.launch.files import PLACE, is_owned, launch_dir, new_attempt
-from forgather_hydra.launch.job import Job, write_payload
-from forgather_hydra.launch.outcome import (
+from forgather_hydra.launchers import slots as device_slots
+from forgather_hydra.launchers.display import Display
+from forgather_hydra.launchers.files import PLACE, is_owned, launch_dir, new_attempt
+from forgather_hydra.launchers.job import Job, write_payload
+from forgather_hydra.launchers.outcome import (
     cancelled,
     failed,
     forget_outcome,
@@ -25,15 +25,15 @@ from forgather_hydra.launch.outcome import (
     return_of,
     write_outcome,
 )
-from forgather_hydra.launch.policy import OnError
-from forgather_hydra.launch.process import (
+from forgather_hydra.launchers.policy import OnError
+from forgather_hydra.launchers.process import (
     JobProcess,
     told_exit,
     worker_command,
     worker_environment,
 )
-from forgather_hydra.launch.view import View
-from forgather_hydra.launch.worker import EXIT_BUSY
+from forgather_hydra.launchers.view import View
+from forgather_hydra.launchers.worker import EXIT_BUSY
 from forgather_hydra.run.files import write_json
 from forgather_hydra.run.results import CANCELLED, FAILED, FINISHED
 
