@@ -69,6 +69,7 @@ class CasualLM(nn.Module):
         labels: Tensor | None = None,
         num_items_in_batch: Tensor | int | None = None,
         skip_logits: bool | None = None,
+        auxiliary_losses: list[Tensor] | None = None,
         **kwargs: Any,
     ) -> Tensor | tuple[Tensor, Tensor | None]:
         """Logits (B, T, V); hidden states (B, T, D) without a decoder or when asked for.
@@ -89,8 +90,10 @@ class CasualLM(nn.Module):
             num_items_in_batch: number of target tokens that the loss is divided by; None: those in
                 `labels`.
             skip_logits: return None for logits if the loss needs none; None: in training only.
+            auxiliary_losses: filled with those of the layers in training, for a caller who computes
+                the loss.
         """
-        auxiliary: list[Tensor] = []
+        auxiliary: list[Tensor] = [] if auxiliary_losses is None else auxiliary_losses
         if self.training and torch.is_grad_enabled():
             kwargs["auxiliary_losses"] = auxiliary
         x_BTD = self._hidden_states(

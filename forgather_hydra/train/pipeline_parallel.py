@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.pipelining.schedules import get_schedule_class
 
 from .arguments import TrainingArguments
 from .loading import Batch
 from .loss import LossFunction, count_targets
 from .optimizer_state import SEPARATOR
 from .pipeline_plan import PipelinePlan
-from .pipeline_stages import (
-    EvaluableStage,
-    StageModule,
-    core_of,
-    cut,
-    pad_rows,
-)
+from .pipeline_steps import PipelineSteps
 from .pipeline_weights import PipelineWeights
 from .processes import HostGroup
 from .rng import seed_everything
@@ -56,14 +48,6 @@ class Launch(NamedTuple):
                 "with torchrun --nproc-per-node=<processes>"
             )
         return cls(*(int(os.environ[name]) for name in names))
-
-
-class Targets(NamedTuple):
-    """What the last stage compares a batch with: labels, and target tokens by microbatch."""
-
-    labels: torch.Tensor
-    counts: list[int]
-    total: int
 
 
 class PipelineParallel(SingleProcess):
@@ -112,13 +96,16 @@ class PipelineParallel(SingleProcess):
         first_names = self._weights.first_names
         self.aliases = {name: first for name, first in first_names.items() if name != first}
         self._share_tied()
-        mine = self.plan.stages_of(self.position)
-        self._modules = [
-            StageModule(core_of(cut(self.model, [stage])), self._autocast) for stage in mine
-        ]
-        self._has_last = any(stage.is_last for stage in mine)
-        self._schedule = lru_cache(maxsize=4)(self._make_schedule)
-        for module in self._modules:
+        self._steps = PipelineSteps(
+            self.plan,
+            self.model,
+            self.position,
+            self.device,
+            self._pipeline,
+            self.loss_function,
+            self._autocast,
+        )
+        for module in self._steps.modules:
             compile_in_place(module, self.args)
         if self.rank:  # each process has its own dropout
             seed_everything(self.args.seed + self.rank)
@@ -171,56 +158,9 @@ class PipelineParallel(SingleProcess):
         return values
 
     def _run(self, batch: Batch, total: int, *, backward: bool) -> list[torch.Tensor]:
-        """Sends a batch through the pipeline, and gradients back; in the process of the last stage,
-        returns the losses of its microbatches, each by its share of `total` targets."""
-        inputs = pad_rows(batch, self.plan.microbatches)
-        labels = inputs.pop("labels")
-        keywords: dict[str, Any] = {
-            name: value.to(self.device, non_blocking=True) for name, value in inputs.items()
-        }
-        ids = keywords.pop("input_ids")
-        first = (ids,) if self.position == 0 else ()
-        losses: list[torch.Tensor] = []
-        if self._has_last:
-            parts = labels.chunk(self.plan.microbatches)
-            counts = [count_targets({"labels": part}) for part in parts]
-            self._targets = Targets(labels.to(self.device, non_blocking=True), counts, total)
-            # Row numbers, on the host, tell the loss function which microbatch it is given.
-            keywords |= {"target": torch.arange(len(labels)), "losses": losses}
-        for module in self._modules:
-            if module.training != self.model.training:
-                module.train(self.model.training)
-        self._scale = self.loss_scale if backward else 1.0
-        schedule = self._schedule(ids.shape, backward)
-        step = schedule.step if backward else schedule.eval
-        step(*first, return_outputs=False, **keywords)
-        return [loss.detach() / self._scale for loss in losses]
-
-    def _make_schedule(self, shape: torch.Size, backward: bool) -> Any:
-        """A schedule for batches of this shape, which its buffers are made for."""
-        count = len(self.plan.stages)
-        stages = [
-            EvaluableStage(module, stage.number, count, self.device, group=self._pipeline)
-            for module, stage in zip(self._modules, self.plan.stages_of(self.position), strict=True)
-        ]
-        make: Any = get_schedule_class(self.plan.schedule)
-        return make(
-            stages[0] if self.plan.one_stage_each else stages,
-            self.plan.microbatches,
-            loss_fn=self._microbatch_loss,
-            scale_grads=False,  # losses are shares of the whole already
-        )
-
-    def _microbatch_loss(self, logits: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        """Mean loss of some rows of a batch, times their share of all targets."""
-        labels, counts, total = self._targets
-        first, size = int(rows[0]), len(rows)
-        if not (count := counts[first // size]):
-            return (logits * 0.0).sum()  # a mean over nothing has no value
-        loss_function = self.loss_function or core_of(self.model).loss_fn
-        with self._autocast():
-            loss = loss_function(logits, labels[first : first + size])
-        return loss * (self._scale * count / total)
+        scale = self.loss_scale if backward else 1.0
+        training = self.model.training
+        return self._steps.run(batch, total, scale, training=training, backward=backward)
 
     def whole_model(self) -> torch.nn.Module | None:
         """A copy of the model on the CPU, in the first process."""

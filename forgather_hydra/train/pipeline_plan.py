@@ -59,6 +59,11 @@ class PipelinePlan:
     def one_stage_each(self) -> bool:
         return SCHEDULES[self.schedule] == 1
 
+    @property
+    def splits_backward(self) -> bool:
+        """Whether gradients of inputs and of weights are computed at different times."""
+        return self.schedule in _SPLIT_BACKWARD
+
     def stages_of(self, position: int) -> list[Stage]:
         """Stages of the process at a position of the pipeline, in order.
 

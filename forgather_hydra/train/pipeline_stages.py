@@ -88,18 +88,59 @@ class StageModule(nn.Module):
     states, or logits in the last.
 
     The attention mask is made in every stage from the keywords that a batch has, as it would be in
-    the whole model.
+    the whole model. Auxiliary losses of the layers get their gradient in the stage that they are
+    of.
+
+    Args:
+        share_of: the factor of a microbatch's mean loss, from its row numbers.
+        decodes: whether to make logits, if there is a decoder.
+
+    Attributes:
+        auxiliary: auxiliary losses of the microbatches, times their factors, by first row.
     """
 
-    def __init__(self, core: Any, autocast: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(
+        self,
+        core: Any,
+        autocast: Callable[[], AbstractContextManager[None]],
+        share_of: Callable[[torch.Tensor], float],
+        decodes: bool,
+    ) -> None:
         super().__init__()
         self.core = core
         self.autocast = autocast
+        self.share_of = share_of
+        self.decodes = decodes
+        self.auxiliary: dict[int, torch.Tensor] = {}
 
-    def forward(self, x: torch.Tensor, **inputs: Any) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, *, rows: torch.Tensor, **inputs: Any) -> torch.Tensor:
         name = "input_ids" if self.core.input_encoder is not None else "inputs_embeds"
+        losses: list[torch.Tensor] = []
         with self.autocast():
-            return self.core(**{name: x}, **inputs)
+            x = self.core(
+                **{name: x},
+                auxiliary_losses=losses,
+                return_hidden_states=not self.decodes,
+                **inputs,
+            )
+        if losses:
+            loss = torch.stack(losses).sum() * self.share_of(rows)
+            self.auxiliary[int(rows[0])] = loss.detach()
+            x = _WithLoss.apply(x, loss)
+        return x
+
+
+class _WithLoss(torch.autograd.Function):
+    """The first of two tensors; in the backward pass, the second one is a loss beside others."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, loss: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(loss)
+        return x.clone()  # no view, for a stage detaches its output in place
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return grad, torch.ones_like(ctx.saved_tensors[0])
 
 
 class EvaluableStage(PipelineStage):

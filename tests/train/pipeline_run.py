@@ -1,13 +1,14 @@
 """Runs of a small Llama, for one process or, as a script under `torchrun`, for several stages.
 
-`pipeline_run.py OUTPUT_DIR` trains every case and writes what each process saw to
-`rank-<n>.json`.
+`pipeline_run.py OUTPUT_DIR [KIND]` trains every case and writes what each process saw to
+`rank-<n>.json`; with a kind of trainer, a process of it is killed instead.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -15,11 +16,21 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from tokenizers import Tokenizer, models, pre_tokenizers
 from toys import VOCABULARY, Rows, losses, shifted_loss
+from transformers import PreTrainedTokenizerFast
 
 import forgather_hydra as fg
 from forgather_hydra.model import build_model, modeling_code
-from forgather_hydra.train import PipelineTrainer, Trainer, TrainerCallback, TrainingArguments
+from forgather_hydra.train import (
+    AccelTrainer,
+    EMACallback,
+    PipelineTrainer,
+    TextSamples,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
 
 CONFIG = {
     "hidden_size": 16,
@@ -33,8 +44,23 @@ CONFIG = {
     "rms_norm_eps": 1e-5,
     "vocab_size": VOCABULARY,
 }
-TIED = {"config": {"tie_word_embeddings": True}}
-SCHEDULES = {
+TIED = {"tie_word_embeddings": True}
+EXPERTS = """mixture_factory: &mixture_factory !partial:.mixture_of_experts:MixtureOfExperts
+    d_model: !var "hidden_size"
+    num_experts: 2
+    expert_factory: *feedforward_factory
+    top_k: 1
+    auxiliary_loss_weight: 0.5
+
+rel_positional_encoder:"""
+# Replacements in the graph of the model.
+MIXTURE = {
+    "rel_positional_encoder:": EXPERTS,
+    "    feedforward_factory: *feedforward_factory": "    feedforward_factory: *mixture_factory",
+}
+FUSED_LOSS = {".causal_loss:CausalLoss": ".linear_causal_loss:LinearCausalLoss"}
+
+SCHEDULES: dict[str, dict[str, Any]] = {
     "gpipe": {},
     "1f1b": {"stage_layers": [5, 3]},
     "looped_bfs": {},
@@ -43,39 +69,65 @@ SCHEDULES = {
     "zbv": {"stage_layers": [1, 2, 3, 2]},
     "ScheduleDualPipeV": {},
 }
-
+ZBV = {"schedule": "zbv"}
 
 # What two processes train, and how; a single process trains the same without `pipeline`.
 TWO: dict[str, dict[str, Any]] = {
     **{name: {"pipeline": {"schedule": name, **more}} for name, more in SCHEDULES.items()},
     **{
-        f"{name}-tied": {"pipeline": {"schedule": name, **more}, **TIED}
+        f"{name}-tied": {"pipeline": {"schedule": name, **more}, "model": TIED}
         for name, more in SCHEDULES.items()
     },
-    "accumulated": {"gradient_accumulation_steps": 3, "lr_scheduler_type": "cosine", **TIED},
-    "unclipped": {"max_grad_norm": None, "compute_loss_func": shifted_loss},
+    "accumulated": {
+        "gradient_accumulation_steps": 3,
+        "lr_scheduler_type": "cosine",
+        "model": TIED,
+    },
+    "own-loss": {"max_grad_norm": None, "compute_loss_func": shifted_loss},
+    "fused-loss": {"model": {"changes": FUSED_LOSS}},
+    "fused-loss-zbv": {"model": {"changes": FUSED_LOSS}, "pipeline": ZBV},
     "recomputed": {"gradient_checkpointing": True},
-    "recomputed-zbv": {"gradient_checkpointing": True, "pipeline": {"schedule": "zbv"}},
+    "recomputed-zbv": {"gradient_checkpointing": True, "pipeline": ZBV},
     "compiled": {"torch_compile": True, "torch_compile_backend": "eager"},
+    "averaged": {"callbacks": [EMACallback(decay=0.5)], "model": TIED},
     "half": {"bf16": True},
+    # The loss that balances experts is one of the whole batch: of one microbatch here.
+    "experts": {
+        "model": {"changes": MIXTURE},
+        "pipeline": {"schedule": "gpipe", "microbatches": 1},
+    },
+    "experts-zbv": {"model": {"changes": MIXTURE}, "pipeline": {**ZBV, "microbatches": 1}},
 }
 # With `replicas`, a single process has batches as many times as large.
 FOUR: dict[str, dict[str, Any]] = {
-    "four": {"pipeline": {"schedule": "1f1b"}, **TIED},
-    "four-zbv": {"pipeline": {"schedule": "zbv"}, **TIED},
-    "replicas": {"pipeline": {"replicas": 2, "microbatches": 2}, **TIED},
+    "four": {"pipeline": {"schedule": "1f1b"}, "model": TIED},
+    "four-zbv": {"pipeline": ZBV, "model": TIED},
+    "replicas": {"pipeline": {"replicas": 2, "microbatches": 2}, "model": TIED},
     "replicas-zbv": {
-        "pipeline": {"replicas": 2, "schedule": "zbv", "microbatches": 2},
+        "pipeline": {"replicas": 2, "microbatches": 2, **ZBV},
         "gradient_accumulation_steps": 2,
     },
 }
+# Checkpoints of these are resumed by other numbers of processes.
+PORTABLE: dict[str, Any] = {"model": TIED, "logging_steps": 2}
+STOP = 3  # in the middle of an epoch
 
 
-def llama(output_dir: Path, **config: Any) -> Any:
+def llama(output_dir: Path, changes: dict[str, str] | None = None, **config: Any) -> Any:
     text = Path(__file__).parents[1].joinpath("model/llama.yaml").read_text()
+    for old, new in (changes or {}).items():
+        assert old in text
+        text = text.replace(old, new)
     graph = fg.ConfigEnvironment().parse(text).config
     code = modeling_code(graph.model_factory, short_name="pipelined", source="llama.yaml")
     return build_model(code, CONFIG | config, output_dir / "code")
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    words = {f"w{i}": i for i in range(VOCABULARY)}
+    tokens = Tokenizer(models.WordLevel(words, unk_token="w0"))
+    tokens.pre_tokenizer = pre_tokenizers.Whitespace()
+    return PreTrainedTokenizerFast(tokenizer_object=tokens, eos_token="w1")
 
 
 class Documents(Rows):
@@ -94,6 +146,9 @@ class Documents(Rows):
 class Gradients(TrainerCallback):
     """Keeps the gradients of the first step, as the optimizer gets them, by each name."""
 
+    def __init__(self) -> None:
+        self.seen: dict[str, list[float]] = {}
+
     def on_pre_optimizer_step(self, args, state, control, model, **kwargs) -> None:
         if state.global_step == 0:
             named = model.named_parameters(remove_duplicate=False)
@@ -101,21 +156,27 @@ class Gradients(TrainerCallback):
 
 
 class Stop(TrainerCallback):
-    """Asks for an end after a step, in the last process only."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
+    """Asks for a checkpoint and an end after a step, in the last process only."""
 
     def on_step_end(self, args, state, control, **kwargs) -> None:
-        if state.global_step == self.step and dist.get_rank() == dist.get_world_size() - 1:
+        last = not dist.is_initialized() or dist.get_rank() == dist.get_world_size() - 1
+        if state.global_step == STOP and last:
             control.should_save = control.should_training_stop = True
+
+
+class Kill(TrainerCallback):
+    """Ends the second process without warning."""
+
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        if state.global_step == 2 and dist.get_rank() == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def make(kind: type[Trainer], output_dir: Path, **options: Any) -> Trainer:
     """A trainer for 5 steps on 25 samples: three of 8, one of a single sample, one of 8."""
-    config = options.pop("config", {})
-    pipeline = options.pop("pipeline", {}) if kind is PipelineTrainer else {}
-    options.pop("pipeline", None)
+    model = options.pop("model", {})
+    pipeline = options.pop("pipeline", {})
+    callbacks = options.pop("callbacks", [])
     parts = {n: options.pop(n) for n in ("compute_loss_func", "processing_class") if n in options}
     defaults = {
         "output_dir": str(output_dir),
@@ -128,16 +189,17 @@ def make(kind: type[Trainer], output_dir: Path, **options: Any) -> Trainer:
         "adam_epsilon": 1e-4,  # the update of a gradient near 0 would magnify rounding
         "max_grad_norm": 1.0,
         "logging_steps": 1,
-        "eval_on_start": True,
+        "eval_strategy": "steps",
+        "eval_steps": 5,
         "save_strategy": "no",
     }
     return kind(
         TrainingArguments(**defaults | options),
-        model_init=partial(llama, output_dir, **config),
+        model_init=partial(llama, output_dir, **model),
         train_dataset=Documents(25),
         eval_dataset=Documents(11, seed=1),
-        callbacks=[Gradients(), *options.pop("callbacks", [])],
-        **pipeline,
+        callbacks=[Gradients(), *callbacks],
+        **(pipeline if kind is PipelineTrainer else {}),
         **parts,
     )
 
@@ -168,12 +230,68 @@ def train(output_dir: Path, cases: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return results
 
 
-def main(output_dir: Path) -> None:
+def resume_exactly(output_dir: Path, **options: Any) -> dict[str, Any]:
+    """A run with dropout that is not stopped, and one that is, in the middle of an epoch."""
+    options = {"model": {**TIED, "layer_dropout": 0.3}, "async_save": True, **options}
+    whole = make(PipelineTrainer, output_dir / "whole", **options)
+    whole.train()
+    stopped = make(PipelineTrainer, output_dir / "stopped", callbacks=[Stop()], **options)
+    stopped.train()
+    resumed = make(PipelineTrainer, output_dir / "stopped", **options)
+    resumed.train(resume_from_checkpoint=True)
+    return {"whole": seen(whole), "stopped": seen(stopped), "resumed": seen(resumed)}
+
+
+def write_model(output_dir: Path) -> dict[str, Any]:
+    """A run that writes text samples, and in the end the model."""
+    samples = TextSamples(["w3 w5", "w7"], max_new_tokens=4, do_sample=False)
+    options = {**PORTABLE, "processing_class": tokenizer(), "callbacks": [samples]}
+    trainer = make(PipelineTrainer, output_dir / "samples", **options)
+    trainer.train()
+    trainer.save_model(output_dir / "model")
+    named = trainer.strategy.named_parameters()
+    return {"samples": samples.samples, "parameters": sum(p.numel() for _, p in named)}
+
+
+def train_portable(
+    kind: type[Trainer], output_dir: Path, resume: Path | None = None, **options: Any
+) -> Trainer:
+    """Stops with a checkpoint, or goes on from one."""
+    callbacks = [] if resume else [Stop()]
+    trainer = make(kind, output_dir, **PORTABLE, callbacks=callbacks, **options)
+    trainer.train(resume_from_checkpoint=resume)
+    return trainer
+
+
+def two_processes(output_dir: Path) -> dict[str, Any]:
+    train_portable(PipelineTrainer, output_dir / "portable")
+    return {
+        **train(output_dir, TWO),
+        "exact": resume_exactly(output_dir / "exact"),
+        "exact-zbv": resume_exactly(output_dir / "exact-zbv", pipeline=ZBV),
+        "model": write_model(output_dir),
+    }
+
+
+def four_processes(output_dir: Path) -> dict[str, Any]:
+    """Resumes checkpoints that fewer processes have written to the directories `from-*`."""
+    results = train(output_dir, FOUR)
+    for directory in sorted(output_dir.glob("from-*")):
+        options = {"pipeline": {**ZBV, "microbatches": 8}}
+        trainer = train_portable(PipelineTrainer, output_dir / "on", directory, **options)
+        results[directory.name] = seen(trainer)
+    return results
+
+
+def main(output_dir: Path, kind: str | None = None) -> None:
     torch.set_num_threads(1)
-    cases = TWO if int(os.environ["WORLD_SIZE"]) == 2 else FOUR
-    results = train(output_dir, cases)
+    if kind is not None:
+        kinds = {"pipeline": PipelineTrainer, "accel": AccelTrainer}
+        make(kinds[kind], output_dir, callbacks=[Kill()], max_steps=1000).train()
+    run = two_processes if int(os.environ["WORLD_SIZE"]) == 2 else four_processes
+    results = run(output_dir)
     (output_dir / f"rank-{dist.get_rank()}.json").write_text(json.dumps(results))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

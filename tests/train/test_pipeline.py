@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,39 +13,66 @@ from typing import Any
 import pipeline_run
 import pytest
 import torch
-from pipeline_run import FOUR, TWO, make, seen
+from pipeline_run import FOUR, PORTABLE, STOP, TWO, make, seen, tokenizer, train_portable
+from transformers import AutoModelForCausalLM
 
-from forgather_hydra.train import Trainer
+from forgather_hydra.train import TextSamples, Trainer
+
+EMBEDDING = "causal_lm.input_encoder.embedding.weight"
+HEAD = "causal_lm.output_decoder.weight"
 
 
-def launch(directory: Path, processes: int) -> list[dict[str, Any]]:
-    """What each of so many processes saw."""
+def launch(directory: Path, processes: int, *more: str) -> subprocess.CompletedProcess[str]:
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     package = str(Path(__file__).parents[2])
-    process = subprocess.run(
-        [sys.executable, *launcher, pipeline_run.__file__, str(directory)],
+    return subprocess.run(
+        [sys.executable, *launcher, pipeline_run.__file__, str(directory), *more],
         env={**os.environ, "PYTHONPATH": package, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=300,
     )
+
+
+def run(directory: Path, processes: int) -> list[dict[str, Any]]:
+    """What each of so many processes saw."""
+    process = launch(directory, processes)
     assert process.returncode == 0, process.stderr
     paths = [directory / f"rank-{rank}.json" for rank in range(processes)]
     return [json.loads(path.read_text()) for path in paths]
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory) -> list[dict[str, Any]]:
-    return launch(tmp_path_factory.mktemp("two"), 2)
+def one_stops(tmp_path_factory) -> Path:
+    """Checkpoint of a single process in the middle of an epoch."""
+    torch.set_num_threads(1)
+    return checkpoint_of(train_portable(Trainer, tmp_path_factory.mktemp("one")))
 
 
 @pytest.fixture(scope="module")
-def four(tmp_path_factory) -> list[dict[str, Any]]:
-    return launch(tmp_path_factory.mktemp("four"), 4)
+def directory(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("two")
+
+
+@pytest.fixture(scope="module")
+def two(directory) -> list[dict[str, Any]]:
+    return run(directory, 2)
+
+
+@pytest.fixture(scope="module")
+def four(two, directory, one_stops, tmp_path_factory) -> list[dict[str, Any]]:
+    """Four processes, with the checkpoints of one and of two at hand."""
+    four = tmp_path_factory.mktemp("four")
+    shutil.copytree(one_stops, four / "from-one")
+    shutil.copytree(directory / f"portable/checkpoints/checkpoint-{STOP}", four / "from-two")
+    return run(four, 4)
+
+
+def checkpoint_of(trainer: Trainer) -> Path:
+    return trainer.args.checkpoint_dir / f"checkpoint-{STOP}"
 
 
 def one_process(tmp_path: Path, options: dict[str, Any]) -> dict[str, Any]:
-    torch.set_num_threads(1)
     trainer = make(Trainer, tmp_path, **options)
     trainer.train()
     return seen(trainer)
@@ -85,7 +113,59 @@ def test_four_processes_train_as_one(four, tmp_path: Path, name: str) -> None:
 
 def test_copies_of_a_tied_weight_stay_equal_to_the_bit(two) -> None:
     first, last = (rank["1f1b-tied"]["weights"] for rank in two)
-    embedding, head = "causal_lm.input_encoder.embedding.weight", "causal_lm.output_decoder.weight"
-    assert embedding not in last
-    assert head not in first
-    assert first[embedding] == last[head]
+    assert EMBEDDING not in last
+    assert HEAD not in first
+    assert first[EMBEDDING] == last[HEAD]
+
+
+@pytest.mark.parametrize("name", ["exact", "exact-zbv"])
+def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(two, name: str) -> None:
+    """With dropout, which needs the random numbers of both processes."""
+    for rank in two:
+        runs = rank[name]
+        assert len(runs["stopped"]["losses"]) == STOP
+        for key in ("losses", "norms", "evaluations", "rates", "tokens", "weights"):
+            assert runs["resumed"][key] == runs["whole"][key]
+
+
+@pytest.mark.parametrize("source", ["from-one", "from-two"])
+def test_a_checkpoint_goes_on_in_four_processes(four, tmp_path: Path, source: str) -> None:
+    assert_goes_on([rank[source] for rank in four], tmp_path)
+
+
+def test_a_checkpoint_of_two_processes_goes_on_in_one(two, directory, tmp_path: Path) -> None:
+    source = directory / f"portable/checkpoints/checkpoint-{STOP}"
+    assert_goes_on([seen(train_portable(Trainer, tmp_path / "on", source))], tmp_path)
+
+
+def assert_goes_on(processes: list[dict[str, Any]], tmp_path: Path) -> None:
+    """As if one process had never stopped."""
+    expected = one_process(tmp_path, PORTABLE)
+    gradients = {process.pop("gradients") == {} for process in processes}
+    assert gradients == {True}  # the first step was another process's
+    expected["gradients"] = {}
+    assert_equal_runs([{**process, "gradients": {}} for process in processes], expected)
+
+
+def test_the_saved_model_is_whole(two, directory, tmp_path: Path) -> None:
+    """It loads as any other from the hub, and the text samples are those of one process."""
+    samples = TextSamples(["w3 w5", "w7"], max_new_tokens=4, do_sample=False)
+    options = {**PORTABLE, "processing_class": tokenizer(), "callbacks": [samples]}
+    trainer = make(Trainer, tmp_path / "one", **options)
+    trainer.train()
+    assert two[0]["model"]["samples"] == samples.samples
+    assert two[1]["model"]["samples"] == []
+    parameters = sum(p.numel() for p in trainer.model.parameters())
+    assert [rank["model"]["parameters"] for rank in two] == [parameters] * 2
+    for file in (tmp_path / "one/code").glob("*.*"):  # the code beside the weights
+        shutil.copy(file, directory / "model") if file.suffix == ".py" else None
+    loaded = AutoModelForCausalLM.from_pretrained(directory / "model", trust_remote_code=True)
+    for name, weight in trainer.model.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name], weight, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["pipeline", "accel"])
+def test_a_killed_process_ends_the_others(tmp_path: Path, kind: str) -> None:
+    process = launch(tmp_path, 2, kind)
+    assert process.returncode != 0
+    assert "Signal 9 (SIGKILL)" in process.stderr.split("Root Cause")[1]
