@@ -277,8 +277,7 @@ def four_processes(output_dir: Path) -> dict[str, Any]:
     """Resumes checkpoints that fewer processes have written to the directories `from-*`."""
     results = train(output_dir, FOUR)
     for directory in sorted(output_dir.glob("from-*")):
-        options = {"pipeline": {**ZBV, "microbatches": 8}}
-        trainer = train_portable(PipelineTrainer, output_dir / "on", directory, **options)
+        trainer = train_portable(PipelineTrainer, output_dir / "on", directory, pipeline=ZBV)
         results[directory.name] = seen(trainer)
     return results
 
