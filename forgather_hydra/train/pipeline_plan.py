@@ -186,8 +186,8 @@ def _batch_problems(count: int, args: TrainingArguments, evaluates: bool) -> Ite
 def _layer_problems(sizes: Sequence[int] | None, layers: int, stages: int) -> Iterator[str]:
     if layers < stages:
         yield (
-            f"{stages} stages need as many layers, and the model has {layers}: start fewer processes, "
-            "lower stages_per_process, or give the model more layers"
+            f"{stages} stages need as many layers, and the model has {layers}: start fewer "
+            "processes, lower stages_per_process, or give the model more layers"
         )
     if sizes is None:
         return
