@@ -164,7 +164,7 @@ def test_a_sweep_over_attention(folder: Path) -> None:
 
 
 def test_a_new_model_of_transformers_and_its_training_continued(folder: Path) -> None:
-    size = ["model_config.hidden_size=32", "model_config.intermediate_size=64"]
+    size = ["model_config.hidden_size=32", "+model_config.intermediate_size=64"]
     mistral = ["model=from_config_class", "model_config._target_=transformers.MistralConfig"]
     size += ["+model_config.num_key_value_heads=2"]
     fg.launch(*SHORT, *mistral, *size, "hydra.run.dir=first")
@@ -174,13 +174,13 @@ def test_a_new_model_of_transformers_and_its_training_continued(folder: Path) ->
     assert (model.config.hidden_size, model.config.vocab_size) == (32, len(tokenizer))
     assert model.config.eos_token_id == tokenizer.eos_token_id
 
-    fg.launch(*(o for o in SHORT if "model_config" not in o), *_PRETRAINED, "hydra.run.dir=second")
+    fg.launch(*SHORT, *_PRETRAINED, "hydra.run.dir=second")
     before, after = metrics(folder / "first"), metrics(folder / "second")
     assert after[0]["eval_loss"] == pytest.approx(before[-1]["eval_loss"], abs=1e-5)
     assert after[-1]["eval_loss"] < before[-1]["eval_loss"]
 
 
-_PRETRAINED = ("model=pretrained", "model.path=first/model", "~model_config")
+_PRETRAINED = ("model=pretrained", "model.path=first/model")
 
 
 def test_training_of_an_exported_model_continued(folder: Path) -> None:
