@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from forgather_hydra.cli import model
+from forgather_hydra.cli import dataset, model
 from forgather_hydra.cli.composed import composed, graph_of
 from forgather_hydra.errors import ForgatherError
 
@@ -53,6 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     for command in (*composed, explain):
         command.add_argument("overrides", nargs="*", help="as for python -m forgather_hydra")
     commands.add_parser("model", help="construct, test or convert a model", add_help=False)
+    told = "show samples, lengths and numbers of tokens of the data"
+    dataset.add_options(add("dataset", dataset.show, told))
     compare = add("diff", _diff, "compare the configurations of two runs")
     compare.add_argument("left", type=Path, metavar="RUN_A")
     compare.add_argument("right", type=Path, metavar="RUN_B")

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from forgather_hydra.data.folder import FolderCorpus
     from forgather_hydra.data.hub import HubCorpus
     from forgather_hydra.data.mixture import MixedDataset
+    from forgather_hydra.data.saved import SavedCorpus
     from forgather_hydra.data.sotu import SotuCorpus
     from forgather_hydra.data.stories import StoryCorpus
     from forgather_hydra.data.tokenizer import train_tokenizer
@@ -20,6 +21,7 @@ __all__ = [
     "HubCorpus",
     "LocalCorpus",
     "MixedDataset",
+    "SavedCorpus",
     "SotuCorpus",
     "StoryCorpus",
     "TokenBlocks",
@@ -34,6 +36,7 @@ _HOME = {
     "HubCorpus": "hub",
     "LocalCorpus": "corpus",
     "MixedDataset": "mixture",
+    "SavedCorpus": "saved",
     "SotuCorpus": "sotu",
     "StoryCorpus": "stories",
     "TokenBlocks": "blocks",

@@ -100,7 +100,9 @@ def load_named_state(
                 continue
             values = dict(saved.values["state"].get(source, {}))
             for key in keys.get(source, ()):
-                values[key] = place(saved.tensors[f"{source}{SEPARATOR}{key}"], parameter)
+                value = place(saved.tensors[f"{source}{SEPARATOR}{key}"], parameter)
+                # Not a view of the file, which rotation is to free.
+                values[key] = value.clone() if parameter.is_cpu else value
             if values:
                 state[number] = values
         first += len(names)

@@ -97,3 +97,23 @@ def test_targets_and_graph_and_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert "trainer: &trainer" in capsys.readouterr().out
     main(["pp", BASELINE])
     assert "# ---- experiment/baseline.yaml ----" in lines(capsys)
+
+
+def test_dataset_shows_lengths_and_samples_without_training(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["+experiment=stories", "data.corpus.num_stories=40", "data.block_size=32"]
+    main(["dataset", "-n", "1", *words])
+    told = lines(capsys)
+    assert "train_dataset" in told[0]
+    assert told[1].endswith("tokens")
+    assert told[2].startswith("tokens in 3")
+    assert "documents" in told[2]
+    assert sum(line.startswith("> Once upon a time") for line in told) == 2
+
+
+def test_dataset_needs_a_section_of_data(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["dataset"])
+    assert caught.value.code == 2
+    assert "+experiment=baseline" in capsys.readouterr().err

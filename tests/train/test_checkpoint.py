@@ -61,7 +61,7 @@ def flip(path: Path) -> None:
         (
             "optimizer.safetensors",
             flip,
-            r"optimizer.safetensors does not have .*SHA-256",
+            r"optimizer.safetensors does not have .*hash differs",
         ),
         ("rng-0.pt", Path.unlink, "rng-0.pt is missing"),
         ("manifest.json", Path.unlink, "manifest.json is missing"),

@@ -1,0 +1,62 @@
+"""What a dataset holds, in numbers: samples, tokens, lengths."""
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Summary(NamedTuple):
+    """Of the samples read.
+
+    Attributes:
+        samples: number of samples, None for a stream.
+        tokens: in all of the samples read.
+        read: how many samples were read.
+        counted: what the lengths are of: "documents" where rows are cut from a run of documents.
+        lengths: in tokens.
+    """
+
+    samples: int | None
+    tokens: int
+    read: int
+    counted: str
+    lengths: NDArray[np.int64]
+
+
+def summarize(dataset: Any, eos_token_id: int | None, limit: int) -> Summary:
+    """Reads at most `limit` samples from the beginning.
+
+    Where all have the same length, the lengths are those of the documents in them, each ending with
+    `eos_token_id`; that of the last, which may be cut, is left out.
+    """
+    samples = len(dataset) if hasattr(dataset, "__len__") else None
+    rows = [np.asarray(row["input_ids"]) for row in first_samples(dataset, limit)]
+    lengths = np.array([len(row) for row in rows], dtype=np.int64)
+    tokens = int(lengths.sum())
+    if len(rows) > 1 and len(set(lengths.tolist())) == 1 and eos_token_id is not None:
+        ends = np.flatnonzero(np.concatenate(rows) == eos_token_id)
+        if len(ends):
+            return Summary(samples, tokens, len(rows), "documents", np.diff(ends, prepend=-1))
+    return Summary(samples, tokens, len(rows), "samples", lengths)
+
+
+def first_samples(dataset: Any, count: int) -> list[Any]:
+    """The first samples of a dataset or a stream."""
+    if hasattr(dataset, "__len__"):
+        return [dataset[index] for index in range(min(count, len(dataset)))]
+    return list(islice(dataset, count))
+
+
+def histogram(lengths: Sequence[int] | NDArray[Any], bins: int = 10) -> list[tuple[int, int, int]]:
+    """`(least, greatest, how many)` of equally wide ranges that hold all lengths."""
+    least, greatest = int(np.min(lengths)), int(np.max(lengths))
+    width = -(-(greatest - least + 1) // bins)
+    edges = np.arange(least, greatest + width + 1, width)
+    counts, _ = np.histogram(lengths, edges)
+    return [
+        (int(edge), int(edge) + width - 1, int(count))
+        for edge, count in zip(edges, counts, strict=False)
+    ]
