@@ -40,7 +40,7 @@ def show(options: argparse.Namespace) -> None:
 
 
 def _show_split(console: Any, dataset: Any, tokenizer: Any, samples: int) -> None:
-    from forgather_hydra.data.summary import first_samples, histogram, summarize
+    from forgather_hydra.cli.dataset_summary import first_samples, histogram, summarize
 
     found = summarize(dataset, tokenizer.eos_token_id, LIMIT)
     total = "a stream" if found.samples is None else f"{found.samples:,} samples"

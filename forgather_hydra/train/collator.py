@@ -73,24 +73,23 @@ class PackedCollator(CausalCollator):
 
     def __call__(self, samples: Samples) -> Batch:
         batch = super().__call__(samples)
-        starts = torch.zeros_like(batch["input_ids"], dtype=torch.bool)
-        for row, sample in zip(starts, samples, strict=True):
-            ids = self._cut(sample["input_ids"])
-            row[: len(ids)] = self._starts(ids, sample.get("document_starts"))
-            row[len(ids) : len(ids) + 1] = True  # padding is a document of its own
-        batch["labels"] = batch["labels"].masked_fill(starts, IGNORE_INDEX)
-        indices = torch.arange(starts.shape[1])
+        indices = torch.arange(batch["input_ids"].shape[1])
+        lengths = torch.tensor([min(len(s["input_ids"]), len(indices)) for s in samples])[:, None]
+        starts = self._starts(batch["input_ids"], samples) & (indices < lengths)
+        starts |= indices == lengths  # padding is a document of its own
         first = torch.where(starts, indices, 0).cummax(dim=1).values
+        batch["labels"].masked_fill_(starts, IGNORE_INDEX)
         return {**batch, "position_ids": indices - first}
 
-    def _starts(self, ids: torch.Tensor, given: Any) -> torch.Tensor:
-        """Whether a document begins at each index of a row [T] but the first."""
-        starts = torch.zeros(len(ids), dtype=torch.bool)
-        if given is None:
-            starts[1:] = ids[:-1] == self.eos_token_id
-        else:
-            indices = torch.as_tensor(given, dtype=torch.long)
-            starts[indices[(indices > 0) & (indices < len(ids))]] = True
+    def _starts(self, ids: torch.Tensor, samples: Samples) -> torch.Tensor:
+        """Whether a document begins at each index of the rows [B, T], but the first."""
+        starts = torch.zeros_like(ids, dtype=torch.bool)
+        starts[:, 1:] = ids[:, :-1] == self.eos_token_id
+        for row, sample in zip(starts, samples, strict=True):
+            if "document_starts" in sample:
+                indices = torch.as_tensor(sample["document_starts"], dtype=torch.long)
+                row.zero_()
+                row[indices[(indices > 0) & (indices < len(row))]] = True
         return starts
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from forgather_hydra.data.summary import first_samples, histogram, summarize
+from forgather_hydra.cli.dataset_summary import first_samples, histogram, summarize
 
 EOS = 9
 
