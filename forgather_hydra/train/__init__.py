@@ -7,6 +7,7 @@ from typing import Any
 
 _HOME = {
     "AccelTrainer": "accel",
+    "AdamW": "adamw",
     "Apollo": "low_rank",
     "CausalCollator": "collator",
     "ControlCallback": "control",

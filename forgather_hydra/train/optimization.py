@@ -10,11 +10,10 @@ from typing import Any
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 
+from .adamw import FUSED_DEVICES, AdamW
 from .arguments import TrainingArguments
 from .multi_optimizer import BackwardOptimizer, NamedParameters, OptimizerFactory
 from .optimizer_state import Named
-
-FUSED_DEVICES = ("cpu", "cuda", "xpu", "mps")
 
 
 def build_optimizer(
@@ -37,13 +36,13 @@ def _adamw(args: TrainingArguments, named_parameters: NamedParameters) -> torch.
         {"params": matrices, "weight_decay": args.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(
+    fused = named[0][1].device.type in FUSED_DEVICES
+    return (AdamW if fused else torch.optim.AdamW)(
         [group for group in groups if group["params"]] if args.weight_decay else named,
         lr=args.learning_rate,
         betas=(args.adam_beta1, args.adam_beta2),
         eps=args.adam_epsilon,
         weight_decay=args.weight_decay,
-        fused=named[0][1].device.type in FUSED_DEVICES,
     )
 
 
