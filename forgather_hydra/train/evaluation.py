@@ -15,13 +15,18 @@ from .strategy import Strategy
 
 @torch.no_grad()
 def evaluate_loss(
-    strategy: Strategy, batches: Iterable[Batch], after_batch: Callable[[], None]
+    strategy: Strategy,
+    batches: Iterable[Batch],
+    after_batch: Callable[[], None],
+    loss_of: Callable[[Batch], torch.Tensor] | None = None,
 ) -> dict[str, float]:
     """`eval_loss`, the mean over all target tokens, and its perplexity, in evaluation mode.
 
     `batches` are those of this process; the mean is over all of them. The device is read once, at
-    the end.
+    the end. `loss_of` takes the place of `strategy.loss`, for batches without targets too.
     """
+    every = strategy.in_step or loss_of is not None
+    loss_of = loss_of or strategy.loss
     model = strategy.model
     was_training = model.training
     model.eval()
@@ -29,8 +34,8 @@ def evaluate_loss(
     counts: list[int] = []
     for batch in batches:
         count = count_targets(batch)
-        if count or strategy.in_step:
-            losses.append(strategy.loss(batch))
+        if count or every:
+            losses.append(loss_of(batch))
             counts.append(count)
         after_batch()
     model.train(was_training)

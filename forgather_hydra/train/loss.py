@@ -41,6 +41,21 @@ def mean_loss(
     return loss_function(_logits(outputs), labels)
 
 
+def loss_and_logits(
+    model: torch.nn.Module, batch: dict[str, torch.Tensor], loss_function: LossFunction | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`mean_loss` with the logits [B, T, V] that it is of."""
+    inputs: dict[str, Any] = {"labels": batch["input_ids"], **batch}
+    if loss_function is not None:
+        labels = inputs.pop("labels")
+        logits = _logits(model(**inputs))
+        return loss_function(logits, labels), logits
+    outputs = model(**inputs)
+    if isinstance(outputs, Mapping):
+        return outputs["loss"], outputs["logits"]
+    return outputs[0], outputs[1]
+
+
 def _logits(outputs: Any) -> torch.Tensor:
     if isinstance(outputs, torch.Tensor):
         return outputs

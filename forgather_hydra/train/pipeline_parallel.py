@@ -140,6 +140,9 @@ class PipelineParallel(SingleProcess):
         dist.all_reduce(loss, group=self._pipeline)
         return loss
 
+    def predict(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        raise ValueError("logits are not collected from a pipeline: predict with Trainer instead")
+
     def gradient_norm(self) -> torch.Tensor:
         gradients = [p.grad for p in self._counted if p.grad is not None]
         norms = torch.stack(torch._foreach_norm(gradients))

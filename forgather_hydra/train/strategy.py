@@ -10,7 +10,7 @@ import torch
 
 from .arguments import TrainingArguments
 from .loading import Batch
-from .loss import LossFunction, count_targets, mean_loss
+from .loss import LossFunction, count_targets, loss_and_logits, mean_loss
 
 T = TypeVar("T")
 
@@ -77,6 +77,9 @@ class Strategy(Group, Protocol):
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Mean loss over the targets of a batch of this process alone."""
+
+    def predict(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """The loss of a batch, as `loss` has it, with its logits [B, T, V]."""
 
     def named_parameters(self) -> Iterable[tuple[str, torch.nn.Parameter]]:
         """All parameters of the model, for the optimizer; those of other processes are stood in for
@@ -183,9 +186,15 @@ class SingleProcess:
 
     def forward(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """Mean loss over the targets of a batch that lies on the CPU."""
-        inputs = {key: value.to(self.device, non_blocking=True) for key, value in batch.items()}
         with self._autocast():
-            return mean_loss(model, inputs, self.loss_function)
+            return mean_loss(model, self._moved(batch), self.loss_function)
+
+    def predict(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        with self._autocast():
+            return loss_and_logits(self.model, self._moved(batch), self.loss_function)
+
+    def _moved(self, batch: Batch) -> Batch:
+        return {key: value.to(self.device, non_blocking=True) for key, value in batch.items()}
 
     def clip(self, max_norm: float) -> torch.Tensor:
         # What torch.nn.utils.clip_grad_norm_ does, without sorting the tensors by device each time.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 
-from . import best_model, saved_state
+from . import best_model, prediction, saved_state
 from .arguments import TrainingArguments
 from .background import BackgroundWriter
 from .callbacks import CallbackHandler
@@ -25,6 +26,7 @@ from .meter import Meter
 from .multi_optimizer import OptimizerFactory
 from .numerics import default_dtype, numerics
 from .optimization import build_optimizer, build_scheduler
+from .prediction import ComputeMetrics, PredictionOutput, Preprocess
 from .rng import seed_everything
 from .state import TrainerControl, TrainerState, initial_state
 from .strategy import SingleProcess, Strategy
@@ -49,6 +51,10 @@ class Trainer(TrainingLoop):
             it has that parameter; the schedule named in `args` by default.
         callbacks: instead of the default ones: progress, `metrics.jsonl` and TensorBoard.
         compute_loss_func: `(logits, labels) -> mean loss`, instead of the model's own.
+        optimizer_cls_and_kwargs: instead of a factory, an optimizer class and its arguments.
+        compute_metrics: `(EvalPrediction) -> {name: value}`, for evaluations; keeps all predictions
+            in the memory of the host.
+        preprocess_logits_for_metrics: `(logits, labels) -> predictions`, to keep less of them.
     """
 
     def __init__(
@@ -65,9 +71,17 @@ class Trainer(TrainingLoop):
         lr_scheduler_factory: Callable[..., LRScheduler] | None = None,
         callbacks: Iterable[Any] | None = None,
         compute_loss_func: LossFunction | None = None,
+        optimizer_cls_and_kwargs: tuple[Callable[..., Any], dict[str, Any]] | None = None,
+        compute_metrics: ComputeMetrics | None = None,
+        preprocess_logits_for_metrics: Preprocess | None = None,
     ) -> None:
         if (model is None) == (model_init is None):
             raise ValueError("give the trainer either a model or a model_init that makes one")
+        if optimizer_cls_and_kwargs is not None:
+            if optimizer_factory is not None:
+                raise ValueError("give either optimizer_factory or optimizer_cls_and_kwargs")
+            optimizer_class, options = optimizer_cls_and_kwargs
+            optimizer_factory = partial(optimizer_class, **options)
         self.args = args
         self.model: Any = model
         self.model_init = model_init
@@ -78,6 +92,8 @@ class Trainer(TrainingLoop):
         self.optimizer_factory = optimizer_factory
         self.lr_scheduler_factory = lr_scheduler_factory
         self.compute_loss_func = compute_loss_func
+        self.compute_metrics = compute_metrics
+        self.preprocess_logits_for_metrics = preprocess_logits_for_metrics
         self.callbacks = CallbackHandler(default_callbacks() if callbacks is None else callbacks)
         self.state, self.control, self.meter = TrainerState(), TrainerControl(), Meter()
         self.background = BackgroundWriter()
@@ -93,18 +109,50 @@ class Trainer(TrainingLoop):
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
         if dataset is None:
             return {}
+        if self.compute_metrics:
+            metrics = self._predict(dataset).metrics
+        else:
+            self._load_for_evaluation(dataset)
+            with numerics(self.args):
+                metrics = evaluate_loss(
+                    self.strategy, self.eval_dataloader, lambda: self.fire("on_prediction_step")
+                )
+        self.log(metrics)
+        self.fire("on_evaluate", metrics=metrics)
+        return metrics
+
+    def predict(self, test_dataset: Any, metric_key_prefix: str = "test") -> PredictionOutput:
+        """Predictions for a data set, its labels, and its metrics as `<prefix>_loss` and so on.
+
+        Predictions are logits, a number for every sample, token and word, unless the trainer has
+        `preprocess_logits_for_metrics`.
+        """
+        predictions, labels, found = self._predict(test_dataset)
+        prefix = f"{metric_key_prefix}_"
+        metrics = {prefix + name.removeprefix("eval_"): value for name, value in found.items()}
+        self.fire("on_predict", metrics=metrics)
+        return PredictionOutput(predictions, labels, metrics)
+
+    def _predict(self, dataset: Any) -> PredictionOutput:
+        self._load_for_evaluation(dataset)
+        after_batch = partial(self.fire, "on_prediction_step")
+        with numerics(self.args):
+            output = prediction.predict(
+                self.strategy,
+                self.eval_dataloader,
+                after_batch,
+                self.preprocess_logits_for_metrics,
+            )
+        if self.compute_metrics:
+            output.metrics.update(prediction.own_metrics(output, self.compute_metrics))
+        return output
+
+    def _load_for_evaluation(self, dataset: Any) -> None:
         self._ensure_model()
         self.eval_dataloader = evaluation_loader(
             self.args, dataset, self.data_collator, self.strategy
         )
         self.fire("on_evaluate_begin")
-        with numerics(self.args):
-            metrics = evaluate_loss(
-                self.strategy, self.eval_dataloader, lambda: self.fire("on_prediction_step")
-            )
-        self.log(metrics)
-        self.fire("on_evaluate", metrics=metrics)
-        return metrics
 
     def log(self, logs: dict[str, Any]) -> None:
         """Adds a record to the history and gives it to the callbacks."""

@@ -31,6 +31,9 @@ def make_trainer(tmp_path: Any) -> Callable[..., Trainer]:
         "optimizer_factory",
         "lr_scheduler_factory",
         "compute_loss_func",
+        "compute_metrics",
+        "optimizer_cls_and_kwargs",
+        "preprocess_logits_for_metrics",
         "processing_class",
     }
 
