@@ -69,7 +69,7 @@ def save(trainer: TrainingLoop) -> None:
         path = write_checkpoint(args.checkpoint_dir, step, share.write, group)
         if group.rank == 0:
             rotate(args.checkpoint_dir, path, args.save_total_limit, best)
-        logger.info("%s is complete after %.3f s", path, time.perf_counter() - begin)
+            logger.info("%s is complete after %.3f s", path, time.perf_counter() - begin)
 
     if args.async_save:
         share = share._replace(tensors=writer.copy(share.tensors))
@@ -78,7 +78,8 @@ def save(trainer: TrainingLoop) -> None:
         write(strategy)
     seconds = time.perf_counter() - begin
     trainer.save_seconds += seconds
-    logger.info("training waited %.3f s for checkpoint-%d", seconds, step)
+    if args.async_save and strategy.rank == 0:
+        logger.info("training waited %.3f s for checkpoint-%d", seconds, step)
 
 
 def collect(trainer: TrainingLoop) -> Share:
