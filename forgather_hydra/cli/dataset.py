@@ -46,6 +46,8 @@ def _show_split(console: Any, dataset: Any, tokenizer: Any, samples: int) -> Non
     total = "a stream" if found.samples is None else f"{found.samples:,} samples"
     part = "" if found.samples == found.read else f" in the first {found.read:,}"
     console.print(f"{total}, {found.tokens:,} tokens{part}")
+    if hasattr(dataset, "counts"):
+        console.print(", ".join(f"{count:,} of {name}" for name, count in dataset.counts().items()))
     lengths = found.lengths
     console.print(
         f"tokens in {len(lengths):,} {found.counted}: {lengths.min():,} to {lengths.max():,}, "

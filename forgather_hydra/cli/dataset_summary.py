@@ -29,14 +29,14 @@ class Summary(NamedTuple):
 def summarize(dataset: Any, eos_token_id: int | None, limit: int) -> Summary:
     """Reads at most `limit` samples from the beginning.
 
-    Where all have the same length, the lengths are those of the documents in them, each ending with
-    `eos_token_id`; that of the last, which may be cut, is left out.
+    Where they are `rows` cut from one run of documents, the lengths are those of the documents,
+    each ending with `eos_token_id`; the last one, which may be cut, is left out.
     """
     samples = len(dataset) if hasattr(dataset, "__len__") else None
     rows = [np.asarray(row["input_ids"]) for row in first_samples(dataset, limit)]
     lengths = np.array([len(row) for row in rows], dtype=np.int64)
     tokens = int(lengths.sum())
-    if len(rows) > 1 and len(set(lengths.tolist())) == 1 and eos_token_id is not None:
+    if hasattr(dataset, "rows"):
         ends = np.flatnonzero(np.concatenate(rows) == eos_token_id)
         if len(ends):
             return Summary(samples, tokens, len(rows), "documents", np.diff(ends, prepend=-1))

@@ -14,9 +14,16 @@ def test_samples_of_different_lengths() -> None:
     assert found.lengths.tolist() == [2, 5]
 
 
-def test_documents_in_rows_of_equal_length() -> None:
+class Blocks(list):
+    """Rows cut from one run of documents."""
+
+    rows = None
+
+
+def test_documents_that_cross_from_row_to_row() -> None:
     rows = [{"input_ids": row} for row in ([1, EOS, 1], [1, 1, EOS], [1, 1, 1])]
-    found = summarize(rows, EOS, limit=10)
+    assert summarize(rows, EOS, limit=10).lengths.tolist() == [3, 3, 3]
+    found = summarize(Blocks(rows), EOS, limit=10)
     assert (found.tokens, found.counted) == (9, "documents")
     assert found.lengths.tolist() == [2, 4]
 
