@@ -71,10 +71,12 @@ def layer_mask(
 ) -> Tensor:
     """The part of `mask` for the keys that layer `layer_idx` has, narrowed to its sliding window.
 
-    `mask` is (..., T, all keys), boolean or additive. A layer whose cache forgets has fewer keys.
+    `mask` is (..., T, all keys), boolean or additive. A layer whose cache forgets has fewer keys;
+    transformers makes the mask for these only, where all layers slide over a static cache.
     """
     past, S, offset = cache_extent(cache, T, layer_idx)
-    mask = mask[..., offset : offset + S]
+    if mask.shape[-1] != S:
+        mask = mask[..., offset : offset + S]
     if sliding_window is None:
         return mask
     query_T1 = past + torch.arange(T, device=mask.device)[:, None]

@@ -200,12 +200,12 @@ def _their_inner(ours: Mapping[str, Any]) -> Values:
 
 def _our_window(theirs: Mapping[str, Any]) -> Values:
     window = theirs["sliding_window"]
-    types = theirs["layer_types"] if window is not None else None
-    return {**_our_rope(theirs), "sliding_window": window, "layer_types": types}
+    types = {} if window is None else {"layer_types": theirs["layer_types"]}
+    return {**_our_rope(theirs), "sliding_window": window, **types}
 
 
 def _their_window(ours: Mapping[str, Any]) -> Values:
-    window, types = ours["sliding_window"], ours["layer_types"]
+    window, types = ours["sliding_window"], ours.get("layer_types")
     values = {**_their_rope(ours), "use_sliding_window": window is not None}
     if window is None:
         return values

@@ -102,6 +102,8 @@ def test_padding_and_cache_change_no_choice(model, random_ids):
     expected = greedy(ids)
     assert len(expected[:, 6:].unique()) > 4
     assert torch.equal(greedy(ids, use_cache=False), expected)
+    static = {"cache_implementation": "static", "disable_compile": True}
+    assert torch.equal(greedy(ids, **static), expected)
     assert torch.equal(greedy(padded, attention_mask=mask)[:, 3:], expected)
     assert torch.equal(greedy(padded, attention_mask=mask, use_cache=False)[:, 3:], expected)
 
