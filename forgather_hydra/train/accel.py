@@ -37,7 +37,7 @@ class AccelTrainer(Trainer):
 
     Raises:
         ValueError: when it starts, if Accelerate is told what the arguments say, or is configured
-            to shard the model itself.
+            to shard the model itself, or the optimizer cannot do with parts of weights.
     """
 
     def __init__(
@@ -51,6 +51,13 @@ class AccelTrainer(Trainer):
         self.sharded = sharded
         self.accelerator_kwargs = accelerator_kwargs or {}
         super().__init__(args, **others)
+
+    def prepare(self) -> None:
+        super().prepare()
+        if self.strategy.in_step:
+            from .fsdp import check_optimizer
+
+            check_optimizer(self.optimizer)
 
     def _make_strategy(self) -> DataParallel:
         accelerator = make_accelerator(self.args, self.accelerator_kwargs)

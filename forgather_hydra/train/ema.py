@@ -102,7 +102,8 @@ class EMACallback(TrainerCallback):
 
     @torch.no_grad()
     def _put(self, values: list[torch.Tensor]) -> None:
-        torch._foreach_copy_(self._weights, values)
+        for weight, value in zip(self._weights, values, strict=True):
+            weight.copy_(value)
 
 
 def _like(tensors: list[torch.Tensor], others: list[torch.Tensor]) -> list[torch.Tensor]:

@@ -16,8 +16,11 @@ from .accel import DataParallel, placeholder
 from .arguments import TrainingArguments
 from .loading import Batch
 from .loss import LossFunction, count_targets
+from .low_rank import LowRankAdam
 from .rng import seed_everything
 from .strategy import SingleProcess
+
+WHOLE = (torch.optim.Adafactor, torch.optim.Muon, LowRankAdam)
 
 
 class Sharded(DataParallel):
@@ -78,12 +81,6 @@ class Sharded(DataParallel):
     def part(self, tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
         if not isinstance(like, DTensor) or tensor.ndim == 0:
             return tensor
-        if tensor.shape != like.shape:
-            raise ValueError(
-                f"the optimizer keeps a tensor of shape {tuple(tensor.shape)} for a parameter of "
-                f"{tuple(like.shape)}, which cannot be divided as the parameter is: resume without "
-                "sharding, or use an optimizer such as AdamW"
-            )
         whole = tensor.to(like.device)
         return distribute_tensor(whole, like.device_mesh, like.placements, src_data_rank=None)
 
@@ -95,6 +92,17 @@ class Sharded(DataParallel):
             if owner(number) == self.rank:
                 mine[name] = whole.cpu()
         return mine
+
+
+def check_optimizer(optimizer: torch.optim.Optimizer) -> None:
+    """Raises ValueError for an optimizer that needs a whole weight at once."""
+    for each in getattr(optimizer, "optimizers", [optimizer]):
+        kind = type(each)
+        if isinstance(each, WHOLE) or kind.__module__.startswith("bitsandbytes"):
+            raise ValueError(
+                f"{kind.__name__} needs whole weights, and sharded leaves each process a part of "
+                "them: use AdamW or SGD, or trainer=accel"
+            )
 
 
 def layers(model: torch.nn.Module) -> list[torch.nn.Module]:

@@ -27,8 +27,6 @@ class NormsCallback(TrainerCallback):
             counts for every label that fits.
     """
 
-    main_process_only = True
-
     def __init__(self, patterns: Mapping[str, str]) -> None:
         self.patterns = dict(patterns)
         self._groups: dict[str, list[torch.nn.Parameter]] = {}

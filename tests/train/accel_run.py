@@ -19,7 +19,9 @@ from toys import Rows, ToyModel, losses
 
 from forgather_hydra.train import (
     AccelTrainer,
+    EMACallback,
     JsonlCallback,
+    NormsCallback,
     PeakMemoryCallback,
     Trainer,
     TrainerCallback,
@@ -33,6 +35,11 @@ CASES: dict[str, dict[str, Any]] = {
     "accumulated": {"per_device_train_batch_size": 6, "gradient_accumulation_steps": 2},
 }
 MASKED = ("masked", "accumulated")
+
+
+def watchers() -> list[TrainerCallback]:
+    """Callbacks that compute with weights and gradients."""
+    return [EMACallback(0.5), NormsCallback({"all": "."})]
 
 
 class Stop(TrainerCallback):
@@ -59,6 +66,7 @@ def make(kind: type[Trainer], output_dir: Path, **options: Any) -> Trainer:
     masked, dropout = options.pop("masked", False), options.pop("dropout", 0.0)
     callbacks = options.pop("callbacks", [])
     special = {"sharded": True} if options.pop("sharded", False) else {}
+    optimizer = options.pop("optimizer", None)
     defaults = {
         "output_dir": str(output_dir),
         "use_cpu": True,
@@ -76,6 +84,7 @@ def make(kind: type[Trainer], output_dir: Path, **options: Any) -> Trainer:
         train_dataset=Rows(25, masked=masked),
         eval_dataset=Rows(11, seed=1, masked=True),
         callbacks=callbacks,
+        optimizer_factory=optimizer,
         **special,
     )
 
@@ -101,6 +110,7 @@ def seen(trainer: Trainer) -> dict[str, Any]:
         "weights": [p.flatten().tolist() for p in trained(trainer)],
         "fetched": trainer.train_dataset.fetched,
         "steps": trainer.state.global_step,
+        "all": [r.get("grad_norm/all") for r in trainer.state.log_history if "loss" in r],
     }
 
 
@@ -120,8 +130,20 @@ def train_sharded(output_dir: Path) -> dict[str, Any]:
     make(AccelTrainer, output_dir / "part", **options, callbacks=[StopAt(3)]).train()
     resumed = make(AccelTrainer, output_dir / "part", **options)
     resumed.train(resume_from_checkpoint=output_dir / "part/checkpoints/checkpoint-3")
+    averaged = make(AccelTrainer, output_dir / "ema", **options, callbacks=watchers())
+    averaged.train()
+    try:
+        make(AccelTrainer, output_dir / "ema", **options, optimizer=torch.optim.Adafactor).train()
+    except ValueError as error:
+        refused = str(error)
     parts = [p.to_local().numel() for p in whole.model.parameters()]
-    return {**seen(whole), "resumed": seen(resumed), "kept": sum(parts)}
+    return {
+        **seen(whole),
+        "resumed": seen(resumed),
+        "kept": sum(parts),
+        "averaged": seen(averaged),
+        "refused": refused,
+    }
 
 
 def four_processes(output_dir: Path, former: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import accel_run
 import pytest
 import torch
-from accel_run import CASES, MASKED, StopAt, make, seen
+from accel_run import CASES, MASKED, StopAt, make, seen, watchers
 from safetensors.torch import load_file
 
 from forgather_hydra.train import AccelTrainer, Trainer
@@ -172,6 +172,19 @@ def test_a_divided_model_learns_as_a_whole_one(ranks, tmp_path: Path) -> None:
         for key in ("losses", "norms", "tokens", "weights", "steps"):
             assert result["resumed"][key] == result[key]
     assert [rank["sharded"]["kept"] for rank in ranks] == [(7 + 4) * 8 + 4, (6 + 4) * 8 + 4]
+
+
+def test_averages_and_norms_of_a_divided_model_are_those_of_a_whole_one(ranks, tmp_path) -> None:
+    options = {**CASES["accumulated"], "masked": True, "max_grad_norm": 0.1}
+    trainer = make(Trainer, tmp_path, **options, callbacks=watchers())
+    trainer.train()
+    for rank in ranks:
+        assert_close(rank["sharded"]["averaged"], seen(trainer))
+        assert rank["sharded"]["averaged"]["all"] == pytest.approx(seen(trainer)["all"], rel=1e-4)
+
+
+def test_an_optimizer_that_needs_whole_weights_is_refused(ranks) -> None:
+    assert "Adafactor needs whole weights" in ranks[0]["sharded"]["refused"]
 
 
 def test_a_divided_model_is_saved_whole_and_goes_on_in_one_process(launch, ranks, tmp_path) -> None:

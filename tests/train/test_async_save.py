@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 import threading
 from functools import partial
 from pathlib import Path
@@ -143,3 +145,16 @@ def test_copies_are_kept_in_the_same_memory() -> None:
     second = writer.copy({"file": {"a": tensor.T}})["file"]["a"]
     assert second.data_ptr() == first.data_ptr()
     assert torch.equal(second, tensor.T)
+
+
+def test_the_interpreter_does_not_exit_before_the_writer_has_ended(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path\n"
+        "from forgather_hydra.train.background import BackgroundWriter\n"
+        "write = lambda: (time.sleep(0.5), Path(sys.argv[1]).touch())\n"
+        "BackgroundWriter().start(write)\n"
+        "raise RuntimeError('the end')"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "written"], capture_output=True)
+    assert b"the end" in done.stderr
+    assert (tmp_path / "written").exists()
