@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+from pathlib import Path
 
 import pytest
 from transformers import TrainingArguments as HFTrainingArguments
@@ -116,3 +117,10 @@ def test_arguments_are_plain_json() -> None:
     assert args.to_dict()["eval_strategy"] == "epoch"
     kinds = (bool, int, float, str)
     assert all(isinstance(value, kinds) for value in args.to_sanitized_dict().values())
+
+
+def test_every_argument_is_in_the_reference() -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/trainer.md").read_text(encoding="utf-8")
+    assert [
+        name for name in TrainingArguments.__dataclass_fields__ if f"`{name}`" not in page
+    ] == []
