@@ -121,13 +121,23 @@ def evaluation_loader(
 def accumulation_groups(loader: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
     """The rest of an epoch in groups of `size` batches, one optimizer step each; the last may be
     smaller."""
-    batches = iter(loader)
+    batches = _batches(loader)
     try:
         while group := list(islice(batches, size)):
             yield group
     except Exception as error:
         error.add_note("The training data could not be read to the end.")
         raise
+
+
+def _batches(loader: Any) -> Iterator[Batch]:
+    """What `loader` yields; straight from the dataset where it has nothing to do besides."""
+    if not isinstance(loader, DataLoader) or loader.num_workers or loader.pin_memory:
+        return iter(loader)
+    dataset: Any = loader.dataset
+    chosen: Any = loader.batch_sampler
+    fetch = getattr(dataset, "__getitems__", lambda indices: [dataset[i] for i in indices])
+    return (loader.collate_fn(fetch(indices)) for indices in chosen)
 
 
 def _collate_any(collate: Collator, samples: list[Any]) -> Batch:
