@@ -19,6 +19,7 @@ from toys import Rows, ToyModel, losses
 
 from forgather_hydra.train import (
     AccelTrainer,
+    ControlCallback,
     EMACallback,
     JsonlCallback,
     NormsCallback,
@@ -26,6 +27,7 @@ from forgather_hydra.train import (
     Trainer,
     TrainerCallback,
     TrainingArguments,
+    control,
 )
 
 # 25 samples in batches of 6: the last one has a single sample, and one of two processes has none.
@@ -191,6 +193,21 @@ def stop_and_resume(output_dir: Path) -> dict[str, Any]:
     }
 
 
+class Tell(TrainerCallback):
+    """Writes a command from another process than the one that looks for it."""
+
+    def on_step_begin(self, args, state, control, **kwargs) -> None:
+        if state.global_step == 2 and torch.distributed.get_rank() == 1:
+            (Path(args.output_dir) / "STOP").touch()
+
+
+def stop_by_file(output_dir: Path) -> int:
+    """The step at which a process ends when told to."""
+    control.PERIOD = 0.0
+    trainer = make(AccelTrainer, output_dir / "told", callbacks=[Tell(), ControlCallback()])
+    return trainer.train().global_step
+
+
 def fail_to_save(output_dir: Path) -> str:
     """The error that each process gets when the first one cannot write."""
     saving = {"save_strategy": "steps", "save_steps": 2, "async_save": True}
@@ -223,6 +240,7 @@ def main(output_dir: Path, former: str = "") -> None:
     else:
         results |= train_cases(output_dir)
         results["sharded"] = train_sharded(output_dir)
+        results["told"] = stop_by_file(output_dir)
         results["failure"] = fail_to_save(output_dir)
         results["twice"] = train_one_model_twice(output_dir)
     (output_dir / f"rank-{torch.distributed.get_rank()}.json").write_text(json.dumps(results))

@@ -257,3 +257,11 @@ def test_what_the_arguments_say_is_not_said_twice(make_trainer, options, message
     )  # fmt: skip
     with pytest.raises(ValueError, match=message):
         trainer.train()
+
+
+def test_a_command_stops_all_processes_at_the_same_step(ranks, launch) -> None:
+    first, second = (rank["told"] for rank in ranks)
+    assert 3 <= first == second < 11
+    assert (launch[0] / f"told/checkpoints/checkpoint-{first}").is_dir()
+    assert json.loads((launch[0] / "told/REQUEUE").read_text())["step"] == first
+    assert not (launch[0] / "told/STOP").exists()
