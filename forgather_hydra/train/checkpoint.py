@@ -7,7 +7,8 @@ import logging
 import re
 import shutil
 from collections import ChainMap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def step_of(path: Path) -> int:
 
 
 def write_checkpoint(
-    directory: Path, step: int, write: Callable[[Path], list[str]], group: Group
+    directory: Path, step: int, write: Callable[[Path], Iterable[str]], group: Group
 ) -> Path:
     """Has every process of `group` write files aside, then puts all of them in place together as
     `checkpoint-<step>`.
@@ -75,7 +76,7 @@ def write_checkpoint(
     afterwards or none of it, and the others are untouched.
 
     Args:
-        write: takes a directory, writes files into it and returns their names.
+        write: takes a directory, writes files into it and gives the name of each that is written.
 
     Raises:
         OSError: in every process, if one cannot write, for example because the disk is full.
@@ -83,7 +84,8 @@ def write_checkpoint(
     target, partial = directory / f"checkpoint-{step}", directory / f"{_PARTIAL}checkpoint-{step}"
 
     def write_mine() -> dict[str, Any]:
-        return describe(partial, write(partial))
+        with ThreadPoolExecutor(max_workers=1) as beside:  # a file, while the next is written
+            return dict(beside.map(lambda name: describe(partial, name), write(partial)))
 
     def put_in_place() -> None:
         seal(partial, step, dict(ChainMap(*files)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,10 @@ from xxhash import xxh3_128
 MANIFEST = "manifest.json"
 
 
-def describe(directory: Path, names: Iterable[str]) -> dict[str, Any]:
-    """Size and hash of files in `directory`, which are on the disk when this returns."""
-    for name in names:
-        sync(directory / name)
-    return {name: _describe(directory / name) for name in names}
+def describe(directory: Path, name: str) -> tuple[str, dict[str, Any]]:
+    """Name, size and hash of a file in `directory`, which is on the disk when this returns."""
+    sync(directory / name)
+    return name, _describe(directory / name)
 
 
 def seal(directory: Path, step: int, files: dict[str, Any]) -> None:

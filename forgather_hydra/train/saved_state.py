@@ -7,7 +7,7 @@ import json
 import logging
 import pickle
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -41,13 +41,14 @@ class Share(NamedTuple):
     files: dict[str, bytes]
     aliases: dict[str, str]
 
-    def write(self, directory: Path) -> list[str]:
-        """Writes all files; returns their names."""
+    def write(self, directory: Path) -> Iterator[str]:
+        """Writes all files; gives the name of each that is written."""
         for name, tensors in self.tensors.items():
             write_file(directory / name, tensors, self.aliases)
+            yield name
         for name, content in self.files.items():
             (directory / name).write_bytes(content)
-        return [*self.tensors, *self.files]
+            yield name
 
 
 def save(trainer: TrainingLoop) -> None:
