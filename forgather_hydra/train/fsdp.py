@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 from accelerate import Accelerator
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from .accel import DataParallel, placeholder
@@ -41,14 +41,19 @@ class Sharded(DataParallel):
 
     def prepare(self, model: torch.nn.Module) -> None:
         SingleProcess.prepare(self, model)
+        if not isinstance(model, FSDPModule):  # it is one where it has been prepared before
+            self._divide(model)
+        self._divided: Any = model
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        if self.rank:  # each process has its own dropout, from the same weights
+            seed_everything(self.args.seed + self.rank)
+
+    def _divide(self, model: torch.nn.Module) -> None:
         for tensor in model.state_dict().values():
             dist.broadcast(tensor, 0)
         for layer in layers(model):
             fully_shard(layer, mesh=self._mesh)
-        self._divided: Any = fully_shard(model, mesh=self._mesh)
-        self.parameters = [p for p in model.parameters() if p.requires_grad]
-        if self.rank:  # each process has its own dropout, from the same weights
-            seed_everything(self.args.seed + self.rank)
+        fully_shard(model, mesh=self._mesh)
 
     def backward(self, batch: Batch, count: int, total: int, *, last: bool) -> list[torch.Tensor]:
         self._divided.set_requires_gradient_sync(last)

@@ -223,13 +223,17 @@ def fail_to_save(output_dir: Path) -> str:
     return "none"
 
 
-def train_one_model_twice(output_dir: Path) -> list[float]:
-    """Sum of the weights of a given model, replicated anew after an evaluation."""
-    trainer = make(AccelTrainer, output_dir / "twice")
-    trainer.model, trainer.model_init = ToyModel(), None
-    trainer.evaluate()
-    trainer.train()
-    return [p.sum().item() for p in trainer.model.parameters()]
+def train_one_model_twice(output_dir: Path) -> dict[str, list[float]]:
+    """Sums of the weights of a given model, put in place anew after an evaluation."""
+    sums = {}
+    for sharded in (False, True):
+        trainer = make(AccelTrainer, output_dir / "twice", sharded=sharded)
+        torch.manual_seed(torch.distributed.get_rank())
+        trainer.model, trainer.model_init = ToyModel(), None
+        trainer.evaluate()
+        trainer.train()
+        sums["sharded" if sharded else "copied"] = [w.sum().item() for w in trained(trainer)]
+    return sums
 
 
 def main(output_dir: Path, former: str = "") -> None:

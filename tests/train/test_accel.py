@@ -213,6 +213,7 @@ def test_a_failure_to_save_is_raised_in_both_processes(ranks) -> None:
 
 def test_a_model_stays_the_same_in_both_processes_when_it_is_prepared_again(ranks) -> None:
     assert ranks[0]["twice"] == ranks[1]["twice"]
+    assert ranks[0]["twice"]["copied"] == pytest.approx(ranks[0]["twice"]["sharded"], abs=1e-4)
 
 
 def test_an_exception_in_one_process_ends_the_run(launch) -> None:

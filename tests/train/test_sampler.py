@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from toys import VOCABULARY, Rows, losses
 
+from forgather_hydra.data import MixedDataset
 from forgather_hydra.train import CausalCollator, TrainerCallback
 from forgather_hydra.train.loading import sample_lengths
 from forgather_hydra.train.sampler import ResumableBatchSampler
@@ -197,4 +199,25 @@ def test_a_stop_in_the_middle_of_an_accumulated_step_loses_and_repeats_no_data(
     resumed.train(resume_from_checkpoint=True)
     fetched = stopped.train_dataset.fetched + resumed.train_dataset.fetched
     assert fetched == whole.train_dataset.fetched
+    assert losses(resumed) == losses(whole)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_a_mixture_of_tables_resumes(make_trainer, workers: int) -> None:
+    """Samples are lists, as the library `datasets` has them."""
+    tables = {
+        name: Dataset.from_dict({"input_ids": Rows(20, seed=seed).ids.tolist()})
+        for seed, name in enumerate(("one", "other"))
+    }
+    options = {
+        "train_dataset": MixedDataset(tables, {"one": 1, "other": 3}),
+        "max_steps": 14,
+        "dataloader_num_workers": workers,
+        "save_strategy": "steps",
+        "save_steps": 4,
+        "save_total_limit": None,
+    }
+    whole, resumed = make_trainer(**options), make_trainer(**options)
+    whole.train()
+    resumed.train(resume_from_checkpoint=whole.args.checkpoint_dir / "checkpoint-4")
     assert losses(resumed) == losses(whole)
