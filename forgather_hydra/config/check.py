@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from forgather_hydra.config.composition import latest
+from forgather_hydra.config.composition import Composition, latest
 from forgather_hydra.config.decode import from_omegaconf
 from forgather_hydra.config.policy import allowed_targets, check_policy
+from forgather_hydra.config.references import definition_of
 from forgather_hydra.errors import ForgatherError, error_like
 from forgather_hydra.graph.build import materialize
-from forgather_hydra.graph.check import check
+from forgather_hydra.graph.check import problems, raise_all
 
 PREFLIGHT = "preflight"
 
@@ -24,8 +26,9 @@ def check_job(cfg: DictConfig) -> None:
             names and arguments, or what a construction of ``preflight`` raised.
     """
     graph = decoded_job(cfg)
-    check_policy(graph, allowed_targets(cfg), cfg.hydra.overrides.task)
-    check(graph)
+    overrides = list(cfg.hydra.overrides.task)
+    check_policy(graph, allowed_targets(cfg), overrides)
+    raise_all(_traced(problem, overrides, latest()) for problem in problems(graph))
     if isinstance(graph, dict) and PREFLIGHT in graph:
         _construct_preflight(graph)
 
@@ -57,3 +60,17 @@ def decoded_job(cfg: DictConfig) -> Any:
         return from_omegaconf(cfg, latest().positions, without=["hydra"])
     finally:
         HydraConfig.instance().cfg = before
+
+
+def _traced(problem: ForgatherError, overrides: list[str], record: Composition) -> ForgatherError:
+    """The problem, placed at the override that brought the value, else at the value's own line."""
+    path = problem.path or ""
+    for override in OverridesParser.create().parse_overrides(overrides):
+        target = definition_of(override.key_or_group, record.references)
+        is_mapping = isinstance(override.value(), dict)
+        if target == path or (is_mapping and path.startswith(f"{target}.")):
+            problem.template, problem.path = None, override.input_line
+            return problem
+    if (marks := record.positions.get(path)) and (origin := marks[-1].origin):
+        problem.template, problem.file, problem.line = origin.template, origin.file, origin.line
+    return problem

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from forgather_hydra.errors import ForgatherError, did_you_mean
 from forgather_hydra.graph.imports import resolve, split_spec
 from forgather_hydra.graph.nodes import Call, Var, origin_of
+from forgather_hydra.graph.value_types import misfits
 from forgather_hydra.graph.walk import path_text, with_paths
+from forgather_hydra.template.source_map import Origin
 
 
 def check(graph: Any) -> None:
-    """Import what a graph calls, and bind its arguments.
+    """Import what a graph calls, bind its arguments and judge the plain ones by their types.
 
     Raises:
         ForgatherError: the only problem, or one of kind ``bad_arguments`` that lists them all.
     """
-    found = list(problems(graph))
+    raise_all(problems(graph))
+
+
+def raise_all(problems: Iterable[ForgatherError]) -> None:
+    """Raise the only problem, or one error that lists them all; nothing if there is none."""
+    found = list(problems)
     if len(found) == 1:
         raise found[0]
     if found:
@@ -29,37 +36,49 @@ def check(graph: Any) -> None:
 
 
 def problems(graph: Any) -> Iterator[ForgatherError]:
-    """An error for each call whose target cannot be imported or does not take its arguments."""
+    """An error for each call whose target cannot be imported or does not take its arguments, and
+    one for each argument of a type that its parameter does not have."""
     for path, element in with_paths(graph):
         if isinstance(element, Call) and not split_spec(element.spec).is_relative:
-            problem = _problem(element)
-            if problem is not None:
-                problem.path = path_text(path)
+            for problem in _problems(element):
+                problem.path = ".".join(filter(None, (path_text(path), problem.path)))
                 yield problem.locate(origin_of(element))
 
 
-def _problem(node: Call) -> ForgatherError | None:
+def _problems(node: Call) -> Iterator[ForgatherError]:
     if isinstance(node.search_path, Var):
-        return None
+        return
     try:
         target = resolve(node.spec, tuple(node.search_path or ()))
     except ForgatherError as error:
-        return error
+        yield error
+        return
     if not callable(target):
-        return ForgatherError(
-            "not_callable", f"{node.spec} is {type(target).__name__}, not callable"
-        )
+        kind = type(target).__name__
+        yield ForgatherError("not_callable", f"{node.spec} is {kind}, not callable")
+        return
     try:
         signature = inspect.signature(target)
     except (TypeError, ValueError):  # builtins without a signature
-        return None
+        return
     is_open = node.kind == "partial" or node.latent_args is not None
     bind = signature.bind_partial if is_open else signature.bind
     try:
-        bind(*node.args, **node.kwargs)
+        bound = bind(*node.args, **node.kwargs)
     except TypeError as error:
-        return _does_not_bind(node, signature, error)
-    return None
+        yield _does_not_bind(node, signature, error)
+        return
+    for name, told, hint in misfits(target, bound):
+        yield ForgatherError(
+            "bad_arguments", f"{node.spec} {told}", path=name, hint=hint
+        ).locate(_line_of(node, name))
+
+
+def _line_of(node: Call, name: str) -> Origin | None:
+    """The template line that set an argument, if the graph knows."""
+    lines = (node._lines_ or {}).get(name)
+    source = node._mark_.source if node._mark_ else None
+    return source.origin(lines[-1]) if lines and source else None
 
 
 def _does_not_bind(node: Call, signature: inspect.Signature, error: TypeError) -> ForgatherError:
