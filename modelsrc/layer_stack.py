@@ -36,6 +36,9 @@ class LayerStack(nn.Module):
     Args:
         layer_factory: called with `layer_idx` for each layer.
         post_norm_factory: makes the norm after the last layer.
+
+    Raises:
+        ValueError: for fewer than one layer.
     """
 
     gradient_checkpointing = False
@@ -48,6 +51,8 @@ class LayerStack(nn.Module):
         post_norm_factory: Callable[[], nn.Module] | None = None,
     ) -> None:
         super().__init__()
+        if num_hidden_layers < 1:
+            raise ValueError(f"num_hidden_layers is {num_hidden_layers}: give 1 or more")
         self.layers = LayerDict(
             {str(i): layer_factory(layer_idx=i) for i in range(num_hidden_layers)}
         )

@@ -18,8 +18,8 @@ from forgather_hydra.run.record import RunIsBusy
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
-# Failures of the world rather than of code: their message says all there is to say.
-_TOLD = (OSError, FloatingPointError, MemoryError, RunIsBusy)
+# Failures of the world or of what was asked for, rather than of code: the message says enough.
+_TOLD = (OSError, FloatingPointError, MemoryError, RunIsBusy, ValueError)
 
 
 def task(cfg: DictConfig) -> Any:
@@ -38,9 +38,8 @@ def task(cfg: DictConfig) -> Any:
     except _TOLD as error:
         if HydraConfig.get().mode == RunMode.MULTIRUN or _wants_traceback():
             raise
-        notes = [f"  {note}" for note in getattr(error, "__notes__", [])]
-        print("\n".join([f"error: {error}", *notes]), file=sys.stderr)
-        sys.exit(EXIT_FAILED)
+        print("\n  ".join([f"error: {error}", *_notes(error)]), file=sys.stderr)
+        sys.exit(EXIT_USAGE if isinstance(error, ValueError) else EXIT_FAILED)
 
 
 def main() -> None:
@@ -67,6 +66,15 @@ def _tell(error: ForgatherError) -> None:
     print(f"error: {error}", file=sys.stderr)
     if _wants_traceback() and error.__cause__ is not None:
         traceback.print_exception(error.__cause__)
+
+
+def _notes(error: BaseException) -> list[str]:
+    """What was noted about an error on its way, and for one of any library where it comes from."""
+    notes = list(getattr(error, "__notes__", []))
+    if isinstance(error, ValueError):
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        notes.append(f"raised at {last.filename}:{last.lineno}; HYDRA_FULL_ERROR=1 shows all calls")
+    return notes
 
 
 def _wants_traceback() -> bool:

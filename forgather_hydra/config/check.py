@@ -65,7 +65,7 @@ def decoded_job(cfg: DictConfig) -> Any:
 def _traced(problem: ForgatherError, overrides: list[str], record: Composition) -> ForgatherError:
     """The problem, placed at the override that brought the value, else at the value's own line."""
     path = problem.path or ""
-    for override in OverridesParser.create().parse_overrides(overrides):
+    for override in reversed(OverridesParser.create().parse_overrides(overrides)):
         target = definition_of(override.key_or_group, record.references)
         is_mapping = isinstance(override.value(), dict)
         if target == path or (is_mapping and path.startswith(f"{target}.")):

@@ -68,20 +68,33 @@ def _unknown_key(key: str, settling: Settling) -> ForgatherError:
         "unknown_key", f"{override}: the configuration has no key {key!r}{through}"
     )
     others = [o for o in settling.structure() if o != override]
-    names = _candidates(key, definition_of(key, references), settling, others)
-    if names:
-        error.hint = f"did you mean {' or '.join(names)}?"
-    elif not (given and given.is_delete()):
-        error.hint = f"write +{override} to add a new key"
+    definition = definition_of(key, references)
+    cfg = _composed(settling, others)
+    parent = definition.rpartition(".")[0]
+    names = [name for name in _candidates(key, definition, cfg) if name != parent]
+    guess = f"did you mean {' or '.join(names)}?" if names else ""
+    is_place = not names or (parent and OmegaConf.is_config(_place(cfg, parent)))
+    add = f"write +{override} to add a new key"
+    if not is_place or (given and given.is_delete()):
+        error.hint = guess or None
+    else:
+        error.hint = f"{guess} Otherwise {add}" if guess else add
     return error
 
 
-def _candidates(key: str, definition: str, settling: Settling, overrides: list[str]) -> list[str]:
-    """At most two keys that were probably meant: those with the same ending, then near names."""
+def _composed(settling: Settling, overrides: list[str]) -> DictConfig:
     try:
-        cfg = settling.settle(overrides)
+        return settling.settle(overrides)
     except (ForgatherError, HydraException, OmegaConfBaseException):
-        return []
+        return DictConfig({})
+
+
+def _place(cfg: DictConfig, path: str) -> Any:
+    return OmegaConf.select(cfg, path, throw_on_missing=False)
+
+
+def _candidates(key: str, definition: str, cfg: DictConfig) -> list[str]:
+    """At most two keys that were probably meant: those with the same ending, then near names."""
     known = list(_known_keys(cfg))
     same_ending = [name for name in known if name.endswith(f".{key}")]
     siblings = _siblings(cfg, key, definition)
@@ -111,7 +124,7 @@ def _siblings(cfg: DictConfig, key: str, definition: str) -> list[str]:
 
 
 def _leads_on(place: DictConfig, name: str, rest: list[str]) -> bool:
-    return OmegaConf.select(place, ".".join([name, *rest]), throw_on_missing=False) is not None
+    return _place(place, ".".join([name, *rest])) is not None
 
 
 def _known_keys(node: Any, prefix: str = "") -> Iterator[str]:

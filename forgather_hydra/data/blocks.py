@@ -97,8 +97,10 @@ def pack_blocks(
     Raises:
         TypeError: the tokenizer is not a fast one.
         ValueError: it has no end-of-sequence token, the split is unknown, or its text does
-            not fill one row.
+            not fill one row; or `block_size` is not positive.
     """
+    if block_size < 1:
+        raise ValueError(f"block_size is {block_size}: give 1 or more")
     documents = _documents(corpus, split)
     encoder = _encoder(tokenizer)
     dtype = "uint16" if len(tokenizer) <= 2**16 else "uint32"

@@ -69,9 +69,9 @@ def _problems(node: Call) -> Iterator[ForgatherError]:
         yield _does_not_bind(node, signature, error)
         return
     for name, told, hint in misfits(target, bound):
-        yield ForgatherError(
-            "bad_arguments", f"{node.spec} {told}", path=name, hint=hint
-        ).locate(_line_of(node, name))
+        yield ForgatherError("bad_arguments", f"{node.spec} {told}", path=name, hint=hint).locate(
+            _line_of(node, name)
+        )
 
 
 def _line_of(node: Call, name: str) -> Origin | None:

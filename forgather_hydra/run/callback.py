@@ -1,17 +1,40 @@
-"""A Hydra callback that checks a single run's configuration before its directory is made."""
+"""A Hydra callback that checks a single run before anything of it is written."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from forgather_hydra.config.command_line import check_if_asked
+from forgather_hydra.config.command_line import COMMAND_LINE, UsageExit, check_if_asked
+from forgather_hydra.errors import ForgatherError
+from forgather_hydra.run import record
 
 
 class CheckBeforeRun(Callback):
-    """Stops the command line before anything is written if the configuration cannot work."""
+    """Stops the command line if the configuration or the run directory cannot work."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         check_if_asked(config)
+        is_first = os.environ.get("RANK", "0") == "0"
+        if COMMAND_LINE.get() and is_first:
+            prepare(Path(config.hydra.run.dir))
+
+
+def prepare(run_dir: Path) -> None:
+    """Make the directory of a run, and keep the configuration that is in it.
+
+    Raises:
+        UsageExit: the directory cannot be made, or another process is running in it.
+    """
+    try:
+        if record.is_busy(run_dir):
+            raise record.busy(run_dir)
+        run_dir.mkdir(parents=True, exist_ok=True)
+        record.keep_configuration(run_dir)
+    except (OSError, record.RunIsBusy) as error:
+        told = ForgatherError("run_directory", str(error), hint="set output_root or hydra.run.dir")
+        raise UsageExit(told) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 import socket
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from forgather_hydra.run import files
 
 RECORD = "run.json"
 _LOCK = ".lock"
+_HYDRA, _KEPT = ".hydra", ".hydra.former"
 # Keys that say where or whether a run goes on rather than what it is.
 _VOLATILE = ("hydra", "resume", "output_root", "resources")
 _SHAPE = ("resources.nodes", "resources.nproc_per_node")  # these change what is computed
@@ -43,8 +45,15 @@ def lock(run_dir: Path) -> Iterator[None]:
     """
     with files.locked(run_dir / _LOCK) as mine:
         if mine is None:
-            raise RunIsBusy(f"another process is running in {run_dir}")
+            raise busy(run_dir)
         yield
+
+
+def busy(run_dir: Path) -> RunIsBusy:
+    """The error for a directory that another process holds."""
+    attempts = (read(run_dir) or {}).get("attempts")
+    who = f"process {attempts[-1]['pid']} on {attempts[-1]['host']}" if attempts else "a process"
+    return RunIsBusy(f"{who} is running in {run_dir}; it is left alone")
 
 
 def is_busy(run_dir: Path) -> bool:
@@ -69,9 +78,12 @@ def write(run_dir: Path, record: dict[str, Any]) -> None:
 
 
 def begin(run_dir: Path, cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
-    """Note in the record that the run has begun, or goes on."""
-    record = read(run_dir) or {"signature": signature(cfg), "overrides": overrides, "attempts": []}
-    record["status"] = "running"
+    """Note in the record that the run has begun, or goes on, perhaps with other overrides."""
+    former = read(run_dir) or {"attempts": []}
+    now = {"signature": signature(cfg), "overrides": overrides, "status": "running"}
+    record = {**former, **now}
+    if "signature" in former:
+        record["former"] = {key: former[key] for key in ("signature", "overrides")}
     record["attempts"].append(
         {"started": _now(), "host": socket.gethostname(), "pid": os.getpid(), "argv": sys.argv}
     )
@@ -80,10 +92,28 @@ def begin(run_dir: Path, cfg: DictConfig, overrides: list[str]) -> dict[str, Any
 
 
 def end(run_dir: Path, record: dict[str, Any], status: str, **facts: Any) -> None:
-    """Note how the run ended: ``finished``, ``stopped``, ``failed`` or ``interrupted``."""
+    """Note how the run ended: ``finished``, ``stopped``, ``failed`` or ``interrupted``.
+
+    A run that failed to go on with other overrides keeps those it had, in ``.hydra`` too.
+    """
+    former = record.pop("former", {})
+    kept = run_dir / _KEPT
+    if status == "failed":
+        record.update(former)
+        if kept.is_dir():
+            shutil.rmtree(run_dir / _HYDRA)
+            kept.rename(run_dir / _HYDRA)
+    shutil.rmtree(kept, ignore_errors=True)
     record["status"] = status
     record["attempts"][-1]["ended"] = _now()
     write(run_dir, {**record, **facts})
+
+
+def keep_configuration(run_dir: Path) -> None:
+    """Copy the configuration of a run aside, before Hydra writes that of the next attempt."""
+    if read(run_dir) and (run_dir / _HYDRA).is_dir():
+        shutil.rmtree(run_dir / _KEPT, ignore_errors=True)
+        shutil.copytree(run_dir / _HYDRA, run_dir / _KEPT)
 
 
 def newest_unfinished(output_root: Path, wanted: str) -> Path | None:

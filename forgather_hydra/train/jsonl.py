@@ -19,7 +19,8 @@ class JsonlCallback(TrainerCallback):
 
     A record has `step`, `epoch`, `tokens` (input tokens seen), `time` (seconds of training over all
     resumptions) and what was logged. When a run resumes, the records written after its checkpoint
-    are cut off, so that each step appears once.
+    are cut off, so that each step appears once. A new run in the directory of a former one moves
+    its records to `metrics.jsonl.old`.
     """
 
     main_process_only = True
@@ -66,7 +67,11 @@ def append_record(path: Path, record: dict[str, Any]) -> None:
 
 
 def keep_records(path: Path, count: int) -> None:
-    """Cuts the file off after its first `count` lines."""
-    if path.exists():
+    """Cuts the file off after its first `count` lines, or moves it aside if none are kept."""
+    if not path.exists():
+        return
+    if not count:
+        path.replace(f"{path}.old")
+    else:
         with path.open("r+b") as stream:
             stream.truncate(sum(len(line) for line in islice(stream, count)))

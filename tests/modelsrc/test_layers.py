@@ -24,6 +24,11 @@ def test_layers_by_number_and_by_name(stack):
     assert (1 in stack.layers, "1" in stack.layers, 3 in stack.layers) == (True, True, False)
 
 
+def test_a_stack_has_a_layer_at_least(part):
+    with pytest.raises(ValueError, match="num_hidden_layers is -1"):
+        part("layer_stack").LayerStack(nn.Identity, num_hidden_layers=-1)
+
+
 def test_remaining_layers_keep_names_and_order(stack):
     del stack.layers[1]
     assert list(stack.state_dict()) == ["layers.0.factor", "layers.2.factor"]

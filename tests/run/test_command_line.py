@@ -79,6 +79,18 @@ def test_overrides_reach_the_template(
         (("+experiment=basline",), ["no experiment 'basline'", "did you mean 'baseline'"]),
         ((BASELINE, "data=story"), ["no data 'story'", "stories"]),
         ((BASELINE, "optimzer.lr=1"), ["no key 'optimzer.lr'", "did you mean optimizer.lr"]),
+        (
+            (BASELINE, "trainer.args.bf16=true"),
+            ["no key 'trainer.args.bf16'", "write +trainer.args.bf16=true"],
+        ),
+        (
+            (BASELINE, "trainer.optimizer_factory.lr=abc", "+trainer.args.bf16=maybe"),
+            [
+                "2 problems",
+                "trainer.optimizer_factory.lr=abc: torch.optim.AdamW takes a number",
+                "+trainer.args.bf16=maybe: forgather_hydra.train.TrainingArguments takes true or",
+            ],
+        ),
         ((BASELINE, "nothing.like.it=1"), ["no key", "write +nothing.like.it=1"]),
         ((BASELINE, "optimizer.lr=[1"), ["optimizer.lr=[1"]),
         (
@@ -173,3 +185,36 @@ def test_the_shell_completes_options_keys_and_references_without_torch(
     )
     assert offered in done.stdout.split()
     assert "HEAVY []" in done.stdout
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
+    script = (
+        "import signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.argv[1:] = ['+main={_target_: signal.raise_signal, _partial_: true, _args_: [2]}']\n"
+        "from forgather_hydra.cli.app import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 130
+    assert done.stderr.strip().startswith("interrupted; the same command with resume=auto")
+    (record,) = tmp_path.glob("outputs/*/*/run.json")
+    assert json.loads(record.read_text())["status"] == "interrupted"
+
+
+def test_a_value_that_a_library_refuses_is_told_without_a_traceback(tmp_path: Path) -> None:
+    script = (
+        "import sys\n"
+        "sys.argv[1:] = ['+main={_target_: builtins.int, _partial_: true, _args_: [x]}']\n"
+        "from forgather_hydra.cli.app import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    for part in ("error: invalid literal", "in the call of int", "HYDRA_FULL_ERROR=1"):
+        assert part in done.stderr

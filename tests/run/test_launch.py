@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
 
 import forgather_hydra as fg
+from forgather_hydra.run import record
 
 pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
 MAIN = "+main={_target_: builtins.dict, _partial_: true, x: 1}"
@@ -33,3 +36,42 @@ def test_a_wrong_configuration_raises_before_anything_runs(tmp_path: Path) -> No
     with pytest.raises(fg.errors.ForgatherError, match="did you mean 'dict'"):
         fg.launch(MAIN, "main._target_=builtins.dicz", f"hydra.run.dir={tmp_path}/run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_directory_in_use_is_left_alone(tmp_path: Path) -> None:
+    fg.launch(MAIN, f"hydra.run.dir={tmp_path}")
+    before = (tmp_path / ".hydra/overrides.yaml").read_text()
+    with (
+        record.lock(tmp_path),
+        pytest.raises(fg.errors.ForgatherError, match=f"process {os.getpid()} on .* is running"),
+    ):
+        fg.launch(MAIN, "main.x=2", f"hydra.run.dir={tmp_path}")
+    assert (tmp_path / ".hydra/overrides.yaml").read_text() == before
+
+
+def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(fg.errors.ForgatherError, match=r"Not a directory: .*\n.*set output_root"):
+        fg.launch(MAIN, f"hydra.run.dir={tmp_path}/file/run")
+
+
+NUMBER = "+main={_target_: builtins.int, _partial_: true, _args_: ['1']}"
+
+
+def overrides(run_dir: Path) -> list[str]:
+    return json.loads((run_dir / "run.json").read_text())["overrides"]
+
+
+def test_a_failed_attempt_does_not_change_what_a_run_is(tmp_path: Path) -> None:
+    place = f"hydra.run.dir={tmp_path}"
+    fg.launch(NUMBER, place)
+    fg.launch(NUMBER, "main._args_=['2']", place)
+    kept = (tmp_path / ".hydra/overrides.yaml").read_text()
+    assert overrides(tmp_path) == [NUMBER, "main._args_=['2']"]
+    with pytest.raises(ValueError, match="invalid literal"):
+        fg.launch(NUMBER, "main._args_=[x]", place)
+    assert (tmp_path / ".hydra/overrides.yaml").read_text() == kept
+    assert overrides(tmp_path) == [NUMBER, "main._args_=['2']"]
+    assert record.read(tmp_path)["status"] == "failed"  # type: ignore[index]
+    assert not (tmp_path / ".hydra.former").exists()
+    assert fg.launch(f"resume={tmp_path}").return_value == 2

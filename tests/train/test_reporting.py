@@ -46,6 +46,8 @@ def test_a_new_run_starts_a_new_file(make_trainer) -> None:
         trainer = make_trainer(max_steps=steps, callbacks=[JsonlCallback()])
         trainer.train()
     assert [record["step"] for record in metrics(trainer)] == [1, 2, 3]
+    former = Path(trainer.args.output_dir) / "metrics.jsonl.old"
+    assert len(former.read_text().splitlines()) == 5
 
 
 def test_tensorboard_shows_a_resumed_run_once(make_trainer) -> None:
