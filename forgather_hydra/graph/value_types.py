@@ -66,7 +66,7 @@ def _kinds(annotation: Any, names: dict[str, Any]) -> list[Any] | None:
         return None
     try:
         holder = types.SimpleNamespace(__annotations__={"it": annotation})
-        meant = typing.get_type_hints(holder, globalns=names)["it"]  # type: ignore[arg-type]
+        meant = typing.get_type_hints(holder, globalns=names)["it"]
     except Exception:  # names that exist for type checkers alone
         return None
     is_union = typing.get_origin(meant) in (typing.Union, types.UnionType)
