@@ -87,8 +87,16 @@ def bare(model: Model, rows: Rows, tick: Tick, out: str, loader: bool = False) -
         tick()
 
 
-def ours(model: Model, rows: Rows, tick: Tick, out: str, optimizer: str = "arguments") -> None:
-    from forgather_hydra.train import Trainer, TrainerCallback, TrainingArguments
+def ours(
+    model: Model,
+    rows: Rows,
+    tick: Tick,
+    out: str,
+    optimizer: str = "arguments",
+    trainer: str = "Trainer",
+) -> None:
+    from forgather_hydra import train
+    from forgather_hydra.train import TrainerCallback, TrainingArguments
 
     class Ticking(TrainerCallback):
         def on_step_end(self, args, state, control, **kwargs) -> None:
@@ -99,7 +107,7 @@ def ours(model: Model, rows: Rows, tick: Tick, out: str, optimizer: str = "argum
         output_dir=out, max_steps=len(rows), per_device_train_batch_size=1, learning_rate=RATE,
         max_grad_norm=1.0, logging_steps=LOG_EVERY, save_strategy="no", use_cpu=True, shuffle=False,
     )  # fmt: skip
-    Trainer(
+    getattr(train, trainer)(
         args, model=model, train_dataset=rows, callbacks=[Ticking()],
         optimizer_factory=factory if optimizer == "adamw" else None,
     ).train()  # fmt: skip
@@ -151,6 +159,7 @@ IMPLEMENTATIONS = {
     "bare": bare,
     "bare-loader": partial(bare, loader=True),
     "ours": ours,
+    "ours-accel": partial(ours, trainer="AccelTrainer"),
     "accelerate": accelerate,
     "hugging-face": hugging_face,
 }
@@ -184,7 +193,9 @@ class Turns:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--impls", default="bare,ours,bare-loader,accelerate,hugging-face,bare")
+    parser.add_argument(
+        "--impls", default="bare,ours,ours-accel,bare-loader,accelerate,hugging-face,bare"
+    )
     parser.add_argument("--turns", type=int, default=60)
     parser.add_argument("--optimizer", default="arguments", choices=["arguments", "adamw"])
     options = parser.parse_args()
