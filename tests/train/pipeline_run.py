@@ -31,6 +31,8 @@ from forgather_hydra.train import (
     TrainerCallback,
     TrainingArguments,
 )
+from forgather_hydra.train.collator import stack
+from forgather_hydra.train.parameter_groups import grouped
 
 CONFIG = {
     "hidden_size": 16,
@@ -71,6 +73,17 @@ SCHEDULES: dict[str, dict[str, Any]] = {
 }
 ZBV = {"schedule": "zbv"}
 
+
+def padded(samples: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """A batch of rows of 4 or of 6, every other one with padding at its end."""
+    batch = stack(samples)
+    length = 4 + 2 * int(batch["input_ids"][0, 0] % 2)
+    mask = torch.ones(len(samples), length, dtype=torch.long)
+    mask[1::2, -1] = 0
+    ids, labels = batch["input_ids"][:, :length], batch["labels"][:, :length]
+    return {"input_ids": ids, "labels": labels.masked_fill(mask == 0, -100), "attention_mask": mask}
+
+
 # What two processes train, and how; a single process trains the same without `pipeline`.
 TWO: dict[str, dict[str, Any]] = {
     **{name: {"pipeline": {"schedule": name, **more}} for name, more in SCHEDULES.items()},
@@ -90,6 +103,15 @@ TWO: dict[str, dict[str, Any]] = {
     "recomputed-zbv": {"gradient_checkpointing": True, "pipeline": ZBV},
     "compiled": {"torch_compile": True, "torch_compile_backend": "eager"},
     "averaged": {"callbacks": [EMACallback(decay=0.5)], "model": TIED},
+    "padded": {"data_collator": padded},
+    "best": {
+        "save_strategy": "steps",
+        "save_steps": 2,
+        "eval_steps": 2,
+        "load_best_model_at_end": True,
+        "learning_rate": 0.1,
+        "model": TIED,
+    },
     "half": {"bf16": True},
     # The loss that balances experts is one of the whole batch: of one microbatch here.
     "experts": {
@@ -109,7 +131,19 @@ FOUR: dict[str, dict[str, Any]] = {
     },
 }
 # Checkpoints of these are resumed by other numbers of processes.
-PORTABLE: dict[str, Any] = {"model": TIED, "logging_steps": 2}
+# Of their groups of parameters, one is in the first and the last stage only.
+RULES = [
+    {"pattern": "embedding|output_decoder", "lr": 3e-3},
+    {"pattern": ".", "ndim": 1, "weight_decay": 0.0},
+    {"pattern": "."},
+]
+ADAMW = partial(torch.optim.AdamW, lr=1e-2, eps=1e-4)
+PORTABLE: dict[str, Any] = {
+    "model": TIED,
+    "logging_steps": 2,
+    "optimizer_factory": partial(grouped, optimizer=ADAMW, rules=RULES),
+}
+PARTS = ("compute_loss_func", "data_collator", "optimizer_factory", "processing_class")
 STOP = 3  # in the middle of an epoch
 
 
@@ -177,7 +211,7 @@ def make(kind: type[Trainer], output_dir: Path, **options: Any) -> Trainer:
     model = options.pop("model", {})
     pipeline = options.pop("pipeline", {})
     callbacks = options.pop("callbacks", [])
-    parts = {n: options.pop(n) for n in ("compute_loss_func", "processing_class") if n in options}
+    parts = {name: options.pop(name) for name in PARTS if name in options}
     defaults = {
         "output_dir": str(output_dir),
         "use_cpu": True,
