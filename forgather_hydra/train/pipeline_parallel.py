@@ -125,23 +125,26 @@ class PipelineParallel(SingleProcess):
 
     def backward(self, batch: Batch, count: int, total: int, *, last: bool) -> list[torch.Tensor]:
         if count or self.replicas > 1:  # gradients meet those of other replicas in any case
-            return self._run(batch, total, backward=True)
+            return self._steps.train(batch, total, self.loss_scale)
         return []
 
     def reduce(self, losses: list[torch.Tensor]) -> torch.Tensor:
-        loss = torch.stack(losses).sum() if losses else torch.zeros((), device=self.device)
-        dist.all_reduce(loss)
-        return loss
+        return self._sum(losses, None)
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """Mean loss over the targets of a batch of this pipeline, in each of its processes."""
-        losses = self._run(batch, count_targets(batch), backward=False)
-        loss = torch.stack(losses).sum() if losses else torch.zeros((), device=self.device)
-        dist.all_reduce(loss, group=self._pipeline)
-        return loss
+        losses, _ = self._steps.evaluate(batch, count_targets(batch))
+        return self._sum(losses, self._pipeline)
 
-    def predict(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        raise ValueError("logits are not collected from a pipeline: predict with Trainer instead")
+    def predict(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor | None]:
+        losses, logits = self._steps.evaluate(batch, count_targets(batch), outputs=True)
+        return self._sum(losses, self._pipeline), logits
+
+    def _sum(self, losses: list[torch.Tensor], group: Any) -> torch.Tensor:
+        """Sum of losses, of which each process has some or none."""
+        loss = torch.stack(losses).sum() if losses else torch.zeros((), device=self.device)
+        dist.all_reduce(loss, group=group)
+        return loss
 
     def gradient_norm(self) -> torch.Tensor:
         gradients = [p.grad for p in self._counted if p.grad is not None]
@@ -159,11 +162,6 @@ class PipelineParallel(SingleProcess):
         values = [value] * self.world_size
         dist.all_gather_object(values, value)
         return values
-
-    def _run(self, batch: Batch, total: int, *, backward: bool) -> list[torch.Tensor]:
-        scale = self.loss_scale if backward else 1.0
-        training = self.model.training
-        return self._steps.run(batch, total, scale, training=training, backward=backward)
 
     def whole_model(self) -> torch.nn.Module | None:
         """A copy of the model on the CPU, in the first process."""

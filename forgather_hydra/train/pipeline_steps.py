@@ -79,41 +79,53 @@ class PipelineSteps:
         ]
         self._schedule = lru_cache(maxsize=4)(self._make_schedule)
 
-    def run(
-        self, batch: Batch, total: int, scale: float, *, training: bool, backward: bool
-    ) -> list[torch.Tensor]:
-        """Adds up gradients, if asked for, of `scale` times the loss; returns this process's parts
-        of the loss: the sum over processes is the sum over the targets divided by `total`."""
-        inputs = pad_rows(batch, self._plan.microbatches)
+    def train(self, batch: Batch, total: int, scale: float) -> list[torch.Tensor]:
+        """Adds up the gradients of `scale` times the loss; returns this process's parts of the
+        loss, which is the sum over the targets divided by `total`."""
+        return self._pass(self._begin(batch, total, scale), backward=True)[0]
+
+    def evaluate(
+        self, batch: Batch, total: int, *, outputs: bool = False
+    ) -> tuple[list[torch.Tensor], torch.Tensor | None]:
+        """This process's parts of the loss, and logits if asked for where the last stage is."""
+        losses, output = self._pass(self._begin(batch, total, 1.0), outputs=outputs)
+        if output is None:
+            return losses, None
+        if self._fused_loss is not None:
+            with self._autocast():
+                output = self._core.output_decoder(output)
+        return losses, output[: len(batch["input_ids"])]
+
+    def _begin(self, batch: Batch, total: int, scale: float) -> dict[str, Any]:
+        """Prepares stages and loss for a batch; returns the keywords of a pass."""
+        inputs: dict[str, Any] = pad_rows(batch, self._plan.microbatches)
         labels = inputs.pop("labels")
         parts = labels.chunk(self._plan.microbatches)
         counts = [count_targets({"labels": part}) for part in parts]
         if self._has_last:
             labels = labels.to(self._device, non_blocking=True)
         self._batch = Microbatches(labels, counts, total, scale)
+        return {name: value.to(self._device, non_blocking=True) for name, value in inputs.items()}
+
+    def _pass(
+        self, inputs: dict[str, Any], *, backward: bool = False, outputs: bool = False
+    ) -> tuple[list[torch.Tensor], torch.Tensor | None]:
+        ids = inputs.pop("input_ids")
+        # Row numbers, on the host, tell stages and loss which microbatch they are given.
+        inputs["rows"] = rows = torch.arange(len(ids))
+        losses: list[torch.Tensor] = []
+        if self._has_last:
+            inputs |= {"target": rows, "losses": losses}
         for module in self.modules:
-            if module.training != training:
-                module.train(training)
-        losses = self._step(inputs, backward)
+            if module.training != backward:
+                module.train(backward)
+        schedule = self._schedule(ids.shape, backward)
+        step = schedule.step if backward else schedule.eval
+        output = step(*([ids] if self._has_first else []), return_outputs=outputs, **inputs)
         for module in self.modules:
             losses += module.auxiliary.values()
             module.auxiliary.clear()
-        return [loss.detach() / scale for loss in losses]
-
-    def _step(self, inputs: Batch, backward: bool) -> list[torch.Tensor]:
-        keywords: dict[str, Any] = {
-            name: value.to(self._device, non_blocking=True) for name, value in inputs.items()
-        }
-        ids = keywords.pop("input_ids")
-        # Row numbers, on the host, tell stages and loss which microbatch they are given.
-        keywords["rows"] = rows = torch.arange(len(ids))
-        losses: list[torch.Tensor] = []
-        if self._has_last:
-            keywords |= {"target": rows, "losses": losses}
-        schedule = self._schedule(ids.shape, backward)
-        step = schedule.step if backward else schedule.eval
-        step(*([ids] if self._has_first else []), return_outputs=False, **keywords)
-        return losses
+        return [loss.detach() / self._batch.scale for loss in losses], output
 
     def _make_schedule(self, shape: torch.Size, backward: bool) -> Any:
         """A schedule for batches of this shape, which its buffers are made for."""

@@ -47,6 +47,8 @@ def predict(
 
     def loss(batch: Batch) -> torch.Tensor:
         loss, logits = strategy.predict(batch)
+        if logits is None:
+            return loss
         labels = batch.get("labels", batch["input_ids"])
         kept = preprocess(logits, labels.to(logits.device)) if preprocess else logits
         mine.append((kept.cpu().float().numpy(), labels.numpy()))

@@ -78,8 +78,9 @@ class Strategy(Group, Protocol):
     def loss(self, batch: Batch) -> torch.Tensor:
         """Mean loss over the targets of a batch of this process alone."""
 
-    def predict(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """The loss of a batch, as `loss` has it, with its logits [B, T, V]."""
+    def predict(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The loss of a batch, as `loss` has it, with its logits [B, T, V] in one of the processes
+        that have this batch."""
 
     def named_parameters(self) -> Iterable[tuple[str, torch.nn.Parameter]]:
         """All parameters of the model, for the optimizer; those of other processes are stood in for
@@ -189,7 +190,7 @@ class SingleProcess:
         with self._autocast():
             return mean_loss(model, self._moved(batch), self.loss_function)
 
-    def predict(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    def predict(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor | None]:
         with self._autocast():
             return loss_and_logits(self.model, self._moved(batch), self.loss_function)
 

@@ -126,7 +126,7 @@ def measure(schedule: str, args: argparse.Namespace) -> list[float]:
     target = {"target": rows, "losses": []} if steps._has_last else {}
 
     def ours() -> None:
-        steps.run(batch, args.microbatches, 1.0, training=True, backward=True)
+        steps.train(batch, args.microbatches, 1.0)
 
     def alone() -> None:
         bare.step(*ids, return_outputs=False, rows=rows, **target)

@@ -250,6 +250,7 @@ def seen(trainer: Trainer) -> dict[str, Any]:
         "tokens": trainer.state.num_input_tokens_seen,
         "weights": {name: p.detach().flatten().tolist() for name, p in named},
         "gradients": trainer.callbacks.callbacks[0].seen,
+        "logits": trainer.predict(Documents(11, seed=1)).predictions.flatten().tolist(),
     }
 
 

@@ -84,6 +84,7 @@ def assert_equal_runs(processes: list[dict[str, Any]], expected: dict[str, Any])
         for key in ("losses", "evaluations", "rates"):
             assert actual[key] == pytest.approx(expected[key], abs=1e-5), key
         assert actual["norms"] == pytest.approx(expected["norms"], rel=1e-4)
+        assert actual["logits"] == pytest.approx(expected["logits"], abs=1e-4)
         assert actual["losses"] == processes[0]["losses"]
         assert actual["tokens"] == expected["tokens"]
     for key in ("weights", "gradients"):
