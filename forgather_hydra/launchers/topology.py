@@ -73,11 +73,11 @@ def topology_of(cfg: DictConfig) -> Topology:
     resources: dict[str, Any] = OmegaConf.to_container(wanted, resolve=True)  # type: ignore[assignment]
     trainers = list(_trainers(decoded_job(cfg)))
     kind, node = trainers[0] if trainers else (None, None)
-    stages = _stages(node) if kind == PIPELINE and node is not None else None
-    _check(resources, kind, stages)
+    replicas = _replicas(node) if kind == PIPELINE and node is not None else 1
+    _check(resources, kind, replicas)
     nodes, procs = resources["nodes"], resources["nproc_per_node"]
     if procs == AUTO:
-        procs = {DATA_PARALLEL: None, PIPELINE: stages and stages // nodes}.get(kind or "", 1)
+        procs = None if kind in (DATA_PARALLEL, PIPELINE) else 1
     gpus = resources["gpus_per_proc"]
     return Topology(
         trainer=kind,
@@ -110,17 +110,13 @@ def _trainers(graph: Any) -> Iterator[tuple[str, Call]]:
                 break
 
 
-def _stages(trainer: Call) -> int | None:
-    """The number of stages that a pipeline trainer is asked for, where it is a plain number."""
-    args = trainer.kwargs.get("args")
-    for holder in (trainer, args):
-        stages = holder.kwargs.get("stages") if isinstance(holder, Call) else None
-        if isinstance(stages, int):
-            return stages
-    return None
+def _replicas(trainer: Call) -> int:
+    """The number of pipelines that a trainer is asked for, where it is a plain number."""
+    replicas = trainer.kwargs.get("replicas")
+    return replicas if isinstance(replicas, int) else 1
 
 
-def _check(resources: dict[str, Any], kind: str | None, stages: int | None) -> None:
+def _check(resources: dict[str, Any], kind: str | None, replicas: int) -> None:
     problems = [
         f"{name} is {value!r}, but must be a whole number of {least} or more"
         for name, least in (("nodes", 1), ("nproc_per_node", 1), ("gpus_per_proc", 0))
@@ -128,7 +124,7 @@ def _check(resources: dict[str, Any], kind: str | None, stages: int | None) -> N
         if isinstance(value, bool) or not isinstance(value, int) or value < least
     ]
     if not problems:
-        problems = list(_misfits(resources["nodes"], resources["nproc_per_node"], kind, stages))
+        problems = list(_misfits(resources["nodes"], resources["nproc_per_node"], kind, replicas))
     if problems:
         raise ForgatherError(
             "bad_resources",
@@ -138,12 +134,9 @@ def _check(resources: dict[str, Any], kind: str | None, stages: int | None) -> N
         )
 
 
-def _misfits(nodes: int, procs: int | str, kind: str | None, stages: int | None) -> Iterator[str]:
+def _misfits(nodes: int, procs: int | str, kind: str | None, replicas: int) -> Iterator[str]:
     processes = nodes * (1 if procs == AUTO else int(procs))
     if kind == ONE and processes > 1:
         yield f"Trainer is one process, not {processes}: choose trainer=accel or trainer=pipeline"
-    if kind == PIPELINE and stages:
-        if procs == AUTO and stages % nodes:
-            yield f"{stages} pipeline stages cannot be shared out to {nodes} nodes"
-        if procs != AUTO and processes % stages:
-            yield f"{processes} processes cannot be shared out to {stages} pipeline stages"
+    if kind == PIPELINE and procs != AUTO and processes % max(replicas, 1):
+        yield f"{processes} processes cannot be shared out to {replicas} pipelines"

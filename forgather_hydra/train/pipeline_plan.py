@@ -99,7 +99,7 @@ def make_plan(
         *_argument_problems(args, schedule),
     ]
     if problems:
-        raise ValueError("\n  - ".join(["a pipeline that cannot work:", *problems]))
+        raise ValueError("this pipeline cannot work: " + "; ".join(problems))
     sizes = options.stage_layers or balanced_layers(
         layers, count, options.input_cost, options.output_cost
     )
