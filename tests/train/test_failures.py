@@ -82,3 +82,20 @@ def test_data_that_end_early_are_an_error(make_trainer, workers: int) -> None:
         trainer.train()
     assert "The training data could not be read to the end." in notes(caught)
     assert "after step 5; the newest checkpoint is" in notes(caught)
+
+
+class Silent(Rows):
+    """Says in the way of an iterator that there is no more, which a loader takes for the end."""
+
+    def __getitem__(self, index: int):
+        if index >= 20:
+            raise StopIteration
+        return super().__getitem__(index)
+
+
+def test_data_that_end_early_in_silence_are_an_error_too(make_trainer) -> None:
+    trainer = make_trainer(
+        train_dataset=Silent(24), shuffle=False, max_steps=12, dataloader_num_workers=1
+    )
+    with pytest.raises(ValueError, match="ended before its length"):
+        trainer.train()
