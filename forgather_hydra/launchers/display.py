@@ -100,7 +100,7 @@ def differing(overrides: Sequence[Sequence[str]]) -> list[str]:
 def _where_to_look(directory: Path) -> Path:
     """The file that says most about a failure."""
     trace = directory / TRACEBACK
-    return trace if trace.exists() else attempts(directory)[-1]
+    return trace if trace.exists() else [directory, *attempts(directory)][-1]
 
 
 class Follow:

@@ -13,6 +13,7 @@ RETURN = "return.pkl"  # what it returned, as Hydra has it
 OWNER = "OWNER"  # locked by the first process of the job while it lives
 PLACE = "place.json"  # where it was started last: a device, or the id of a cluster's job
 GIVEN_UP = "CANCELLED"  # the user does not want it any more
+FIRST_ATTEMPT = "attempt_1"
 TRACEBACK = "traceback.txt"  # beside the job's own outputs
 
 

@@ -133,12 +133,14 @@ class Payload:
         config: the job's configuration.
         keys: as in `Job`.
         composition: as in `Job`.
+        is_ours: whether the job comes from our own command line, and can go on where it was.
     """
 
     task: Path
     config: DictConfig
     keys: tuple[str, str | None]
     composition: Composition
+    is_ours: bool
 
 
 def write_task(folder: Path, context: HydraContext, task: TaskFunction) -> Path:
@@ -151,31 +153,31 @@ def write_task(folder: Path, context: HydraContext, task: TaskFunction) -> Path:
     return path
 
 
-def write_payload(job: Job, task: Path, goes_on: bool) -> None:
-    """Write a job into its directory.
-
-    Args:
-        goes_on: whether the job was begun before, so that it is to continue where it is.
-    """
-    config = job.config
-    if goes_on and "resume" in config:
-        config = config.copy()
-        config.resume = True
-    payload = Payload(task, config, job.keys, job.composition)
+def write_payload(job: Job, task: Path) -> None:
+    """Write a job into its directory."""
+    is_ours = COMMAND_LINE.get()
+    payload = Payload(task, job.config, job.keys, job.composition, is_ours)
     folder = launch_dir(job.directory)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / PAYLOAD).write_bytes(pickle.dumps(payload, pickle.HIGHEST_PROTOCOL))
     write_json(folder / "job.json", {**job.describe(), "key": job.key})
 
 
-def read_payload(directory: Path) -> tuple[Payload, HydraContext, TaskFunction]:
-    """Restore Hydra's state in this process, and read a job and what it shares with others."""
+def read_payload(directory: Path, is_again: bool) -> tuple[Payload, HydraContext, TaskFunction]:
+    """Restore Hydra's state in this process, and read a job and what it shares with others.
+
+    Args:
+        directory: of the job.
+        is_again: whether it has been begun before.
+    """
     from hydra.core.utils import setup_globals
 
     payload: Payload = pickle.loads((launch_dir(directory) / PAYLOAD).read_bytes())
     state, context, task = pickle.loads(payload.task.read_bytes())
     Singleton.set_state(state)
     setup_globals()
+    if is_again and payload.is_ours and "resume" in payload.config:
+        payload.config.resume = True
     return payload, context, task
 
 

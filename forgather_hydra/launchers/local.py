@@ -11,7 +11,6 @@ from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
 
-from forgather_hydra.config.composition import COMMAND_LINE
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.launchers import slots as device_slots
 from forgather_hydra.launchers.display import Display
@@ -160,9 +159,8 @@ class LocalPool:
         numbers = [number for number, _ in taken]
         names = [self.slots.names[number] for number in numbers]
         self.tries[id(job)] = self.tries.get(id(job), 0) + 1
-        goes_on = COMMAND_LINE.get() and launch_dir(job.directory).exists()
         forget_outcome(job.directory)
-        write_payload(job, self.task, goes_on)
+        write_payload(job, self.task)
         attempt = new_attempt(job.directory)
         place = f"GPU {','.join(names)}" if self.devices else "CPU"
         write_json(launch_dir(job.directory) / PLACE, {"place": place, "attempt": attempt.name})

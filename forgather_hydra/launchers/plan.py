@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from forgather_hydra.launchers.display import differing
 from forgather_hydra.launchers.job import Job
 from forgather_hydra.launchers.local import LocalPool
 from forgather_hydra.launchers.process import worker_command
+
+if TYPE_CHECKING:
+    from forgather_hydra.launchers.script import Executor
 
 
 def print_local_plan(pool: LocalPool) -> None:
@@ -31,3 +35,14 @@ def numbers(jobs: Sequence[Job]) -> str:
     found = [job.number for job in jobs]
     is_range = len(found) > 2 and found == list(range(found[0], found[-1] + 1))
     return f"{found[0]}-{found[-1]}" if is_range else ", ".join(map(str, found))
+
+
+def print_slurm_plan(groups: Iterable[tuple[list[Job], Executor]]) -> None:
+    """Print the jobs of a launch on a cluster with the scripts that it would submit."""
+    for jobs, executor in groups:
+        kind = f"an array of {len(jobs)} jobs" if len(jobs) > 1 else "a job"
+        print(f"{kind}: {numbers(jobs)}")
+        for job, words in zip(jobs, differing([job.overrides for job in jobs]), strict=True):
+            print(f"  job {job.number} in {job.directory}: {words}")
+        print()
+        print(executor.text())

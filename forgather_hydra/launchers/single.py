@@ -40,8 +40,8 @@ def run_here_or_elsewhere(cfg: DictConfig) -> Any:
     OmegaConf.set_readonly(whole.hydra, None)
     gpus = len(devices(hydra.launcher.get("devices", "auto")))
     processes = topology_of(whole).settled(gpus).world_size
-    if is_ours and not is_sweep and processes > 1:
-        return _run_elsewhere(whole)
+    if is_ours and not is_sweep and (processes > 1 or ".slurm" in launcher):
+        return _run_elsewhere(whole, is_slurm=".slurm" in launcher)
     _refuse_one_of_several(processes)
     return run(cfg)
 
@@ -55,7 +55,7 @@ def _refuse_one_of_several(processes: int) -> None:
         )
 
 
-def _run_elsewhere(whole: DictConfig) -> Any:
+def _run_elsewhere(whole: DictConfig, is_slurm: bool) -> Any:
     from hydra._internal.callbacks import Callbacks
     from hydra.core.global_hydra import GlobalHydra
 
@@ -65,5 +65,10 @@ def _run_elsewhere(whole: DictConfig) -> Any:
     job = job_of(whole, 0, ("hydra.run.dir", None))
     job.directory = Path(whole.hydra.runtime.output_dir)
     options = job.options
-    (job_return,) = run_locally([job], job.directory, options, context, run)
+    if is_slurm:
+        from forgather_hydra.launchers.slurm import run_on_slurm
+
+        (job_return,) = run_on_slurm([job], job.directory, options, context, run)
+    else:
+        (job_return,) = run_locally([job], job.directory, options, context, run)
     return job_return.return_value

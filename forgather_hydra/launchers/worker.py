@@ -17,7 +17,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import open_dict
 
 from forgather_hydra.config.composition import remember
-from forgather_hydra.launchers.files import OWNER, launch_dir
+from forgather_hydra.launchers.files import FIRST_ATTEMPT, OWNER, launch_dir
 from forgather_hydra.launchers.job import Payload, hydra_config, read_payload, returned
 from forgather_hydra.launchers.outcome import JobFailed, write_outcome, write_traceback
 from forgather_hydra.run.files import locked
@@ -36,17 +36,21 @@ def main() -> None:
     if "TORCHELASTIC_RUN_ID" in os.environ:
         _print_to(attempt / f"rank_{rank}.log")
     try:
-        sys.exit(_first(directory, size) if rank == 0 else _other(directory, rank, size))
+        sys.exit(
+            _first(directory, attempt, size)
+            if rank == 0
+            else _other(directory, attempt, rank, size)
+        )
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
 
 
-def _first(directory: Path, size: int) -> int:
+def _first(directory: Path, attempt: Path, size: int) -> int:
     with locked(launch_dir(directory) / OWNER) as mine:
         if mine is None:
             print(f"another process runs the job in {directory}; nothing is done here")
             return EXIT_BUSY
-        payload, context, task = read_payload(directory)
+        payload, context, task = read_payload(directory, attempt.name != FIRST_ATTEMPT)
         remember(payload.composition)
         job_return = _run(directory, payload, context, task)
         if job_return.status == JobStatus.FAILED:
@@ -78,9 +82,9 @@ def _run(directory: Path, payload: Payload, context: HydraContext, task: TaskFun
     return returned(payload.config, overrides, directory, status, value)
 
 
-def _other(directory: Path, rank: int, size: int) -> int:
+def _other(directory: Path, attempt: Path, rank: int, size: int) -> int:
     """A process beside the first: it writes nothing but its log."""
-    payload, _, task = read_payload(directory)
+    payload, _, task = read_payload(directory, attempt.name != FIRST_ATTEMPT)
     remember(payload.composition)
     config = payload.config
     with open_dict(config.hydra.runtime):

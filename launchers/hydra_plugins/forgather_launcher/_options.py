@@ -25,3 +25,34 @@ LOCAL = {
     "threads_per_proc": "auto",  # the cores, shared out
     "stagger_s": 0.1,  # seconds between two starts
 }
+
+# Those that are null are left to `resources`, or to the cluster; the names are submitit's.
+SLURM = {
+    "_target_": "hydra_plugins.forgather_launcher.slurm_launcher.ForgatherSlurmLauncher",
+    **_COMMON,
+    "snapshot": True,
+    "detach": False,  # submit, and return at once
+    "job_name": "${hydra.job.name}",
+    "partition": None,
+    "account": None,
+    "qos": None,
+    "timeout_min": None,
+    "mem_gb": None,
+    "gpus_per_node": None,
+    "cpus_per_task": None,
+    "constraint": None,
+    "nodelist": None,
+    "exclude": None,
+    "exclusive": None,
+    "dependency": None,
+    "container": None,  # srun --container-image
+    "setup": None,  # lines of shell before the job; one that fails ends it
+    "python": None,  # what to call instead of this interpreter
+    "srun_args": None,
+    "additional_parameters": None,  # any other option of sbatch
+    "array": True,  # submit like jobs together
+    "array_parallelism": 256,
+    "signal_delay_s": 120,  # from the warning that time is up to the end; a step and a save
+    "max_requeues": 20,
+    "poll_s": 10,  # seconds between two questions to the cluster
+}

@@ -1,0 +1,173 @@
+"""The batch script of a job, or an array of jobs: submitit's, with an end of our own."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import submitit
+
+from forgather_hydra.launchers.topology import Topology
+
+JOBS = "jobs.txt"
+
+# What follows the parameters of a batch script. The signal that announces the end of the job's
+# time, or preemption, goes to this shell alone (B:USR2): it touches STOP, and the processes of the
+# job agree on a step at which they save and leave. They leave a file REQUEUE if there is more to
+# do; then the job is queued again, unless SLURM has decided by itself what becomes of it.
+_TAIL = r"""
+RUN=$(sed -n "$((${SLURM_ARRAY_TASK_ID:-0} + 1))p" @LIST@)
+ID=${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}
+LAUNCH=$RUN/.launch
+grep -qsE '^  "status": "(finished|failed)"' "$LAUNCH/result.json" && exit 0
+rm -f "$RUN/STOP" "$RUN/REQUEUE" "$RUN/traceback.txt" "$LAUNCH/result.json" "$LAUNCH/WARNED"
+ATTEMPT=$LAUNCH/attempt_$(($(ls -d "$LAUNCH"/attempt_* 2>/dev/null | wc -l) + 1))
+mkdir -p "$ATTEMPT"
+MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+MASTER_PORT=$((20000 + SLURM_JOB_ID % 12000))
+export MASTER_ADDR MASTER_PORT RUN ATTEMPT
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}
+@EXPORT@
+trap 'touch "$LAUNCH/WARNED" "$RUN/STOP"' USR2 TERM
+@SRUN@ bash -c @RANK@ &
+step=$!
+while :; do wait $step; code=$?; kill -0 $step 2>/dev/null || break; done
+if [ $code = 0 ] && [ -e "$RUN/REQUEUE" ] && [ "${SLURM_RESTART_COUNT:-0}" -lt @REQUEUES@ ]; then
+  if [ -e "$LAUNCH/WARNED" ] || grep -q SIG "$RUN/REQUEUE"; then
+    [ "$(squeue -h -j "$ID" -o %T)" != RUNNING ] || { scontrol requeue "$ID" && sleep 60; }
+  fi
+fi
+exit $code
+"""
+
+# What each process is told about itself, where there are several.
+_RANK = (
+    "export RANK=$SLURM_PROCID LOCAL_RANK=$SLURM_LOCALID WORLD_SIZE=$SLURM_NTASKS "
+    "LOCAL_WORLD_SIZE=$((SLURM_NTASKS / SLURM_NNODES)) GROUP_RANK=$SLURM_NODEID "
+    "NODE_RANK=$SLURM_NODEID; "
+)
+_ALONE = "unset MASTER_ADDR MASTER_PORT; "
+
+
+class Executor(submitit.SlurmExecutor):
+    """Submits scripts of our own; what is asked of SLURM, and how it is called, is submitit's.
+
+    Args:
+        folder: of the scripts.
+        tail: what the script does.
+        count: of the jobs that it is for; an array if more than one.
+    """
+
+    def __init__(self, folder: Path, tail: str, count: int) -> None:
+        super().__init__(folder)
+        self.tail = tail
+        self.count = count
+
+    def text(self) -> str:
+        """The script."""
+        return str(self._make_submission_file_text("", ""))
+
+    def submit_script(self) -> str:
+        """Submit the script, and return the cluster's id for it."""
+        return str(self._submit_command("").job_id)
+
+    def _make_submission_file_text(self, command: str, uid: str) -> str:
+        from submitit.slurm.slurm import _make_sbatch_string
+
+        text = _make_sbatch_string(
+            command=self.tail,
+            folder=self.folder,
+            use_srun=False,
+            map_count=self.count if self.count > 1 else None,
+            **self.parameters,
+        )
+        return str(text).replace("export SUBMITIT_EXECUTOR=slurm\n", "")
+
+    def _make_submission_command(self, submission_file_path: Path) -> list[str]:
+        # This may itself run in a job, whose shape is not that of the new one.
+        own = [n for n in os.environ if n.startswith("SLURM_") and n != "SLURM_CONF"]
+        return ["env", *(f"--unset={name}" for name in own), "sbatch", str(submission_file_path)]
+
+
+def executor(
+    folder: Path,
+    count: int,
+    topology: Topology,
+    options: dict[str, Any],
+    import_path: Sequence[str],
+) -> Executor:
+    """An executor for jobs that ask for the same.
+
+    Args:
+        folder: for the script and the output of its shell; the script of each job finds the job's
+            directory in the file ``jobs.txt`` there, by number.
+        count: of the jobs.
+        topology: of each job, with nothing left open.
+        options: of the launcher.
+        import_path: where the jobs look for modules.
+    """
+    made = Executor(folder, tail(folder / JOBS, topology, options, import_path), count)
+    made.update_parameters(**parameters(folder, topology, options, count))
+    return made
+
+
+def parameters(
+    folder: Path, topology: Topology, options: dict[str, Any], count: int
+) -> dict[str, Any]:
+    """What is asked of SLURM, in submitit's words; what is None is left to the cluster."""
+    output = str(folder / ("%A_%a.log" if count > 1 else "%j.log"))
+    always = {
+        "output": output,
+        "error": output,
+        "signal": f"B:USR2@{options['signal_delay_s']}",
+        "requeue": True,
+    }
+    if options["dependency"]:
+        always["kill-on-invalid-dep"] = "yes"
+    memory = topology.mem_gb if options["mem_gb"] is None else options["mem_gb"]
+    asked = {
+        "job_name": options["job_name"],
+        "nodes": topology.nodes,
+        "ntasks_per_node": topology.procs,
+        "gpus_per_node": options["gpus_per_node"] or topology.gpus_per_node or None,
+        "cpus_per_task": options["cpus_per_task"] or topology.cpus_per_proc,
+        "mem": memory and f"{round(memory * 1024)}M",
+        "time": options["timeout_min"] or topology.time_min,
+        "constraint": options["constraint"] or topology.constraint,
+        "array_parallelism": options["array_parallelism"],
+        "setup": ["set -e", *options["setup"], "set +e"] if options["setup"] else None,
+        "additional_parameters": always | (options["additional_parameters"] or {}),
+    }
+    same = ("partition", "account", "qos", "exclude", "nodelist", "exclusive", "dependency")
+    asked |= {name: options[name] for name in same}
+    return {name: value for name, value in asked.items() if value is not None} | {"wckey": None}
+
+
+def tail(
+    jobs: Path, topology: Topology, options: dict[str, Any], import_path: Sequence[str]
+) -> str:
+    """What the script does, once it has been given its nodes."""
+    python = options["python"] or shlex.quote(sys.executable)
+    several = topology.world_size > 1
+    worker = f'exec {python} -P -u -m forgather_hydra.launchers.worker "$RUN" "$ATTEMPT"'
+    srun = ["srun", "--unbuffered", "--kill-on-bad-exit=1", "--wait=60"]
+    srun += [f"--container-image={options['container']}"] if options["container"] else []
+    srun += options["srun_args"] or []
+    output = '--output="$ATTEMPT/rank_%t.log"'
+    variables = {"PYTHONPATH": os.pathsep.join(import_path)} | (options["env"] or {})
+    exports = (f"export {name}={shlex.quote(str(value))}" for name, value in variables.items())
+    values = {
+        "EXPORT": "\n".join(exports),
+        "LIST": shlex.quote(str(jobs)),
+        "SRUN": f"{shlex.join(srun)} {output}",
+        "RANK": shlex.quote((_RANK if several else _ALONE) + worker),
+        "REQUEUES": str(int(options["max_requeues"])),
+    }
+    text = _TAIL
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", value)
+    return text.strip()
