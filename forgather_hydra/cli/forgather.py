@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from forgather_hydra.cli import dataset, model
+from forgather_hydra.cli import dataset, jobs, model
 from forgather_hydra.cli.composed import composed, graph_of
 from forgather_hydra.errors import ForgatherError
 
@@ -19,6 +19,8 @@ def main(words: list[str] | None = None) -> None:
     words = sys.argv[1:] if words is None else words
     if words[:1] == ["model"]:
         return model.main(words[1:], prog="forgather model")
+    if words[:1] and words[0] in jobs.COMMANDS:
+        return jobs.main(words)
     options = _parser().parse_args(words)
     try:
         options.command(options)
@@ -55,6 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("model", help="construct, test or convert a model", add_help=False)
     told = "show samples, lengths and numbers of tokens of the data"
     dataset.add_options(add("dataset", dataset.show, told))
+    for name, (_, told) in jobs.COMMANDS.items():
+        commands.add_parser(name, help=told, add_help=False)
     compare = add("diff", _diff, "compare the configurations of two runs")
     compare.add_argument("left", type=Path, metavar="RUN_A")
     compare.add_argument("right", type=Path, metavar="RUN_B")

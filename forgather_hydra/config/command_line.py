@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from forgather_hydra.config.composition import COMMAND_LINE
 from forgather_hydra.config.settle import FAILURES, Settling
 from forgather_hydra.errors import ForgatherError
+
+OWN_PLUGINS = {"hydra/sweeper": "forgather", "hydra/launcher": "forgather_local"}
 
 
 class UsageExit(BaseException):
@@ -83,6 +86,24 @@ def _run_folder(key: str, overrides: list[str]) -> Path | None:
             ForgatherError("bad_override", f"{key}={folder}: the directory {problem}", hint=hint)
         )
     return folder
+
+
+def with_own_plugins(overrides: list[str], defaults_list: Callable[[], Any]) -> list[str]:
+    """The overrides, with our sweeper and launcher where nothing has chosen others.
+
+    In the primary config they would win over what the config of a sweep chooses.
+    """
+    try:
+        chosen = defaults_list().overrides.known_choices
+    except FAILURES:  # told when the configuration is composed
+        return overrides
+    given = {*map(_key, overrides)}
+    ours = [
+        f"{group}={name}"
+        for group, name in OWN_PLUGINS.items()
+        if group not in given and chosen.get(group) == "basic"
+    ]
+    return [*overrides, *ours]
 
 
 def check_if_asked(job: DictConfig) -> None:

@@ -37,6 +37,13 @@ class ForgatherConfigLoader(ConfigLoader):
         from_shell: bool = True,
         validate_sweep_overrides: bool = True,
     ) -> DictConfig:
+        if COMMAND_LINE.get():
+            from forgather_hydra.config.command_line import with_own_plugins
+
+            overrides = with_own_plugins(
+                overrides, lambda: self.compute_defaults_list(config_name, overrides, run_mode)
+            )
+
         def compose(overrides: list[str]) -> DictConfig:
             return self.inner.load_configuration(
                 config_name, overrides, run_mode, from_shell, validate_sweep_overrides

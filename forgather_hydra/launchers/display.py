@@ -108,11 +108,12 @@ class Follow:
 
     Args:
         path: of the file, which may not exist yet.
+        from_start: print also what is there already.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, from_start: bool = False) -> None:
         self.path = path
-        self.position = path.stat().st_size if path.exists() else 0
+        self.position = path.stat().st_size if path.exists() and not from_start else 0
 
     def show(self) -> bool:
         """Print what is new; whether there was anything."""

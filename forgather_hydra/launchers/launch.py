@@ -14,7 +14,7 @@ from hydra.types import HydraContext, TaskFunction
 from forgather_hydra.config.command_line import UsageExit
 from forgather_hydra.config.composition import COMMAND_LINE
 from forgather_hydra.errors import ForgatherError
-from forgather_hydra.launchers.files import launch_dir
+from forgather_hydra.launchers.files import GIVEN_UP, launch_dir
 from forgather_hydra.launchers.job import Job, returned, write_task
 from forgather_hydra.launchers.manifest import Manifest
 from forgather_hydra.launchers.outcome import read_result, return_of
@@ -57,6 +57,8 @@ def run_unfinished(
     """Note the jobs of a sweep, and run those that are not finished."""
     Manifest(sweep_dir).add(jobs)
     left = [job for job in jobs if not is_finished(job)]
+    for job in left:
+        (launch_dir(job.directory) / GIVEN_UP).unlink(missing_ok=True)
     if len(left) < len(jobs):
         print(f"{len(jobs) - len(left)} of {len(jobs)} jobs are finished already")
     returns = iter(run(left) if left else [])

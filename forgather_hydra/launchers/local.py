@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.launchers import slots as device_slots
 from forgather_hydra.launchers.display import Display
-from forgather_hydra.launchers.files import PLACE, is_owned, launch_dir, new_attempt
+from forgather_hydra.launchers.files import GIVEN_UP, PLACE, is_owned, launch_dir, new_attempt
 from forgather_hydra.launchers.job import Job, write_payload
 from forgather_hydra.launchers.outcome import (
     cancelled,
@@ -92,7 +93,7 @@ class LocalPool:
             where = f"job {job.number} ({' '.join(job.overrides)})"
             if topology.nodes > 1:
                 message = f"{where} asks for {topology.nodes} nodes, and this machine is one"
-                raise ForgatherError("bad_resources", message, hint="use +cluster=slurm")
+                raise ForgatherError("bad_resources", message, hint="use cluster=slurm")
             if topology.gpus_per_node > len(self.devices):
                 message = (
                     f"{where} asks for {topology.gpus_per_node} GPUs, "
@@ -148,7 +149,10 @@ class LocalPool:
             self.display.console.print("waiting for other launchers on this machine")
 
     def is_settled(self, job: Job) -> bool:
-        """Whether a job need not be started: another launcher has finished it meanwhile."""
+        """Whether a job need not be started: cancelled, or finished by another launcher."""
+        if (launch_dir(job.directory) / GIVEN_UP).exists():
+            self.returns[id(job)] = cancelled(job, "the job was cancelled while it waited")
+            return True
         result = read_result(job.directory)
         if not result or result["status"] != FINISHED or result["time"] < self.created:
             return False
@@ -163,7 +167,6 @@ class LocalPool:
         write_payload(job, self.task)
         attempt = new_attempt(job.directory)
         place = f"GPU {','.join(names)}" if self.devices else "CPU"
-        write_json(launch_dir(job.directory) / PLACE, {"place": place, "attempt": attempt.name})
         topology = job.topology.settled(len(self.devices))
         environment = worker_environment(
             self.import_path,
@@ -177,6 +180,8 @@ class LocalPool:
             attempt / ("rank_0.log" if topology.world_size == 1 else "torchrun.log"),
             [descriptor for _, descriptor in taken],
         )
+        facts = {"place": place, "host": socket.gethostname(), "pid": process.process.pid}
+        write_json(launch_dir(job.directory) / PLACE, facts)
         self._last_start = time.monotonic()
         self.running.append(Running(job, process, numbers, self._last_start))
         self.display.say(job, f"started on {place}")
@@ -202,7 +207,9 @@ class LocalPool:
                 self.take_in(each.job, status, time.monotonic() - each.since)
 
     def take_in(self, job: Job, status: int, seconds: float) -> None:
-        if read_result(job.directory) is None:
+        if (launch_dir(job.directory) / GIVEN_UP).exists():
+            job_return = cancelled(job, "the job was cancelled")
+        elif read_result(job.directory) is None:
             job_return = failed(job, told_exit(status))
             write_outcome(job.directory, job_return)
         else:

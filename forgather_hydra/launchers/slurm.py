@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -108,12 +109,14 @@ class Cluster:
                     write_outcome(job.directory, failed(job, told))
                 continue
             for index, job in enumerate(group):
-                self.note(job, name if len(group) == 1 else f"{name}_{index}")
+                self.note(job, name if len(group) == 1 else f"{name}_{index}", made.folder)
 
-    def note(self, job: Job, name: str) -> None:
+    def note(self, job: Job, name: str, folder: Path) -> None:
         """Keep the id of a job for this launch, and for whoever asks later."""
         self.ids[id(job)] = name
-        write_json(launch_dir(job.directory) / PLACE, {"id": name, "place": f"slurm {name}"})
+        log = str(folder / f"{name}.log")
+        place = {"id": name, "place": f"slurm {name}", "log": log, "time": time.time()}
+        write_json(launch_dir(job.directory) / PLACE, place)
 
     def groups(
         self, jobs: Sequence[Job], folder: Path, path: Sequence[str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -16,7 +16,9 @@ from forgather_hydra.graph.nodes import Call, Var
 from forgather_hydra.graph.walk import post_order
 
 AUTO = "auto"
-ONE, DATA_PARALLEL, PIPELINE = "Trainer", "AccelTrainer", "PipelineTrainer"
+ONE, PIPELINE = "Trainer", "PipelineTrainer"
+DATA_PARALLEL = "AccelTrainer"
+ONE_STAGE = ("gpipe", "1f1b")  # schedules whose processes have one stage each
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Topology:
         mem_gb: memory on each node; None to leave it to the cluster.
         time_min: minutes after which a cluster ends the job.
         constraint: feature that nodes of a cluster must have.
+        least: the fewest processes on a node that make sense, where `procs` is None.
     """
 
     trainer: str | None = None
@@ -42,6 +45,7 @@ class Topology:
     mem_gb: float | None = None
     time_min: int = 60
     constraint: str | None = None
+    least: int = 1
 
     @property
     def world_size(self) -> int:
@@ -54,7 +58,7 @@ class Topology:
     def settled(self, gpus: int) -> Topology:
         """The same with what was left open, where a node has so many GPUs to give."""
         per_proc = min(gpus, 1) if self.gpus_per_proc is None else self.gpus_per_proc
-        procs = max(gpus // per_proc, 1) if per_proc else 1
+        procs = max(gpus // per_proc if per_proc else 1, self.least)
         changes = {"gpus_per_proc": per_proc, "procs": self.procs or procs}
         return Topology(**{**self.__dict__, **changes})
 
@@ -71,13 +75,15 @@ def topology_of(cfg: DictConfig) -> Topology:
     if not OmegaConf.is_dict(wanted) or "nproc_per_node" not in wanted:
         return Topology()
     resources: dict[str, Any] = OmegaConf.to_container(wanted, resolve=True)  # type: ignore[assignment]
-    trainers = list(_trainers(decoded_job(cfg)))
-    kind, node = trainers[0] if trainers else (None, None)
-    replicas = _replicas(node) if kind == PIPELINE and node is not None else 1
-    _check(resources, kind, replicas)
+    kind, trainer = next(_trainers(decoded_job(cfg)), (None, None))
+    pipelines = _pipelines(trainer) if kind == PIPELINE and trainer else None
+    _check(resources, kind, pipelines)
     nodes, procs = resources["nodes"], resources["nproc_per_node"]
+    least = 1
     if procs == AUTO:
-        procs = None if kind in (DATA_PARALLEL, PIPELINE) else 1
+        procs = 1 if kind in (ONE, None) else None
+        if pipelines:
+            procs, least = pipelines.processes_on(nodes), max(2 * pipelines.replicas // nodes, 1)
     gpus = resources["gpus_per_proc"]
     return Topology(
         trainer=kind,
@@ -88,6 +94,7 @@ def topology_of(cfg: DictConfig) -> Topology:
         mem_gb=resources["mem_gb"],
         time_min=resources["time_min"],
         constraint=resources["constraint"],
+        least=least,
     )
 
 
@@ -110,13 +117,29 @@ def _trainers(graph: Any) -> Iterator[tuple[str, Call]]:
                 break
 
 
-def _replicas(trainer: Call) -> int:
-    """The number of pipelines that a trainer is asked for, where it is a plain number."""
-    replicas = trainer.kwargs.get("replicas")
-    return replicas if isinstance(replicas, int) else 1
+class Pipelines(NamedTuple):
+    """What a pipeline trainer says about its processes.
+
+    Attributes:
+        processes: of one pipeline; None if that is as many as there are.
+        replicas: pipelines.
+    """
+
+    processes: int | None
+    replicas: int
+
+    def processes_on(self, nodes: int) -> int | None:
+        return self.processes and self.processes * self.replicas // nodes
 
 
-def _check(resources: dict[str, Any], kind: str | None, replicas: int) -> None:
+def _pipelines(trainer: Call) -> Pipelines:
+    asked = trainer.kwargs
+    layers = asked.get("stage_layers")
+    each = asked.get("stages_per_process") or (1 if asked.get("schedule") in ONE_STAGE else 2)
+    return Pipelines(len(layers) // each if layers else None, asked.get("replicas") or 1)
+
+
+def _check(resources: dict[str, Any], kind: str | None, pipelines: Pipelines | None) -> None:
     problems = [
         f"{name} is {value!r}, but must be a whole number of {least} or more"
         for name, least in (("nodes", 1), ("nproc_per_node", 1), ("gpus_per_proc", 0))
@@ -124,7 +147,7 @@ def _check(resources: dict[str, Any], kind: str | None, replicas: int) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or value < least
     ]
     if not problems:
-        problems = list(_misfits(resources["nodes"], resources["nproc_per_node"], kind, replicas))
+        problems = list(_misfits(resources["nodes"], resources["nproc_per_node"], kind, pipelines))
     if problems:
         raise ForgatherError(
             "bad_resources",
@@ -134,9 +157,18 @@ def _check(resources: dict[str, Any], kind: str | None, replicas: int) -> None:
         )
 
 
-def _misfits(nodes: int, procs: int | str, kind: str | None, replicas: int) -> Iterator[str]:
+def _misfits(
+    nodes: int, procs: int | str, kind: str | None, pipelines: Pipelines | None
+) -> Iterator[str]:
     processes = nodes * (1 if procs == AUTO else int(procs))
     if kind == ONE and processes > 1:
-        yield f"Trainer is one process, not {processes}: choose trainer=accel or trainer=pipeline"
-    if kind == PIPELINE and procs != AUTO and processes % max(replicas, 1):
-        yield f"{processes} processes cannot be shared out to {replicas} pipelines"
+        yield f"Trainer is one process, not {processes}: choose trainer=accel, fsdp or pipeline"
+    if pipelines is None:
+        return
+    wanted = (pipelines.processes or 1) * pipelines.replicas
+    if procs == AUTO and wanted % nodes:
+        yield f"{wanted} processes of the pipelines cannot be shared out to {nodes} nodes"
+    elif procs != AUTO and pipelines.processes and processes != wanted:
+        yield f"the stages of the pipelines are for {wanted} processes, not {processes}"
+    elif procs != AUTO and processes % pipelines.replicas:
+        yield f"{processes} processes cannot be shared out to {pipelines.replicas} pipelines"

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from forgather_hydra.launchers.files import GIVEN_UP, PLACE, is_owned, launch_dir
 from forgather_hydra.launchers.outcome import read_result
 from forgather_hydra.run.files import read_json
-from forgather_hydra.run.results import CANCELLED
+from forgather_hydra.run.results import CANCELLED, STOPPED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rich.table import Table
+
+    from forgather_hydra.launchers.watch import Seen
 
 QUEUED, RUNNING, DIED = "queued", "running", "died"
 HEARTBEAT = "status.json"  # written by the trainer
@@ -73,6 +75,17 @@ def _add_progress(view: View, beat: dict[str, Any]) -> None:
     silent = time.time() - beat["time"]
     if view.state == RUNNING and silent > 60:
         view.note = f"no sign of life for {silent:.0f} s"
+
+
+def with_state(view: View, seen: Seen | None) -> View:
+    """A job's view with what the cluster says about it, which counts for less than its files."""
+    if seen is not None and view.state in (QUEUED, RUNNING, STOPPED) and seen.is_live:
+        view.state = seen.state.lower()
+        view.note = view.note or seen.reason
+        view.place = f"{view.place} {seen.nodes}".strip()
+    elif seen is not None and view.state == QUEUED:
+        view.state = seen.state.lower()
+    return view
 
 
 def table(views: Iterable[View]) -> Table:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, JobStatus
 
 from forgather_hydra.launchers import watch
 from forgather_hydra.launchers.display import Display
-from forgather_hydra.launchers.files import GIVEN_UP, is_owned, launch_dir
+from forgather_hydra.launchers.files import GIVEN_UP, PLACE, is_owned, launch_dir
 from forgather_hydra.launchers.job import Job
 from forgather_hydra.launchers.outcome import (
     cancelled,
@@ -20,7 +21,8 @@ from forgather_hydra.launchers.outcome import (
     write_outcome,
 )
 from forgather_hydra.launchers.policy import OnError
-from forgather_hydra.launchers.view import View
+from forgather_hydra.launchers.view import View, with_state
+from forgather_hydra.run.files import read_json
 from forgather_hydra.run.results import STOPPED
 
 if TYPE_CHECKING:
@@ -101,7 +103,7 @@ class Waiting:
         told = "vanished from the scheduler" if state == watch.GONE else f"ended as {state}"
         if state == "CANCELLED" or (launch_dir(job.directory) / GIVEN_UP).exists():
             return cancelled(job, f"the job was cancelled ({state})")
-        lost = failed(job, f"the job {told}")
+        lost = failed(job, "\n".join([f"the job {told}", *shell_log(job)]))
         write_outcome(job.directory, lost)
         return lost
 
@@ -136,12 +138,8 @@ class Waiting:
         return with_state(view, seen)
 
 
-def with_state(view: View, seen: watch.Seen | None) -> View:
-    """A job's view with what the cluster says about it, which counts for less than its files."""
-    if seen is not None and view.state in ("queued", "running", STOPPED) and seen.is_live:
-        view.state = seen.state.lower()
-        view.note = view.note or seen.reason
-        view.place = f"{view.place} {seen.nodes}".strip()
-    elif seen is not None and view.state == "queued":
-        view.state = seen.state.lower()
-    return view
+def shell_log(job: Job) -> list[str]:
+    """The last lines that the shell of a job has printed."""
+    place = read_json(launch_dir(job.directory) / PLACE) or {}
+    log = Path(place.get("log", ""))
+    return log.read_text(encoding="utf-8").splitlines()[-5:] if log.is_file() else []

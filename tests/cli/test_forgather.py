@@ -40,7 +40,7 @@ def test_explain_goes_through_references(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_explain_covers_plain_yaml(capsys: pytest.CaptureFixture[str]) -> None:
     main(["explain", "output_root", BASELINE])
-    assert "conf/config.yaml:8" in lines(capsys)[1]
+    assert "conf/config.yaml:7" in lines(capsys)[1]
 
 
 def test_explain_of_an_unknown_key_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

@@ -133,3 +133,24 @@ def test_any_hydra_application_can_use_it(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "best: job 2, eval_loss 0.5: +x=2" in done.stdout
     assert "ZeroDivisionError" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "plugins"),
+    [
+        ((), ["forgather", "forgather_local"]),
+        (("+sweep=lr_search",), ["forgather_optuna", "forgather_local"]),
+        (("cluster=slurm", "hydra/sweeper=basic"), ["basic", "forgather_slurm"]),
+    ],
+)
+def test_our_plugins_are_used_where_nothing_chooses_others(
+    words: tuple[str, ...], plugins: list[str]
+) -> None:
+    from hydra import compose, initialize_config_dir
+
+    from forgather_hydra.config.command_line import command_line
+    from forgather_hydra.paths import conf_dir
+
+    with command_line(), initialize_config_dir(str(conf_dir()), version_base=None):
+        choices = compose("config", list(words), return_hydra_config=True).hydra.runtime.choices
+    assert [choices[group] for group in ("hydra/sweeper", "hydra/launcher")] == plugins

@@ -102,24 +102,9 @@ class JobSweeper(Sweeper):
         """Save and print the results, best first."""
         if self.is_dry:
             return
-        import shlex
+        from forgather_hydra.run.report import report_results
 
-        from rich.console import Console
-
-        from forgather_hydra.run.results import FAILED, best_of, ranked, save, table
-
-        save(sweep_dir, results, self.metric, self.direction)
-        console = Console(highlight=False)
-        console.print(f"\nresults of {sweep_dir}, best first", markup=False)
-        console.print(table(ranked(results, self.direction), self.metric))
-        for result in results:
-            if result.status == FAILED:
-                line = f"job {result.number} failed: {result.error}"
-                console.print(line, markup=False, soft_wrap=True)
-        if best := best_of(results, self.direction):
-            words = shlex.join(best.overrides)
-            line = f"best: job {best.number}, {self.metric} {best.value:.6g}: {words}"
-            console.print(line, markup=False, soft_wrap=True)
+        report_results(sweep_dir, results, self.metric, self.direction)
 
     def end(self) -> None:
         """Say with the exit code whether a job failed."""

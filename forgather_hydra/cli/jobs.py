@@ -1,0 +1,95 @@
+"""Commands about jobs that a launcher has started: they need nothing but the sweep's directory."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from forgather_hydra.errors import ForgatherError
+
+EXIT_FAILED, EXIT_USAGE = 1, 2
+
+
+def main(words: list[str]) -> None:
+    """Entry point for the commands of `COMMANDS`."""
+    options = _parser().parse_args(words)
+    try:
+        code = options.command(options)
+    except ForgatherError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_USAGE)
+    sys.exit(code or 0)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="forgather")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, (command, told) in COMMANDS.items():
+        sub = commands.add_parser(name, help=told, description=told)
+        sub.set_defaults(command=command)
+        if name == "sweep":
+            sub.add_argument("action", choices=["show"])
+        sub.add_argument("directory", type=Path, metavar="SWEEP_DIR", help="or that of a run")
+        if name == "cancel":
+            sub.add_argument("jobs", nargs="*", type=int, metavar="JOB", help="all, if left out")
+            sub.add_argument("--save", action="store_true", help="let them save, and end")
+        if name == "logs":
+            sub.add_argument("job", nargs="?", type=int, default=0, metavar="JOB")
+            sub.add_argument("--rank", type=int, default=0, help="of the process; 0 is the first")
+            sub.add_argument("-f", "--follow", action="store_true", help="until the job has ended")
+    return parser
+
+
+def _status(options: argparse.Namespace) -> int:
+    """Print the table of jobs; the exit code says whether any has failed."""
+    from rich.console import Console
+
+    from forgather_hydra.launchers.remote import views
+    from forgather_hydra.launchers.view import table
+
+    found = views(options.directory)
+    Console(highlight=False).print(table(found))
+    return EXIT_FAILED if any(view.state in ("failed", "died") for view in found) else 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    from forgather_hydra.launchers.remote import about
+
+    print(about(options.directory))
+    return _status(options)
+
+
+def _results(options: argparse.Namespace) -> None:
+    from forgather_hydra.launchers.remote import report
+
+    report(options.directory)
+
+
+def _cancel(options: argparse.Namespace) -> None:
+    from forgather_hydra.launchers.remote import cancel_jobs
+
+    for line in cancel_jobs(options.directory, options.jobs, options.save):
+        print(line)
+
+
+def _logs(options: argparse.Namespace) -> None:
+    from forgather_hydra.launchers.remote import log_of
+
+    follow, has_ended = log_of(options.directory, options.job, options.rank)
+    follow.show()
+    while options.follow and not has_ended():
+        time.sleep(0.5)
+        follow.show()
+
+
+COMMANDS: dict[str, tuple[Callable[[Any], int | None], str]] = {
+    "status": (_status, "print how the jobs of a sweep are doing"),
+    "results": (_results, "print, and save as CSV and HTML, what the jobs of a sweep have given"),
+    "cancel": (_cancel, "end jobs"),
+    "logs": (_logs, "print what a job has printed"),
+    "sweep": (_show, "show: print what a sweep is, and how its jobs are doing"),
+}

@@ -1,0 +1,36 @@
+"""Print the results of a sweep, best first, and save them beside its jobs."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from forgather_hydra.run.results import FAILED, JobResult, best_of, ranked, save, table
+
+
+def report_results(
+    sweep_dir: Path, results: Sequence[JobResult], metric: str, direction: str
+) -> None:
+    """Print and save results.
+
+    Args:
+        sweep_dir: gets ``sweep.json`` and ``results.csv``.
+        results: of the jobs, by number.
+        metric: what they are ranked by.
+        direction: ``minimize`` or ``maximize``.
+    """
+    save(sweep_dir, results, metric, direction)
+    console = Console(highlight=False)
+    console.print(f"\nresults of {sweep_dir}, best first", markup=False)
+    console.print(table(ranked(results, direction), metric))
+    for result in results:
+        if result.status == FAILED:
+            line = f"job {result.number} failed: {result.error}"
+            console.print(line, markup=False, soft_wrap=True)
+    if best := best_of(results, direction):
+        words = shlex.join(best.overrides)
+        line = f"best: job {best.number}, {metric} {best.value:.6g}: {words}"
+        console.print(line, markup=False, soft_wrap=True)

@@ -1,0 +1,49 @@
+"""What the tests on a real SLURM cluster share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def why_not() -> str:
+    """Why there is no cluster to test on; empty if there is one."""
+    start = 'as root: eval "$(bash ../shared/slurm/start)"'
+    if shutil.which("sbatch") is None:
+        return f"SLURM is not installed ({start})"
+    if "SLURM_CONF" not in os.environ:
+        return f"SLURM_CONF names no cluster ({start})"
+    if subprocess.run(["scontrol", "ping"], capture_output=True, check=False).returncode:
+        return f"the cluster of SLURM_CONF={os.environ['SLURM_CONF']} does not answer"
+    return ""
+
+
+needs_cluster = [pytest.mark.slurm, pytest.mark.skipif(bool(why_not()), reason=why_not())]
+
+
+def call(*words: str) -> str:
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+
+def until(holds: Callable[[], Any], seconds: float = 60) -> Any:
+    """Wait for something to hold, and return what it is."""
+    deadline = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.1)
+    return found
+
+
+def state(job: str) -> str:
+    return call("squeue", "-h", "-t", "all", "-j", job, "-o", "%T").strip()
+
+
+def has_text(path: Path) -> bool:
+    return path.exists() and bool(path.read_text())

@@ -1,0 +1,80 @@
+"""Runs on a real cluster that are interrupted, and end as if they had not been."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from slurm_cluster import call, has_text, needs_cluster, state, until
+from tiny_runs import TINY, metrics
+
+pytestmark = needs_cluster
+Run = Callable[..., Any]
+TRAINING = (
+    *(word for word in TINY if "max_steps" not in word and "save_steps" not in word),
+    "trainer.args.max_steps=24",
+    "trainer.args.save_steps=100",
+    "+callbacks.slow={_target_: launch_callbacks.Slow, _partial_: false}",
+    "trainer=accel",
+)
+
+
+def step(run: Path) -> int:
+    path = run / "status.json"
+    return int(json.loads(path.read_text())["step"]) if path.exists() else 0
+
+
+def test_preempted_and_requeued_equals_uninterrupted(
+    start: Run, launch: Run, tmp_path: Path
+) -> None:
+    """Two nodes; once by a job of higher priority, with a warning, and once by hand, without."""
+    words = ("cluster=slurm", "hydra.launcher.partition=low", "hydra.launcher.poll_s=0.5")
+    shape = ("resources.nodes=2", "resources.gpus_per_proc=0")
+    process = start("", *TRAINING, *words, *shape, "hydra.run.dir=run")
+    run = tmp_path / "run"
+    until(lambda: step(run) >= 5)
+    job = str(json.loads((run / ".launch/place.json").read_text())["id"])
+    call("sbatch", "-p", "high", "-N2", "--exclusive", "-t1", "-o/dev/null", "--wrap=sleep 1")
+    until(lambda: state(job) == "PENDING")
+    stopped = json.loads((run / "REQUEUE").read_text())["step"]
+    assert 5 <= stopped < 24
+    until(lambda: step(run) >= stopped + 3, 90)
+    call("scontrol", "requeue", job)
+    out, error = process.communicate(timeout=120)
+    assert process.returncode == 0, out + error
+    attempts = sorted(path.name for path in (run / ".launch").glob("attempt_*"))
+    assert attempts == ["attempt_1", "attempt_2", "attempt_3"]
+
+    fast = [word for word in TRAINING if "slow" not in word]
+    launch("", *fast, "resources.nproc_per_node=2", "hydra.run.dir=whole")
+    whole = metrics(tmp_path / "whole")
+    assert len([record for record in whole if "loss" in record]) == 24
+    assert metrics(run) == whole
+
+
+def test_a_node_that_fails_is_replaced(start: Run, tmp_path: Path) -> None:
+    words = ("cluster=slurm", "hydra.launcher.poll_s=0.5", "hydra.launcher.snapshot=false")
+    (tmp_path / "hold-1").touch()
+    process = start("counted", *words, "+main.x=1", "hydra.run.dir=run")
+    until(lambda: has_text(tmp_path / "pid"))
+    job = str(json.loads((tmp_path / "run/.launch/place.json").read_text())["id"])
+    node = call("squeue", "-h", "-j", job, "-o", "%N").strip()
+    daemons = Path(os.environ["SLURM_CONF"]).parent / "run"
+    crash = [int((daemons / f"slurmd-{node}.pid").read_text()), int((tmp_path / "pid").read_text())]
+    for pid in crash:
+        os.kill(pid, signal.SIGKILL)
+    try:
+        call("scontrol", "update", f"nodename={node}", "state=down", "reason=crash")
+        until(lambda: len((tmp_path / "calls.txt").read_text().split()) == 2, 90)
+        assert call("squeue", "-h", "-j", job, "-o", "%N").strip() != node
+        (tmp_path / "hold-1").unlink()
+        assert process.wait(60) == 0
+    finally:
+        subprocess.run(["slurmd", "-N", node], check=True)
+        call("scontrol", "update", f"nodename={node}", "state=resume")
+    assert (tmp_path / "run/.launch/attempt_2").is_dir()
