@@ -152,7 +152,8 @@ def make_accelerator(args: TrainingArguments, options: dict[str, Any]) -> Accele
         raise ValueError(
             f"device is {args.device!r}, but AccelTrainer gives each process its own: leave it out"
         )
-    on_cpu = args.use_cpu or args.device == "cpu"
+    has_device = torch.accelerator.current_accelerator() is not None
+    on_cpu = args.use_cpu or args.device == "cpu" or not has_device
     if args.fuse_optim_with_backward:
         raise ValueError(
             "fuse_optim_with_backward takes steps before the processes have shared their gradients:"

@@ -54,6 +54,7 @@ def test_preempted_and_requeued_equals_uninterrupted(
     launch("", *fast, "resources.nproc_per_node=2", "hydra.run.dir=whole")
     whole = metrics(tmp_path / "whole")
     assert len([record for record in whole if "loss" in record]) == 24
+    assert whole[-1]["tokens"] == 24 * 2 * 4 * 64  # steps, processes, rows, tokens
     assert metrics(run) == whole
 
 
