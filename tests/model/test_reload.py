@@ -92,3 +92,15 @@ def test_missing_flash_attention_is_an_import_error(build, tmp_path):
         AutoModelForCausalLM.from_pretrained(
             tmp_path / "model", trust_remote_code=True, attn_implementation="flash_attention_2"
         )
+
+
+@torch.no_grad()
+def test_a_second_model_of_the_same_configuration_leaves_the_first_alone(build, random_ids):
+    first, ids = build(attn_implementation="sdpa"), random_ids(2, 6)
+    mask = torch.ones_like(ids)
+    mask[:, :2] = 0
+    expected = first(ids, attention_mask=mask)
+    second = type(first)(first.config)
+    second.set_attn_implementation("flex_attention")
+    torch.testing.assert_close(first(ids, attention_mask=mask), expected)
+    assert second(ids, attention_mask=mask).isfinite().all()

@@ -221,8 +221,10 @@ def test_an_exception_in_one_process_ends_the_run(launch) -> None:
     assert "a callback of one process failed" in launch[1].stderr
 
 
-def test_a_single_process_equals_the_plain_trainer_to_the_bit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_single_process_equals_the_plain_trainer_to_the_bit(tmp_path: Path, workers) -> None:
     options = {"gradient_accumulation_steps": 2, "max_grad_norm": 1.0, "masked": True}
+    options["dataloader_num_workers"] = workers
     results = []
     for kind in (Trainer, AccelTrainer):
         trainer = make(kind, tmp_path / kind.__name__, **options, dropout=0.3)

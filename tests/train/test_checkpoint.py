@@ -224,3 +224,18 @@ def test_best_model_is_protected_and_loaded_without_rewinding(make_trainer) -> N
     assert names(trainer.args.checkpoint_dir) == sorted([f"checkpoint-{best}", "checkpoint-30"])
     assert result.global_step == trainer.state.global_step == 30
     assert trainer.evaluate()["eval_loss"] == pytest.approx(evaluations[best])
+
+
+def test_the_first_checkpoint_is_kept_while_it_is_the_best(make_trainer) -> None:
+    """With no learning at all nothing is better than the first; random numbers go on."""
+    options = {
+        "max_steps": 8, "learning_rate": 0.0, "eval_dataset": Rows(4), "eval_strategy": "steps",
+        "eval_steps": 2, "save_strategy": "steps", "save_steps": 2, "save_total_limit": 1,
+    }  # fmt: skip
+    states = []
+    for load in (False, True):
+        trainer = make_trainer(**options, load_best_model_at_end=load)
+        trainer.train()
+        states.append(torch.get_rng_state())
+    assert names(trainer.args.checkpoint_dir) == ["checkpoint-2", "checkpoint-8"]
+    assert torch.equal(*states)

@@ -96,8 +96,8 @@ def test_stepping_during_the_backward_pass_gives_equal_weights(make_trainer, fac
     assert "grad_norm" not in fused.state.log_history[0]
 
 
-def test_there_is_never_more_than_one_gradient(make_trainer) -> None:
-    alive = []
+def test_there_is_never_more_than_one_gradient_and_each_step_is_for_one(make_trainer) -> None:
+    alive, stepped = [], []
     trainer = make_trainer(max_steps=1, fuse_optim_with_backward=True)
 
     def factory(pairs):
@@ -105,11 +105,14 @@ def test_there_is_never_more_than_one_gradient(make_trainer) -> None:
         optimizer.register_step_pre_hook(
             lambda *_: alive.append(sum(p.grad is not None for p in trainer.model.parameters()))
         )
+        optimizer.register_step_pre_hook(
+            lambda it, *_: stepped.append(sum(len(group["params"]) for group in it.param_groups))
+        )
         return optimizer
 
     trainer.optimizer_factory = factory
     trainer.train()
-    assert alive == [1, 1, 1]
+    assert alive == stepped == [1, 1, 1]
 
 
 def test_after_training_a_backward_pass_takes_no_step(make_trainer) -> None:

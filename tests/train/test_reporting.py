@@ -85,3 +85,16 @@ def test_on_a_terminal_there_is_a_bar(make_trainer) -> None:
     assert "4/4" in text
     assert "tokens/s" in text
     assert "eval loss" in text
+
+
+def test_a_value_of_zero_is_shown_too(make_trainer) -> None:
+    trainer = make_trainer(max_steps=2, warmup_steps=1, callbacks=[TensorBoardCallback()])
+    trainer.train()
+    events = EventAccumulator(str(Path(trainer.args.output_dir) / "runs"))
+    events.Reload()
+    rates = [event.value for event in events.Scalars("train/learning_rate")]
+    assert rates == pytest.approx([0.0, trainer.args.learning_rate])
+    assert (
+        "learning_rate"
+        in events.Tensors("arguments/text_summary")[0].tensor_proto.string_val[0].decode()
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -165,3 +167,21 @@ def test_other_data_is_refused(make_trainer) -> None:
     make_trainer(max_steps=2, save_strategy="steps").train()
     with pytest.raises(ValueError, match="resume with the same data"):
         make_trainer(max_steps=4, train_dataset=Rows(25)).train(resume_from_checkpoint=True)
+
+
+class Draws(TrainerCallback):
+    """Draws from every generator at the beginning of a step, as a collator or a model may."""
+
+    def __init__(self) -> None:
+        self.drawn: list[tuple[float, float, float]] = []
+
+    def on_step_begin(self, args, state, control, **kwargs) -> None:
+        self.drawn.append((random.random(), np.random.rand(), torch.rand(1).item()))
+
+
+def test_every_generator_goes_on_where_it_was(make_trainer) -> None:
+    whole, first, second = Draws(), Draws(), Draws()
+    make_trainer(max_steps=6, callbacks=[whole]).train()
+    make_trainer(max_steps=6, callbacks=[first, StopAt(3)]).train()
+    make_trainer(max_steps=6, callbacks=[second]).train(resume_from_checkpoint=True)
+    assert first.drawn + second.drawn == whole.drawn

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import random
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from torch.overrides import TorchFunctionMode
@@ -246,3 +249,23 @@ def test_the_device_is_read_once_a_log_and_never_in_between(make_trainer) -> Non
     assert reads(10) - reads(60) == 5
     assert reads(1) - reads(60) == 59
     assert reads(60) <= 3  # one log, the end of the run, the start of the loader
+
+
+def test_every_generator_is_seeded_before_the_model_is_made(make_trainer) -> None:
+    drawn = []
+
+    def noting() -> ToyModel:
+        drawn.append((random.random(), np.random.rand(), torch.rand(1).item()))
+        return ToyModel()
+
+    for seed in (1, 1, 2):
+        make_trainer(max_steps=1, seed=seed, model_init=noting).train()
+    first, again, other = drawn
+    assert first == again
+    assert all(x != y for x, y in zip(first, other, strict=True))
+
+
+def test_training_leaves_the_environment_alone(make_trainer) -> None:
+    before = dict(os.environ)
+    make_trainer(max_steps=2, eval_dataset=Rows(4), eval_strategy="steps", eval_steps=1).train()
+    assert dict(os.environ) == before
