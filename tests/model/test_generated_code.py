@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -32,7 +33,9 @@ def test_it_is_formatted_and_its_imports_are_sorted(codes, tmp_path):
     options = ["--isolated", "--no-cache", "--line-length=100"]
     for command in (["format", "--diff"], ["check", "--select=E,F,I,UP,B,SIM,C4"]):
         done = subprocess.run(
-            ["ruff", *command, *options, tmp_path], capture_output=True, text=True
+            [sys.executable, "-m", "ruff", *command, *options, tmp_path],
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
