@@ -204,5 +204,7 @@ def _argument_problems(args: TrainingArguments, schedule: str) -> Iterator[str]:
         yield f"torch_compile does not work with {schedule}, which splits the backward pass"
     if args.fuse_optim_with_backward:
         yield "fuse_optim_with_backward needs gradients that are complete at once: leave it out"
+    if (args.gradient_checkpointing_kwargs or {}).get("use_reentrant"):
+        yield "gradient_checkpointing_kwargs has use_reentrant, which stages cannot have: unset it"
     if args.device not in (None, "cpu"):
         yield f"device is {args.device!r}, but every process has its own: leave it out"

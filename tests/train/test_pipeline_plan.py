@@ -128,6 +128,13 @@ def launched(monkeypatch) -> None:
         ),
         ({"model": {"num_hidden_layers": 1}}, "2 stages need as many layers"),
         (
+            {
+                "gradient_checkpointing": True,
+                "gradient_checkpointing_kwargs": {"use_reentrant": True},
+            },
+            "use_reentrant, which stages cannot have",
+        ),
+        (
             {"fuse_optim_with_backward": True, "max_grad_norm": None},
             "fuse_optim_with_backward needs",
         ),
