@@ -1,0 +1,39 @@
+"""What the README tells users to type is understood."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from forgather_hydra.cli.composed import graph_of
+from forgather_hydra.graph.check import check
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^    (python -m forgather_hydra .*?[^\\])$", README, re.M | re.S)
+
+pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "+experiment" in c])
+def test_commands_give_a_configuration_that_can_be_built(command: str) -> None:
+    words = shlex.split(command.replace("\\\n", " "), comments=True)[3:]
+    overrides = [first_of_sweep(word) for word in words if "=" in word]
+    check(graph_of(overrides))
+
+
+def first_of_sweep(word: str) -> str:
+    override = OverridesParser.create().parse_override(word)
+    if not override.is_sweep_override():
+        return word
+    return f"{override.get_key_element()}={next(override.sweep_string_iterator())}"
+
+
+def test_linked_files_exist() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert len(links) > 10
+    assert [link for link in links if not (ROOT / link).exists()] == []
