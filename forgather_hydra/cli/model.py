@@ -54,6 +54,12 @@ def _construct(options: argparse.Namespace) -> None:
     from forgather_hydra.cli.model_report import print_model
 
     factory = _factory(options)
+    if not _is_made_of_parts(factory):
+        raise ForgatherError(
+            "unknown_target",
+            "the chosen model is one of transformers' classes, which needs no directory of its own",
+            hint="choose one made of parts, such as model=llama; 'model test' takes both",
+        )
     directory = Path(options.output_dir or f"output_models/{_short_name(factory)}")
     loads = options.load_from_checkpoint is not None
     options.device = options.device or ("cpu" if loads else "meta")
@@ -111,6 +117,10 @@ def _factory(options: argparse.Namespace) -> Any:
     return materialize(graph, targets="model")
 
 
+def _is_made_of_parts(factory: Any) -> bool:
+    return "code" in factory.node.kwargs
+
+
 def _short_name(factory: Any) -> str:
     return factory.node.kwargs["code"].kwargs["short_name"]
 
@@ -133,11 +143,16 @@ def _build(options: argparse.Namespace, factory: Any, directory: Path) -> Any:
             contexts.enter_context(default_dtype(getattr(torch, options.dtype)))
         if options.no_init_weights or options.load_from_checkpoint:
             contexts.enter_context(no_init_weights())
-        model = factory(
-            output_dir=directory,
-            overwrite=options.force,
-            attn_implementation=options.attn_implementation,
-        )
+        if _is_made_of_parts(factory):
+            model = factory(
+                output_dir=directory,
+                overwrite=options.force,
+                attn_implementation=options.attn_implementation,
+            )
+        else:
+            model = factory()
+            if options.attn_implementation:
+                model.set_attn_implementation(options.attn_implementation)
     if options.load_from_checkpoint:
         with _told():
             load_checkpoint(options.load_from_checkpoint, model, options.device)

@@ -177,8 +177,9 @@ def _check_reload(model: PreTrainedModel) -> Check:
     """Every tensor, after `save_pretrained` and `from_pretrained`."""
     with tempfile.TemporaryDirectory() as name:
         model.save_pretrained(name)
-        for source in Path(str(model.config.name_or_path)).glob("*.py"):
-            shutil.copy(source, name)
+        if hasattr(model.config, "auto_map"):  # its code lies where it was loaded from
+            for source in Path(str(model.config.name_or_path)).glob("*.py"):
+                shutil.copy(source, name)
         loaded = AutoModelForCausalLM.from_pretrained(name, trust_remote_code=True)
     ours, theirs = model.state_dict(), loaded.state_dict()
     changed = [key for key, value in ours.items() if not _equal(value, theirs.get(key))] + sorted(

@@ -19,7 +19,7 @@ SMALL = [
     "32",
     "--num-hidden-layers",
     "2",
-    "--dim-feedforward",
+    "--intermediate-size",
     "48",
 ]
 pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
@@ -39,7 +39,17 @@ def failure(capsys, *words: str) -> str:
 
 
 def test_construct_writes_what_the_options_say(capsys):
-    main(["model", "--num-kv-heads", "2", "construct", *SMALL, "--no-tie-word-embeddings"])
+    main(
+        [
+            "model",
+            "--num-kv-heads",
+            "2",
+            "construct",
+            "--d-head=8",
+            *SMALL,
+            "--no-tie-word-embeddings",
+        ]
+    )
     told = capsys.readouterr().out
     directory = Path("output_models/llama")
     written = json.loads((directory / "config.json").read_text())
@@ -89,6 +99,7 @@ def test_what_cannot_be_constructed_leaves_no_model_behind(capsys):
         ["--packed"],
         ["--fuse-optim-with-backward", "--gradient-checkpointing"],
         ["model=deepone", "--attn-implementation=eager"],
+        ["model=hf_llama", "--attn-implementation=eager"],
     ],
     ids=lambda extra: extra[0],
 )
@@ -161,6 +172,7 @@ def test_convert_there_and_back(capsys):
         (["construct", "--batch-size", "3"], "--batch-size"),
         (["construct", "model=lama"], "llama"),
         (["construct", "--hidden-size", "wide"], "wide"),
+        (["construct", "model=hf_llama"], "needs no directory"),
     ],
     ids=str,
 )
