@@ -2,8 +2,9 @@
 
 python tests/bench/bench_model.py [--device cuda] [--dtype bfloat16] [--batch 4] [--tokens 256]
 
-Both models run in one process, turn by turn; printed are the median times, and the peak of the
-memory that a step allocates (from the profiler on a CPU, from the allocator on a GPU).
+Both models run in one process, turn by turn; printed are the median times (processor time of one
+thread on a CPU, so that other work on the machine counts little), and the peak of the memory that
+a step allocates (from the profiler on a CPU, from the allocator on a GPU).
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ SHAPES = {
 def main() -> None:
     options = parse()
     torch.manual_seed(0)
+    torch.set_num_threads(1)
+    clock = time.process_time if options.device == "cpu" else time.perf_counter
     dtype = getattr(torch, options.dtype)
     models = {
         name: model.to(options.device, dtype).train()
@@ -51,10 +54,10 @@ def main() -> None:
     seconds: dict[str, list[float]] = {name: [] for name in models}
     for turn in range(options.rounds + 3):
         for name, model in models.items():
-            start = time.perf_counter()
+            start = clock()
             step(model)
             if turn >= 3:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(clock() - start)
     peaks = {n: peak_bytes(lambda m=m: step(m), options.device) for n, m in models.items()}  # type: ignore[misc]
     report(seconds, peaks, ids.numel())
 
