@@ -3,6 +3,7 @@
 Shapes: B batch, T queries, S keys.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from transformers.cache_utils import Cache
 def causal_mask(
     *,
     hidden_states: Tensor,
-    attention_mask: Tensor | None = None,
+    attention_mask: Tensor | Mapping[str, Tensor | None] | None = None,
     position_ids: Tensor | None = None,
     past_key_values: Cache | None = None,
     sliding_window: int | None = None,
@@ -27,11 +28,16 @@ def causal_mask(
 
     Args:
         hidden_states: (B, T, ...), read for its shape and device.
-        attention_mask: (B, S) with 0 at padding; or a finished 4-D mask, returned as it is.
+        attention_mask: (B, S) with 0 at padding; or a finished 4-D mask, returned as it is; or such
+            masks by layer type, as `generate` makes them for a static cache: each layer takes its
+            part of the one for full attention.
         position_ids: (B, T). Without a padding mask and a cache, each place where they do not
             grow by one starts a new document, which does not see those before it.
         sliding_window: number of tokens a query sees, itself included; None for all.
     """
+    if isinstance(attention_mask, Mapping):
+        only_mask = next(iter(attention_mask.values()))
+        attention_mask = attention_mask.get("full_attention", only_mask)
     if attention_mask is not None and attention_mask.ndim == 4:
         return attention_mask
     T, device = hidden_states.shape[1], hidden_states.device

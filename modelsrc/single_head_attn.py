@@ -3,6 +3,7 @@
 Shapes: B batch, T queries, S keys, D model width.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,13 +20,30 @@ class SingleHeadAttn(nn.Module):
     Vaswani et al. 2017, section 3.2.1, https://arxiv.org/abs/1706.03762
 
     Args:
+        pos_encoder: relative encoding, called as `(q_BT1D, k_BT1D, position_ids)`.
         layer_idx: index of this layer's slot in the cache.
+
+    Raises:
+        ValueError: for a `pos_encoder` of heads that are narrower than the model.
     """
 
     def __init__(
-        self, d_model: int, *, bias: bool = False, dropout: float = 0.0, layer_idx: int = 0
+        self,
+        d_model: int,
+        *,
+        pos_encoder: Callable[..., tuple[Tensor, Tensor]] | None = None,
+        bias: bool = False,
+        dropout: float = 0.0,
+        layer_idx: int = 0,
     ) -> None:
         super().__init__()
+        if (d_head := getattr(pos_encoder, "d_head", d_model)) != d_model:
+            raise ValueError(
+                f"{type(pos_encoder).__name__} is for heads of {d_head}, but the single head is as "
+                f"wide as the model, {d_model}; set num_attention_heads=1 (and no head_dim), or "
+                "choose positions that are added to the embeddings (model/positions=sinusoidal)"
+            )
+        self.pos_encoder = pos_encoder
         self.dropout = dropout
         self.layer_idx = layer_idx
         self.query_linear = nn.Linear(d_model, d_model, bias=bias)
@@ -40,6 +58,7 @@ class SingleHeadAttn(nn.Module):
         x_BTD: Tensor,
         *,
         attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
         past_key_values: Cache | None = None,
         **_: Any,
     ) -> Tensor:
@@ -47,20 +66,26 @@ class SingleHeadAttn(nn.Module):
 
         `attention_mask` is None for causal attention, else broadcastable to (B, 1, T, S): boolean,
         True where a query may attend, or a float tensor that is added to the scores.
+        `position_ids` is (B, T) or (1, T).
         """
         T, mask = x_BTD.shape[1], attention_mask
         if mask is not None:
             mask = layer_mask(mask, T, past_key_values, self.layer_idx)
-        # The dimension of the head, 1, is there because masks and caches have one.
-        q_B1TD = self.query_linear(x_BTD)[:, None]
-        k_B1SD = self.key_linear(x_BTD)[:, None]
+        # The dimension of the head, 1, is there because masks, caches and positions have one.
+        q_BT1D = self.query_linear(x_BTD)[:, :, None]
+        k_BT1D = self.key_linear(x_BTD)[:, :, None]
+        if self.pos_encoder is not None:
+            q_BT1D, k_BT1D = self.pos_encoder(q_BT1D, k_BT1D, position_ids)
+        q_B1TD, k_B1SD = q_BT1D.transpose(1, 2), k_BT1D.transpose(1, 2)
         v_B1SD = self.value_linear(x_BTD)[:, None]
         if past_key_values is not None:
             k_B1SD, v_B1SD = past_key_values.update(k_B1SD, v_B1SD, self.layer_idx)
         if mask is None:
             mask = lower_right_causal_mask(T, k_B1SD.shape[2], x_BTD.device)
         if mask.dtype == torch.bool:
-            mask = torch.zeros_like(mask, dtype=torch.float32).masked_fill(~mask, -torch.inf)
+            # Not minus infinity, for a softmax over nothing, as of padding, has no value.
+            lowest = torch.finfo(torch.float32).min
+            mask = torch.zeros_like(mask, dtype=torch.float32).masked_fill(~mask, lowest)
         scores_B1TS = q_B1TD @ k_B1SD.transpose(-2, -1) * x_BTD.shape[-1] ** -0.5
         weights_B1TS = (scores_B1TS + mask).softmax(-1, dtype=torch.float32).type_as(v_B1SD)
         dropped_B1TS = F.dropout(weights_B1TS, self.dropout, self.training)

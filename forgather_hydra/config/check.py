@@ -30,17 +30,45 @@ def check_job(cfg: DictConfig) -> None:
     check_policy(graph, allowed_targets(cfg), overrides)
     raise_all(_traced(problem, overrides, latest()) for problem in problems(graph))
     if isinstance(graph, dict) and PREFLIGHT in graph:
-        _construct_preflight(graph)
+        _construct_preflight(graph, cfg)
 
 
-def _construct_preflight(graph: Any) -> None:
+def _construct_preflight(graph: Any, cfg: DictConfig) -> None:
     try:
         materialize(graph, targets=PREFLIGHT)
     except ForgatherError as error:
         cause = error.__cause__
-        if not isinstance(cause, (ValueError, OSError)):
+        if not isinstance(cause, (ValueError, TypeError, OSError)):
             raise
-        raise error_like(cause, "preflight_failed", str(cause), path=error.path) from cause
+        told = error_like(cause, "preflight_failed", str(cause), path=error.path)
+        raise _placed(told, cfg, latest()) from cause
+
+
+def _placed(error: ForgatherError, cfg: DictConfig, record: Composition) -> ForgatherError:
+    """The refusal, placed at the overrides of what was checked, else at the file chosen for it.
+
+    A check ``preflight.model`` looks at the sections that its arguments refer to, and at what was
+    chosen from the group ``model`` and the groups below it.
+    """
+    place = error.path or PREFLIGHT
+    subject = place.removeprefix(f"{PREFLIGHT}.").partition(".")[0]
+    sections = [to for at, to in record.references.items() if at.startswith(f"{place}.")]
+    changes = []
+    for override in OverridesParser.create().parse_overrides(list(cfg.hydra.overrides.task)):
+        key = override.key_or_group
+        target = definition_of(key, record.references)
+        is_choice = key == subject or key.startswith(f"{subject}/")
+        if is_choice or any(f"{target}.".startswith(f"{section}.") for section in sections):
+            changes.append(override)
+    error.path = " ".join(str(override.input_line) for override in changes) or place
+    if any(override.key_or_group != subject for override in changes):
+        return error
+    file = f"{subject}/{cfg.hydra.runtime.choices.get(subject)}.yaml"
+    for path, marks in record.positions.items():
+        is_looked_at = any(path.startswith(f"{section}.") for section in sections)
+        if is_looked_at and (origin := marks[-1].origin) and origin.template == file:
+            return error.locate(origin)
+    return error
 
 
 def decoded_job(cfg: DictConfig) -> Any:

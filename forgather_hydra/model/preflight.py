@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
 from .build import build_model
@@ -28,9 +29,16 @@ def check_model(
 
 
 def check_new_model(config: Callable[..., PretrainedConfig]) -> None:
-    """Build what `new_model` would on the meta device."""
-    with torch.device("meta"):
-        AutoModelForCausalLM.from_config(config())
+    """Build what `new_model` would on the meta device.
+
+    Raises:
+        ValueError: for what the configuration class does not accept, or the model.
+    """
+    try:
+        with torch.device("meta"):
+            AutoModelForCausalLM.from_config(config())
+    except StrictDataclassError as error:
+        raise ValueError(str(error.__cause__ or error)) from error
 
 
 def check_pretrained(path: str | os.PathLike[str]) -> None:

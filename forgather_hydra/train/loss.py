@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -30,10 +31,13 @@ def mean_loss(
     """Mean loss over the targets of `batch`; `labels` default to `input_ids`.
 
     The model computes it, returning a mapping with `loss` or a tuple `(loss, logits)`, unless
-    `loss_function(logits, labels)` is given; that one has to shift the labels itself.
+    `loss_function(logits, labels)` is given; that one has to shift the labels itself. In evaluation
+    a model with an argument `skip_logits` is told that nobody looks at its logits.
     """
     inputs: dict[str, Any] = {"labels": batch["input_ids"], **batch}
     if loss_function is None:
+        if not model.training and "skip_logits" in inspect.signature(model.forward).parameters:
+            inputs["skip_logits"] = True
         outputs = model(**inputs)
         return outputs["loss"] if isinstance(outputs, Mapping) else outputs[0]
     labels = inputs.pop("labels")

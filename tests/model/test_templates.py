@@ -20,7 +20,11 @@ TEMPLATES: dict[str, dict[str, Any]] = {
     "llama": {"rotary_scaling": {"rope_type": "linear", "factor": 2.0}, "attention_bias": True},
     "mistral": {"sliding_window": 5},
     "moe": {},
-    "qwen3": {"head_dim": 24},
+    "qwen3": {
+        "head_dim": 24,
+        "sliding_window": 5,
+        "layer_types": ["sliding_attention", "full_attention"],
+    },
     "single_head": {},
 }
 SMALL = {
@@ -104,6 +108,7 @@ def test_padding_and_cache_change_no_choice(model, random_ids):
     assert torch.equal(greedy(ids, use_cache=False), expected)
     static = {"cache_implementation": "static", "disable_compile": True}
     assert torch.equal(greedy(ids, **static), expected)
+    assert torch.equal(greedy(padded, attention_mask=mask, **static)[:, 3:], expected)
     assert torch.equal(greedy(padded, attention_mask=mask)[:, 3:], expected)
     assert torch.equal(greedy(padded, attention_mask=mask, use_cache=False)[:, 3:], expected)
 
@@ -129,14 +134,19 @@ def test_saved_model_comes_back_equal(model, random_ids, tmp_path):
     assert torch.equal(loaded.eval().generate(ids, **kwargs), model.generate(ids, **kwargs))
 
 
-def test_first_loss_is_that_of_a_uniform_guess(build, random_ids):
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("seed", [1, 42])
+def test_first_loss_is_that_of_a_uniform_guess(build, random_ids, tied, seed):
+    torch.manual_seed(seed)
     ids = random_ids(8, 48)
-    loss, _ = build()(ids, labels=ids)
+    loss, _ = build(tie_word_embeddings=tied)(ids, labels=ids)
     assert loss.item() == pytest.approx(math.log(96), rel=0.05)
 
 
-def test_each_parameter_is_initialised_by_a_rule(build):
-    model = build()
+@pytest.mark.parametrize("tied", [True, False])
+def test_each_parameter_is_initialised_by_a_rule(build, tied):
+    model = build(tie_word_embeddings=tied)
+    assert any(p is model.get_output_embeddings().weight for p in model.parameters())
     package = type(model.causal_lm).__module__.rpartition(".")[0]
     rule_of = sys.modules[f"{package}.init_weights"].rule_of
     for parameter in model.parameters():

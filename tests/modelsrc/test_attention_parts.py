@@ -19,8 +19,10 @@ PARTS = {
 }
 # Grouped queries, norms of queries and keys, and rotary positions: all options at once.
 PARTS["grouped"] = (*PARTS["multi"][:2], {"num_heads": 4, "num_kv_heads": 2, "d_head": 10})
+PARTS["single_rotary"] = PARTS["single"]
 CASES = [
     ("single", None),
+    ("single_rotary", None),
     *((name, b) for name in ("multi", "grouped", "alibi") for b in BACK_ENDS),
 ]
 
@@ -41,6 +43,8 @@ def make(part, name, back_end, **kwargs):
     if name == "grouped":
         kwargs["qk_norm_factory"] = nn.RMSNorm
         kwargs["pos_encoder"] = part("rotary_embeddings").RotaryPE(10, 64)
+    if name == "single_rotary":
+        kwargs["pos_encoder"] = part("rotary_embeddings").RotaryPE(24, 64)
     return getattr(part(module), cls)(24, **kwargs)
 
 
@@ -55,7 +59,7 @@ def attention(part, request):
     return attention
 
 
-@pytest.fixture(params=[c for c in CASES if c[0] != "single"], ids="-".join)
+@pytest.fixture(params=[c for c in CASES if c[1] is not None], ids="-".join)
 def windowed(part, request):
     """Make a part which has a sliding window of its own."""
 
@@ -208,3 +212,16 @@ def test_layers_of_one_model_may_remember_differently(part, masked):
 
     whole = masked(both, x, attention_mask=mask)
     torch.testing.assert_close(in_pieces(both, x, cache, masked, mask), whole)
+
+
+def test_rotary_positions_tell_a_single_head_the_order_of_tokens(part):
+    x = torch.randn(1, 4, 24)
+    swapped = x[:, [1, 0, 2, 3]]
+    alone, rotary = (make(part, name, None) for name in ("single", "single_rotary"))
+    torch.testing.assert_close(alone(x)[:, 2:], alone(swapped)[:, 2:])
+    assert (rotary(x) - rotary(swapped))[:, 2:].abs().amax() > 1e-4
+
+
+def test_a_single_head_refuses_positions_for_narrower_heads(part):
+    with pytest.raises(ValueError, match=r"for heads of 8, .* as wide as the model, 24"):
+        make(part, "single", None, pos_encoder=part("rotary_embeddings").RotaryPE(8))

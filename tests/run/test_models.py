@@ -121,10 +121,12 @@ REFUSED = {
     "model=gpt2 model/attention=alibi": "twice: absolute by LearnedPE .*model/positions=none",
     "model=deepone model/positions=rotary": "twice, by ALiBi and by RotaryPE",
     "model/attention=alibi model/positions=rotary": "twice, by ALiBi and by RotaryPE",
+    "model/attention=single_head": "RotaryPE is for heads of 16, .*num_attention_heads=1",
     "model_config.num_attention_heads=5": "d_model=64 is not a multiple of num_heads=5",
     "model_config.num_key_value_heads=3": "num_heads=4 is not a multiple of num_kv_heads=3",
     "model_config.head_dim=15": "RotaryPE needs an even head size, got d_head=15",
-    "model=hf_llama model_config.num_attention_heads=5": "not a multiple of the number of attent",
+    "model=hf_llama model_config.num_attention_heads=5": "size .* not a multiple of the num",
+    "model_config.hidden_size=sixty": "^model_config.hidden_size=sixty: ",
     "model=pretrained model.path=cache": r"cache holds no model: it has no config\.json",
 }
 
@@ -139,6 +141,17 @@ def test_what_does_not_go_together_is_refused_before_anything_is_made(
     assert list(folder.rglob("*")) == [folder / "cache"]
 
 
+def test_a_refusal_names_the_template_line_of_the_user(forgather: Any, tmp_path: Path) -> None:
+    (tmp_path / "mine/model").mkdir(parents=True)
+    lines = ["# @package _global_", "-- extends 'models/llama.yaml'", "-- block model_config"]
+    lines += ["    == super()", "    hidden_size: 97", "-- endblock model_config", ""]
+    (tmp_path / "mine/model/odd.yaml").write_text("\n".join(lines))
+    words = ("--config-dir", "mine", "+experiment=stories", "model=odd")
+    done = forgather(*words, cwd=tmp_path, expect=2)
+    (line,) = (done.stdout + done.stderr).strip().splitlines()
+    assert line.startswith("error: mine/model/odd.yaml:5: model=odd: d_model=97 is not a multiple")
+
+
 def test_a_sweep_is_refused_before_its_first_job(folder: Path) -> None:
     words = ["model=causal_lm", "model/attention=multihead,alibi"]
     with pytest.raises(ForgatherError, match="positions are encoded twice"):
@@ -150,7 +163,9 @@ def test_refused_on_the_command_line(forgather: Any, tmp_path: Path) -> None:
     words = ("+experiment=stories", "model=causal_lm", "model/attention=alibi")
     done = forgather(*words, cwd=tmp_path, expect=2)
     (line,) = (done.stdout + done.stderr).strip().splitlines()
-    assert line.startswith("error: preflight.model: positions are encoded twice")
+    assert line.startswith(
+        "error: model=causal_lm model/attention=alibi: positions are encoded twice"
+    )
     assert not list(tmp_path.iterdir())
 
 

@@ -28,6 +28,29 @@ def test_loss_is_the_mean_over_tokens_not_over_batches(make_trainer) -> None:
     assert metrics["eval_perplexity"] == pytest.approx(math.exp(expected), rel=1e-5)
 
 
+class Skipping(ToyModel):
+    """A model that can leave out its logits, and remembers what it was told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[tuple[bool, bool | None]] = []
+
+    def forward(self, input_ids, labels=None, skip_logits=None, **inputs):
+        self.told.append((self.training, skip_logits))
+        loss, logits = super().forward(input_ids, labels, **inputs)
+        return loss, None if skip_logits else logits
+
+
+def test_logits_that_nobody_looks_at_are_not_computed(make_trainer) -> None:
+    model = Skipping()
+    trainer = make_trainer(model=model, eval_dataset=Rows(4), max_steps=1)
+    trainer.train()
+    trainer.evaluate()
+    assert set(model.told) == {(True, None), (False, True)}
+    assert trainer.predict(Rows(4)).predictions.shape[-1] == VOCABULARY
+    assert model.told[-1] == (False, None)
+
+
 def test_accumulation_and_batch_size_do_not_matter(make_trainer) -> None:
     values = [
         make_trainer(eval_dataset=Rows(11), **options).evaluate()["eval_loss"]
