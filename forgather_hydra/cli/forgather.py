@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from forgather_hydra.cli import dataset, jobs, model
+from forgather_hydra.cli import control, dataset, jobs, model
 from forgather_hydra.cli.composed import composed, graph_of
 from forgather_hydra.errors import ForgatherError
 
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("model", help="construct, test or convert a model", add_help=False)
     told = "show samples, lengths and numbers of tokens of the data"
     dataset.add_options(add("dataset", dataset.show, told))
+    control.add_options(add("control", control.control, "tell running jobs what to do"))
     for name, (_, told) in jobs.COMMANDS.items():
         commands.add_parser(name, help=told, add_help=False)
     compare = add("diff", _diff, "compare the configurations of two runs")
