@@ -8,7 +8,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from forgather_hydra.run.page import write_page
 from forgather_hydra.run.results import FAILED, JobResult, best_of, ranked, save, table
+from forgather_hydra.run.seeds import grouped, save_seeds, seeds_table
 
 
 def report_results(
@@ -17,12 +19,14 @@ def report_results(
     """Print and save results.
 
     Args:
-        sweep_dir: gets ``sweep.json`` and ``results.csv``.
+        sweep_dir: gets ``sweep.json``, ``results.csv`` and ``results.html``, and ``seeds.csv``
+            where there are several seeds of an experiment.
         results: of the jobs, by number.
         metric: what they are ranked by.
         direction: ``minimize`` or ``maximize``.
     """
     save(sweep_dir, results, metric, direction)
+    write_page(sweep_dir / "results.html", sweep_dir, results, metric, direction)
     console = Console(highlight=False)
     console.print(f"\nresults of {sweep_dir}, best first", markup=False)
     console.print(table(ranked(results, direction), metric))
@@ -34,3 +38,7 @@ def report_results(
         words = shlex.join(best.overrides)
         line = f"best: job {best.number}, {metric} {best.value:.6g}: {words}"
         console.print(line, markup=False, soft_wrap=True)
+    if groups := grouped(results, direction):
+        save_seeds(sweep_dir / "seeds.csv", groups, metric)
+        console.print("\nover seeds")
+        console.print(seeds_table(groups, metric))

@@ -1,0 +1,122 @@
+"""Line and point plots as SVG, which a page can hold without any library."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+Point = tuple[float, float]
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 560, 300, 62, 42, 12, 14
+COLORS = ("#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2", "#be185d", "#4d7c0f")
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points that belong together.
+
+    Attributes:
+        name: shown when the mouse is over it.
+        points: as (x, y).
+        color: its number.
+    """
+
+    name: str
+    points: Sequence[Point]
+    color: int
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A range of values on a line of `length`, from `start`; logarithmic if `is_log`."""
+
+    low: float
+    high: float
+    start: float
+    length: float
+    is_log: bool = False
+
+    def at(self, value: float) -> float:
+        low, high, value = (
+            math.log10(v) if self.is_log else v for v in (self.low, self.high, value)
+        )
+        return self.start + self.length * ((value - low) / (high - low) if high > low else 0.5)
+
+    def ticks(self) -> list[float]:
+        """Round values within the range."""
+        if self.is_log:
+            powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+            found = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
+        else:
+            raw = (self.high - self.low) / 5 or 1.0
+            size = 10.0 ** math.floor(math.log10(raw))
+            size *= next(factor for factor in (1, 2, 5, 10) if factor * size >= raw)
+            first = math.ceil(self.low / size)
+            found = [size * (first + i) for i in range(12)]
+        slack = 1e-9 * abs(self.high)
+        return [value for value in found if self.low - slack <= value <= self.high + slack]
+
+
+def plot(series: Sequence[Series], x_name: str, y_name: str, is_points: bool = False) -> str:
+    """A plot, or nothing where there is no finite point."""
+    shown = [
+        Series(s.name, [p for p in s.points if all(map(math.isfinite, p))], s.color) for s in series
+    ]
+    points = [point for each in shown for point in each.points]
+    if not points:
+        return ""
+    x = _axis([p[0] for p in points], LEFT, WIDTH - LEFT - RIGHT, is_points)
+    y = _axis([p[1] for p in points], HEIGHT - BOTTOM, -(HEIGHT - BOTTOM - TOP), False)
+    drawn = [_points(s, x, y) if is_points else _line(s, x, y) for s in shown if s.points]
+    return "\n".join(
+        [
+            f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
+            *_grid(x, y),
+            *drawn,
+            f'<text class="name" x="{LEFT + (WIDTH - LEFT - RIGHT) / 2}" y="{HEIGHT - 6}" '
+            f'text-anchor="middle">{escape(x_name)}</text>',
+            f'<text class="name" transform="translate(13 {(HEIGHT - BOTTOM + TOP) / 2}) '
+            f'rotate(-90)" text-anchor="middle">{escape(y_name)}</text>',
+            "</svg>",
+        ]
+    )
+
+
+def _axis(values: Sequence[float], start: float, length: float, can_be_log: bool) -> Axis:
+    low, high = min(values), max(values)
+    if can_be_log and low > 0 and high / low >= 10:
+        return Axis(low / 1.2, high * 1.2, start, length, is_log=True)
+    margin = 0.04 * (high - low) or 0.5 * abs(high) or 1.0
+    return Axis(low - margin, high + margin, start, length)
+
+
+def _grid(x: Axis, y: Axis) -> list[str]:
+    lines = []
+    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
+    for value in y.ticks():
+        at = f"{y.at(value):.1f}"
+        lines.append(f'<line x1="{LEFT}" x2="{right}" y1="{at}" y2="{at}"/>')
+        lines.append(f'<text x="{LEFT - 6}" y="{at}" dy="4" text-anchor="end">{value:.4g}</text>')
+    for value in x.ticks():
+        at = f"{x.at(value):.1f}"
+        lines.append(f'<line x1="{at}" x2="{at}" y1="{TOP}" y2="{bottom}"/>')
+        label = f'<text x="{at}" y="{bottom + 16}" text-anchor="middle">{value:.4g}</text>'
+        lines.append(label)
+    return lines
+
+
+def _line(series: Series, x: Axis, y: Axis) -> str:
+    places = " ".join(f"{x.at(a):.1f},{y.at(b):.1f}" for a, b in series.points)
+    color = COLORS[series.color % len(COLORS)]
+    title = f"<title>{escape(series.name)}</title>"
+    return f'<polyline points="{places}" stroke="{color}">{title}</polyline>'
+
+
+def _points(series: Series, x: Axis, y: Axis) -> str:
+    color = COLORS[series.color % len(COLORS)]
+    return "".join(
+        f'<circle cx="{x.at(a):.1f}" cy="{y.at(b):.1f}" r="5" fill="{color}">'
+        f"<title>{escape(series.name)}: {a:.6g}, {b:.6g}</title></circle>"
+        for a, b in series.points
+    )
