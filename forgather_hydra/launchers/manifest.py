@@ -68,15 +68,7 @@ class Manifest:
                 if holder != job.key:
                     raise _differs(job, known[holder])
                 known[job.key] = job.describe()
-            write_json(self.path, content)
-
-    def note(self, changes: dict[str, dict[str, Any]]) -> None:
-        """Add facts to jobs, by key."""
-        with locked(self._lock, wait=True):
-            content = self.read()
-            for key, facts in changes.items():
-                content["launch"]["jobs"][key].update(facts)
-            write_json(self.path, content)
+            write_json(self.path, content, is_final=True)
 
 
 def _about() -> dict[str, Any]:

@@ -56,7 +56,7 @@ def write_outcome(directory: Path, job_return: JobReturn) -> None:
         result["error"] = one_line(value)
     else:
         result["value"] = value
-    write_json(folder / RESULT, result)
+    write_json(folder / RESULT, result, is_final=True)
 
 
 def write_traceback(directory: Path, error: BaseException, rank: int, size: int) -> None:

@@ -20,14 +20,21 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return content
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Put a file in place at once: a reader sees the old one or the new one, whatever fails."""
+def write_json(path: Path, content: dict[str, Any], is_final: bool = False) -> None:
+    """Put a file in place at once: a reader sees the old one or the new one.
+
+    Args:
+        path: of the file.
+        content: what it will hold.
+        is_final: wait until it is on the disk, whatever happens to the machine.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     with open(aside, "w", encoding="utf-8") as file:
         file.write(json.dumps(content, indent=2, default=str) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+        if is_final:
+            file.flush()
+            os.fsync(file.fileno())
     os.replace(aside, path)
 
 

@@ -1,0 +1,79 @@
+"""Time to finish 16 trivial jobs by each launcher, and to submit 100 jobs to a SLURM cluster.
+
+    python tests/bench/bench_launch.py [RUNS]
+
+Ratios are to Hydra's BasicLauncher, which runs the jobs in one process. The SLURM part needs a
+cluster, and is left out without one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+JOBS = 16
+APPLICATION = """
+import hydra
+@hydra.main(version_base=None)
+def main(cfg):
+    return cfg.x
+main()
+"""
+LAUNCHERS = {
+    "basic": (),
+    "joblib": ("hydra.launcher.n_jobs=2",),
+    "submitit_local": (),
+    "forgather_local": ("hydra.launcher.max_parallel=2", "hydra.launcher.stagger_s=0"),
+}
+SUBMIT = 100
+
+
+def seconds(*words: str) -> float:
+    """Wall time of the application's sweep with these words, in an empty folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "app.py").write_text(APPLICATION)
+        command = [sys.executable, "app.py", "-m", "hydra.sweep.dir=out", *words]
+        begin = time.perf_counter()
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+        return time.perf_counter() - begin
+
+
+def main() -> None:
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    print(f"{JOBS} trivial jobs, median of {runs}, {os.cpu_count()} cores")
+    medians = {}
+    for launcher, words in LAUNCHERS.items():
+        job = f"+x=range({JOBS})"
+        times = [seconds(f"hydra/launcher={launcher}", *words, job) for _ in range(runs)]
+        medians[launcher] = statistics.median(times)
+        ratio = medians[launcher] / medians["basic"]
+        each = 1000 * medians[launcher] / JOBS
+        print(
+            f"  {launcher:16} {medians[launcher]:6.2f} s {each:5.0f} ms a job {ratio:6.2f} of basic"
+        )
+    if "SLURM_CONF" in os.environ and shutil.which("sbatch"):
+        submit()
+
+
+def submit() -> None:
+    """Submit jobs that never run, as an array and one by one."""
+    print(f"submit {SUBMIT} jobs")
+    hold = "hydra.launcher.additional_parameters={hold: true}"
+    words = ("hydra/launcher=forgather_slurm", "hydra.launcher.detach=true")
+    rest = (hold, "hydra.launcher.snapshot=false", "hydra.launcher.job_name=bench")
+    array, single = (
+        seconds(*words, *rest, f"hydra.launcher.array={flag}", f"+x=range({SUBMIT})")
+        for flag in ("true", "false")
+    )
+    subprocess.run(["scancel", "--name=bench"], check=True)
+    print(f"  as an array {array:6.2f} s, one by one {single:6.2f} s: {single / array:.1f} times")
+
+
+if __name__ == "__main__":
+    main()
