@@ -143,3 +143,16 @@ def test_a_controller_that_restarts_is_survived(start: Run, tmp_path: Path) -> N
     subprocess.run(["slurmctld"], check=True)
     out, error = process.communicate(timeout=90)
     assert process.returncode == 0, out + error
+
+
+def test_edits_after_submission_do_not_change_jobs(sweep: Run, saved: Run, tmp_path: Path) -> None:
+    code = tmp_path / "project_code.py"
+    code.write_text("ANSWER = 'before'\n")
+    hold = ("hydra.launcher.additional_parameters={hold: true}", "hydra.launcher.detach=true")
+    sweep("edited", *SLURM, *hold, "+main.x=1")
+    code.write_text("ANSWER = 'after'\n")
+    job = tmp_path / "out/0"
+    call("scontrol", "release", place(job))
+    until(lambda: (job / ".launch/result.json").exists())
+    forgather("results", "out", cwd=tmp_path)
+    assert saved()["jobs"][0]["metrics"]["answer"] == "before"
