@@ -181,7 +181,7 @@ class LocalPool:
             [descriptor for _, descriptor in taken],
         )
         facts = {"place": place, "host": socket.gethostname(), "pid": process.process.pid}
-        write_json(launch_dir(job.directory) / PLACE, facts)
+        write_json(launch_dir(job.directory) / PLACE, facts | {"time": time.time()})
         self._last_start = time.monotonic()
         self.running.append(Running(job, process, numbers, self._last_start))
         self.display.say(job, f"started on {place}")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from forgather_hydra.launchers.watch import Seen
 
 QUEUED, RUNNING, DIED = "queued", "running", "died"
+START_S = 60  # a process needs them to import what it runs, and to say that it lives
 HEARTBEAT = "status.json"  # written by the trainer
 _STYLE = {"running": "cyan", "finished": "green", "failed": "red", "died": "red"}
 
@@ -62,7 +63,8 @@ def view_of(number: int, words: str, directory: Path) -> View:
     elif is_owned(directory):
         view.state = RUNNING
     elif place and "id" not in place:
-        view.state = DIED
+        is_new = time.time() < place["time"] + START_S
+        view.state = "starting" if is_new else DIED
     _add_progress(view, read_json(directory / HEARTBEAT) or {})
     return view
 

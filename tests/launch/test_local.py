@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -225,3 +227,26 @@ def test_a_launcher_of_one_process_refuses_a_job_of_several(launch: Run) -> None
     words = ("resources.nproc_per_node=2", "hydra/launcher=basic", "-m", "+main.x=0")
     done = launch("ranks", *words, expect=1)
     assert "needs 2 processes" in done.stdout + done.stderr
+
+
+def test_a_job_is_seen_and_cancelled_from_elsewhere(start: Run, tmp_path: Path) -> None:
+    words = ("-m", "hydra.sweep.dir=out", "+main.x=1,2,3", "hydra.launcher.max_parallel=2")
+    process = start("stubborn", *words)
+    wait_for([tmp_path / "pids-1", tmp_path / "pids-2"])
+    command = [sys.executable, "-c", "from forgather_hydra.cli.forgather import main; main()"]
+
+    def forgather(*words: str) -> str:
+        done = subprocess.run([*command, *words], cwd=tmp_path, capture_output=True, text=True)
+        return done.stdout
+
+    rows = forgather("status", "out").splitlines()[1:]
+    assert [row.split()[2] for row in rows] == ["running", "running", "queued"]
+    told = forgather("cancel", "out", "2", "1").splitlines()
+    assert told == ["job 1 is told to end", "job 2 will not be started"]
+    told = forgather("cancel", "out").splitlines()
+    assert "job 0 is told to end" in told
+    assert process.wait(60) == 1
+    rows = forgather("status", "out").splitlines()[1:]
+    assert [row.split()[2] for row in rows] == ["cancelled"] * 3
+    pids = [int(pid) for x in (1, 2) for pid in (tmp_path / f"pids-{x}").read_text().split()]
+    assert not any(map(alive, pids))
