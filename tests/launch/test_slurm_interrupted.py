@@ -77,5 +77,7 @@ def test_a_node_that_fails_is_replaced(start: Run, tmp_path: Path) -> None:
         assert process.wait(60) == 0
     finally:
         subprocess.run(["slurmd", "-N", node], check=True)
-        call("scontrol", "update", f"nodename={node}", "state=resume")
+        resume = ("scontrol", "update", f"nodename={node}", "state=resume")
+        subprocess.run(resume, check=False)  # refused if it has come back by itself
+        until(lambda: "idle" in call("sinfo", "-h", "-n", node, "-o", "%T"))
     assert (tmp_path / "run/.launch/attempt_2").is_dir()
