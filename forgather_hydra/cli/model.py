@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from forgather_hydra.cli import model_options
-from forgather_hydra.cli.composed import composed, graph_of
+from forgather_hydra.cli.composed import composed
 from forgather_hydra.errors import ForgatherError
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
@@ -28,12 +28,20 @@ def main(words: list[str] | None = None, prog: str = "forgather model") -> None:
         overrides = _with_experiment(model_options.overrides_of(words))
         values = {} if command == "convert" else _model_config(overrides)
         options = model_options.parse(prog, words, command, values)
+        _show_progress_on_terminals_only()
         {"construct": _construct, "test": _test, "convert": _convert}[str(command)](options)
     except ForgatherError as error:
         print(f"error: {error}", file=sys.stderr)
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             traceback.print_exc()
         sys.exit(EXIT_USAGE)
+
+
+def _show_progress_on_terminals_only() -> None:
+    from transformers.utils import logging
+
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()
 
 
 def _with_experiment(overrides: list[str]) -> list[str]:
@@ -107,9 +115,12 @@ def _convert(options: argparse.Namespace) -> None:
 
 def _factory(options: argparse.Namespace) -> Any:
     """The callable that builds the model of the configuration."""
+    from forgather_hydra.config.check import check_job, decoded_job
     from forgather_hydra.graph.build import materialize
 
-    graph = graph_of(_with_experiment(options.overrides))
+    with composed(_with_experiment(options.overrides)) as cfg:
+        check_job(cfg)
+        graph = decoded_job(cfg)
     if "model" not in graph:
         raise ForgatherError(
             "unknown_target", "the configuration has no model", hint="choose one: model=llama"

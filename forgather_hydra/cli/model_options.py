@@ -18,6 +18,7 @@ OTHER_NAMES = {
     "num_key_value_heads": "num_kv_heads",
     "head_dim": "d_head",
     "intermediate_size": "dim_feedforward",
+    "rotary_scaling": "rope_scaling",
 }
 _PREFIX = "config:"
 

@@ -48,6 +48,7 @@ def test_construct_writes_what_the_options_say(capsys):
             "--d-head=8",
             *SMALL,
             "--no-tie-word-embeddings",
+            "--rope-scaling={rope_type: linear, factor: 2.0}",
         ]
     )
     told = capsys.readouterr().out
@@ -56,6 +57,7 @@ def test_construct_writes_what_the_options_say(capsys):
     assert (written["hidden_size"], written["intermediate_size"]) == (32, 48)
     assert written["num_key_value_heads"] == 2
     assert written["tie_word_embeddings"] is False
+    assert written["rotary_scaling"] == {"rope_type": "linear", "factor": 2.0}
     assert not list(directory.glob("*.safetensors"))
     for part in ('"hidden_size": 32', "<|bos|>", "RMSNorm(32", "input_encoder"):
         assert part in told
@@ -89,7 +91,9 @@ def test_another_model_is_refused_with_the_difference(capsys):
 
 def test_what_cannot_be_constructed_leaves_no_model_behind(capsys):
     words = ["construct", *SMALL, "--output-dir=here"]
-    assert "num_heads=3" in failure(capsys, *words, "--num-attention-heads=3")
+    told = failure(capsys, *words, "--num-attention-heads=3")
+    assert "model_config.num_attention_heads=3: d_model=32 is not a multiple" in told
+    assert not Path("here").exists()
     main(["model", *words])
 
 
