@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,23 @@ def no_init_weights() -> Iterator[None]:
 
     For models whose weights are loaded afterwards.
     """
-    with initialization.no_init_weights():
+    originals = {name: getattr(nn.init, name) for name in initialization.TORCH_INIT_FUNCTIONS}
+    with initialization.no_init_weights(), ExitStack() as left:
         # Theirs skips tying too, after which a tied model would train two matrices.
         PreTrainedModel.init_weights = lambda self: self.tie_weights(  # type: ignore[method-assign]
             recompute_mapping=False
         )
+        # A module that is first imported in here keeps what it finds, and needs it afterwards.
+        skipping = [True]
+        left.callback(skipping.clear)
+        for name, original in originals.items():
+            setattr(nn.init, name, _unless(skipping, original))
         yield
+
+
+def _unless(skipping: list[bool], init: Callable[..., Any]) -> Callable[..., Any]:
+    """`init`, which does nothing while the list holds something."""
+    return lambda *args, **kwargs: None if skipping else init(*args, **kwargs)
 
 
 @contextmanager

@@ -4,9 +4,16 @@ import json
 
 import pytest
 import torch
+from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig
 
-from forgather_hydra.model import default_dtype, load_checkpoint, no_init_weights, save_checkpoint
+from forgather_hydra.model import (
+    default_dtype,
+    export_model,
+    load_checkpoint,
+    no_init_weights,
+    save_checkpoint,
+)
 
 TINY = {
     "hidden_size": 32,
@@ -106,3 +113,20 @@ def test_construction_without_initialisation_draws_no_number(build, tmp_path):
     again = fresh(tmp_path / "model")
     assert not torch.equal(torch.get_rng_state(), before)
     assert again.get_input_embeddings().weight.std().item() == pytest.approx(0.02, rel=0.1)
+
+
+def test_code_that_was_first_imported_without_initialisation_initialises_later(
+    render, config, tmp_path
+):
+    export_model(render("imported_late"), config, tmp_path)
+    ones_ = nn.init.ones_
+    with no_init_weights():
+        fresh(tmp_path)
+    assert nn.init.ones_ is ones_
+    model = fresh(tmp_path)
+    for parameter in model.parameters():
+        parameter.data.fill_(torch.nan)
+        parameter._is_hf_initialized = False
+    for module in model.modules():
+        model._init_weights(module)
+    assert all(parameter.isfinite().all() for parameter in model.parameters())
