@@ -102,7 +102,7 @@ def _candidates(key: str, definition: str, cfg: DictConfig) -> list[str]:
         return list(dict.fromkeys([*same_ending, *siblings]))[:_MAX_NAMES]
     last = key.rpartition(".")[2]
     same_name = [name for name in known if name.rpartition(".")[2] == last]
-    return [*same_name, *nearest(key, known)][:_MAX_NAMES]
+    return list(dict.fromkeys([*same_name, *nearest(key, known)]))[:_MAX_NAMES]
 
 
 def _siblings(cfg: DictConfig, key: str, definition: str) -> list[str]:
