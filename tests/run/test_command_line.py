@@ -78,7 +78,10 @@ def test_overrides_reach_the_template(
     [
         (("+experiment=basline",), ["no experiment 'basline'", "did you mean 'baseline'"]),
         ((BASELINE, "data=story"), ["no data 'story'", "stories"]),
-        ((BASELINE, "trainer.max_steps=1"), ["did you mean trainer.args.max_steps?"]),
+        (
+            (BASELINE, "trainer.max_steps=1"),
+            ["mean trainer.args.max_steps or trainer.args.max_eval_steps?"],
+        ),
         ((BASELINE, "optimzer.lr=1"), ["no key 'optimzer.lr'", "did you mean optimizer.lr"]),
         (
             (BASELINE, "trainer.args.bf16=true"),
