@@ -52,11 +52,16 @@ def _facts(metrics: dict[str, Any]) -> dict[str, str]:
 
 
 def _places(output_dir: Path, model_dir: str | Path | None) -> dict[str, str]:
-    """Where the files of the run are; only those that exist."""
+    """Where the files of the run are, seen from the working directory; only those that exist."""
     places = {
         "metrics": output_dir / METRICS_FILE,
         "checkpoints": output_dir / "checkpoints",
         "tensorboard": output_dir / "runs",
         "model": Path(model_dir) if model_dir else None,
     }
-    return {label: str(path) for label, path in places.items() if path and path.exists()}
+    found = {label: path for label, path in places.items() if path and path.exists()}
+    here = Path.cwd()
+    return {
+        label: str(path.relative_to(here) if path.is_relative_to(here) else path)
+        for label, path in found.items()
+    }
