@@ -68,7 +68,11 @@ def plot(series: Sequence[Series], x_name: str, y_name: str, is_points: bool = F
         return ""
     x = _axis([p[0] for p in points], LEFT, WIDTH - LEFT - RIGHT, is_points)
     y = _axis([p[1] for p in points], HEIGHT - BOTTOM, -(HEIGHT - BOTTOM - TOP), False)
-    drawn = [_points(s, x, y) if is_points else _line(s, x, y) for s in shown if s.points]
+    drawn = [
+        _points(s, x, y) if is_points or len(s.points) == 1 else _line(s, x, y)
+        for s in shown
+        if s.points
+    ]
     return "\n".join(
         [
             f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',

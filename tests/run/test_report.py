@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from forgather_hydra.run.plot import Series, plot
 from forgather_hydra.run.report import report_results
 from forgather_hydra.run.results import JobResult
 
@@ -57,3 +58,8 @@ def test_the_page_stands_alone(sweep_dir: Path) -> None:
     assert {"0.001", "0.01", "0.1"} <= {text.text for text in by_lr.findall("text")}
     (best,) = re.findall(r'<tr class="best">(.*)</tr>', page)
     assert "optimizer.lr=0.001 trainer.args.seed=1" in best
+
+
+def test_a_curve_of_one_value_is_seen() -> None:
+    svg = ElementTree.fromstring(plot([Series("job 0", [(20, 5.0)], 0)], "step", "loss"))
+    assert len(svg.findall("circle")) == 1
