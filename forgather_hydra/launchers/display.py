@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from forgather_hydra.launchers.files import TRACEBACK, attempts
 from forgather_hydra.launchers.job import Job
 from forgather_hydra.launchers.outcome import read_result
 from forgather_hydra.launchers.view import View, table, view_of
-from forgather_hydra.run.results import FAILED, FINISHED
+from forgather_hydra.run.results import FAILED, FINISHED, metric_of
 
 PERIOD_S = 0.5
 
@@ -33,7 +34,11 @@ class Display:
         self.jobs = jobs
         self.look = look
         self.is_single = jobs[0].keys[1] is None  # a run without -m
-        self.words = [""] if self.is_single else differing([job.overrides for job in jobs])
+        self.words = (
+            [os.path.relpath(jobs[0].directory)]
+            if self.is_single
+            else differing([job.overrides for job in jobs])
+        )
         self.console = Console(highlight=False, soft_wrap=True)
         self.live = Live(console=self.console, auto_refresh=False, transient=True)
         self.is_live = self.console.is_terminal and not self.is_single
@@ -85,10 +90,14 @@ class Display:
             self.log.show()
         result = read_result(job.directory) or {"status": FAILED}
         took = "" if seconds is None else f" after {seconds:.1f} s"
-        self.say(job, f"{result['status']}{took}")
+        name = job.config.get("optimized_metric") or "eval_loss"
+        value = metric_of(result.get("value"), name)
+        found = "" if value is None else f", {name} {value:.6g}"
+        self.say(job, f"{result['status']}{took}{found}")
         if result["status"] != FINISHED and "error" in result:
             self.console.print(f"  {result['error']}", markup=False)
-            self.console.print(f"  see {_where_to_look(job.directory)}", markup=False)
+            where = os.path.relpath(_where_to_look(job.directory))
+            self.console.print(f"  see {where}", markup=False)
 
 
 def differing(overrides: Sequence[Sequence[str]]) -> list[str]:

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
@@ -17,9 +17,11 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from forgather_hydra.config.composition import COMMAND_LINE, Composition, latest
 from forgather_hydra.launchers.files import PAYLOAD, launch_dir
-from forgather_hydra.launchers.topology import Topology, topology_of
 from forgather_hydra.run.files import write_json
 from forgather_hydra.run.record import signature
+
+if TYPE_CHECKING:
+    from forgather_hydra.launchers.topology import Topology
 
 
 @dataclass
@@ -98,6 +100,8 @@ def composed_job(
 
 def job_of(config: DictConfig, number: int, keys: tuple[str, str | None]) -> Job:
     """The job of a configuration that was composed last."""
+    from forgather_hydra.launchers.topology import topology_of  # a worker need not import this
+
     composition = latest()
     overrides: Any = OmegaConf.to_container(config.hydra.overrides.task)
     job = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])

@@ -37,7 +37,7 @@ from forgather_hydra.launchers.worker import EXIT_BUSY
 from forgather_hydra.run.files import write_json
 from forgather_hydra.run.results import CANCELLED, FAILED, FINISHED
 
-POLL_S = 0.05
+POLL_S = 0.02
 STUCK_S = 5.0
 
 

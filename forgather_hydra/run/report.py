@@ -14,7 +14,11 @@ from forgather_hydra.run.seeds import grouped, save_seeds, seeds_table
 
 
 def report_results(
-    sweep_dir: Path, results: Sequence[JobResult], metric: str, direction: str
+    sweep_dir: Path,
+    results: Sequence[JobResult],
+    metric: str,
+    direction: str,
+    are_failures_told: bool = False,
 ) -> None:
     """Print and save results.
 
@@ -24,6 +28,7 @@ def report_results(
         results: of the jobs, by number.
         metric: what they are ranked by.
         direction: ``minimize`` or ``maximize``.
+        are_failures_told: whether the user has read why jobs failed when they did.
     """
     save(sweep_dir, results, metric, direction)
     write_page(sweep_dir / "results.html", sweep_dir, results, metric, direction)
@@ -31,7 +36,7 @@ def report_results(
     console.print(f"\nresults of {sweep_dir}, best first", markup=False)
     console.print(table(ranked(results, direction), metric))
     for result in results:
-        if result.status == FAILED:
+        if result.status == FAILED and not are_failures_told:
             line = f"job {result.number} failed: {result.error}"
             console.print(line, markup=False, soft_wrap=True)
     if best := best_of(results, direction):

@@ -28,6 +28,12 @@ def why_not() -> str:
 needs_cluster = [pytest.mark.slurm, pytest.mark.skipif(bool(why_not()), reason=why_not())]
 
 
+def has_accounts() -> bool:
+    """Whether the cluster keeps jobs in a data base that ``sacct`` reads."""
+    asked = subprocess.run(["sacct", "-n"], capture_output=True, check=False)
+    return asked.returncode == 0
+
+
 def call(*words: str) -> str:
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 

@@ -80,6 +80,7 @@ def test_each_way_to_fail_is_told(sweep: Run, saved: Run, tmp_path: Path) -> Non
     assert "in fails" in (tmp_path / "out/1/traceback.txt").read_text()
     assert "in fails" in (tmp_path / "out/5/traceback.txt").read_text()
     assert "5 of 6 jobs failed" in done.stderr
+    assert done.stdout.count("one is not wanted") == 1
 
 
 def test_stop_at_the_first_failure(sweep: Run, saved: Run) -> None:

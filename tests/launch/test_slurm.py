@@ -10,8 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from omegaconf import OmegaConf
-from slurm_cluster import call, has_text, needs_cluster, state, until
+from slurm_cluster import call, has_accounts, has_text, needs_cluster, state, until, why_not
+
+from forgather_hydra.launchers.watch import Watcher
 
 pytestmark = needs_cluster
 Run = Callable[..., Any]
@@ -104,11 +107,25 @@ def test_detached_jobs_are_followed_and_cancelled_from_elsewhere(
     assert "counted" in forgather("sweep", "show", "out", cwd=tmp_path)
 
 
+@pytest.mark.skipif(not why_not() and not has_accounts(), reason="the cluster has no slurmdbd")
+def test_what_the_queue_has_forgotten_is_in_the_accounts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = call("sbatch", "--parsable", "-o/dev/null", "--wrap=exit 3").strip()
+    until(lambda: state(job) == "FAILED")
+    forgetful = tmp_path / "squeue"  # as after MinJobAge, five minutes
+    forgetful.write_text("#!/bin/sh\n")
+    forgetful.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    until(lambda: Watcher().look([job])[job].state == "FAILED", 30)
+
+
 def test_a_single_run_with_two_nodes(launch: Run, tmp_path: Path) -> None:
     words = ("cluster=slurm", "resources.nodes=2", "hydra.run.dir=run", "+main.x=0")
     done = launch("ranks", *words, "hydra.launcher.poll_s=0.5")
     record = json.loads((tmp_path / "run/run.json").read_text())
     assert record["result"]["eval_loss"] == 3, done.stdout
+    assert "finished, eval_loss 3  run" in done.stdout
     everyone = record["result"]["everyone"]
     assert [each["RANK"] for each in everyone] == ["0", "1"]
     assert {each["LOCAL_RANK"] for each in everyone} == {"0"}

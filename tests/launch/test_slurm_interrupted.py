@@ -24,6 +24,13 @@ TRAINING = (
 )
 
 
+def uninterrupted(launch: Run, folder: Path, processes: int) -> list[dict[str, Any]]:
+    """The metrics of the same run on this machine."""
+    fast = [word for word in TRAINING if "slow" not in word]
+    launch("", *fast, f"resources.nproc_per_node={processes}", "hydra.run.dir=whole")
+    return metrics(folder / "whole")
+
+
 def step(run: Path) -> int:
     path = run / "status.json"
     return int(json.loads(path.read_text())["step"]) if path.exists() else 0
@@ -50,12 +57,23 @@ def test_preempted_and_requeued_equals_uninterrupted(
     attempts = sorted(path.name for path in (run / ".launch").glob("attempt_*"))
     assert attempts == ["attempt_1", "attempt_2", "attempt_3"]
 
-    fast = [word for word in TRAINING if "slow" not in word]
-    launch("", *fast, "resources.nproc_per_node=2", "hydra.run.dir=whole")
-    whole = metrics(tmp_path / "whole")
+    whole = uninterrupted(launch, tmp_path, 2)
     assert len([record for record in whole if "loss" in record]) == 24
     assert whole[-1]["tokens"] == 24 * 2 * 4 * 64  # steps, processes, rows, tokens
     assert metrics(run) == whole
+
+
+def test_a_job_whose_time_is_up_goes_on_in_another(launch: Run, tmp_path: Path) -> None:
+    """A minute is the least that SLURM grants; it warns when `signal_delay_s` of it are left."""
+    words = ("cluster=slurm", "hydra.launcher.poll_s=0.5", "resources.gpus_per_proc=0")
+    limit = ("hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=52")
+    launch("", *TRAINING, *words, *limit, "+callbacks.slow.seconds=0.5", "hydra.run.dir=run")
+    job = str(json.loads((tmp_path / "run/.launch/place.json").read_text())["id"])
+    facts = call("scontrol", "show", "job", job)
+    assert "TimeLimit=00:01:00" in facts
+    assert "Restarts=0" not in facts
+    assert (tmp_path / "run/.launch/attempt_2").is_dir()
+    assert metrics(tmp_path / "run") == uninterrupted(launch, tmp_path, 1)
 
 
 def test_a_node_that_fails_is_replaced(start: Run, tmp_path: Path) -> None:

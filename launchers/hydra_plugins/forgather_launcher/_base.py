@@ -20,6 +20,9 @@ class ProcessLauncher(Launcher):
 
     Args:
         options: those in the configuration.
+
+    Attributes:
+        tells_failures: whether it says why a job failed as soon as it has.
     """
 
     config: DictConfig
@@ -28,6 +31,7 @@ class ProcessLauncher(Launcher):
 
     def __init__(self, **options: Any) -> None:
         self.options = options
+        self.tells_failures = not options.get("detach")
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig

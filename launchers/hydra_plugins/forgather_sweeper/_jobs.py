@@ -104,7 +104,8 @@ class JobSweeper(Sweeper):
             return
         from forgather_hydra.run.report import report_results
 
-        report_results(sweep_dir, results, self.metric, self.direction)
+        is_told = getattr(self.launcher, "tells_failures", False)  # by our own launchers
+        report_results(sweep_dir, results, self.metric, self.direction, is_told)
 
     def end(self) -> None:
         """Say with the exit code whether a job failed."""

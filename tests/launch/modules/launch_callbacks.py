@@ -11,5 +11,8 @@ from forgather_hydra.train import TrainerCallback
 class Slow(TrainerCallback):
     """Sleeps after each step."""
 
+    def __init__(self, seconds: float = 0.3) -> None:
+        self.seconds = seconds
+
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        time.sleep(0.3)
+        time.sleep(self.seconds)
