@@ -14,6 +14,10 @@ from .adamw import FUSED_DEVICES, AdamW
 from .arguments import TrainingArguments
 from .multi_optimizer import BackwardOptimizer, NamedParameters, OptimizerFactory
 from .optimizer_state import Named
+from .schedules import cosine, linear
+
+# By their names in transformers, whose they equal where no more is said of them.
+OWN_SCHEDULES = {"cosine": cosine, "linear": linear}
 
 
 def build_optimizer(
@@ -57,12 +61,17 @@ def build_scheduler(
         length = {"num_training_steps": num_training_steps} if _asks_for_length(factory) else {}
         return factory(optimizer=optimizer, **length)
 
-    from transformers.optimization import get_scheduler  # a second of imports, often not needed
+    warmup = args.warmup(num_training_steps)
+    own = OWN_SCHEDULES.get(args.lr_scheduler_type)
+    if own and not args.lr_scheduler_kwargs:
+        return own(optimizer, num_training_steps, warmup_steps=warmup)
+
+    from transformers.optimization import get_scheduler  # half a second of imports
 
     return get_scheduler(
         args.lr_scheduler_type,
         optimizer,
-        num_warmup_steps=args.warmup(num_training_steps),
+        num_warmup_steps=warmup,
         num_training_steps=num_training_steps,
         scheduler_specific_kwargs=args.lr_scheduler_kwargs,
     )

@@ -155,6 +155,36 @@ def hugging_face(model: Model, rows: Rows, tick: Tick, out: str) -> None:
     trainer.train()
 
 
+def lightning(model: Model, rows: Rows, tick: Tick, out: str) -> None:
+    """Not installed with this project."""
+    import lightning
+
+    class Module(lightning.LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def training_step(self, batch, index):
+            loss = self.model(**batch)["loss"]
+            if (index + 1) % LOG_EVERY == 0:
+                loss.item()
+            return loss
+
+        def configure_optimizers(self):
+            optimizer = adamw(self.model)
+            schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n: 1 - n / len(rows))
+            return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+
+        def on_train_batch_end(self, *args) -> None:
+            tick()
+
+    lightning.Trainer(
+        max_steps=len(rows), accelerator="cpu", gradient_clip_val=1.0, logger=False,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        default_root_dir=out,
+    ).fit(Module(), torch.utils.data.DataLoader(rows, batch_size=1))  # fmt: skip
+
+
 IMPLEMENTATIONS = {
     "bare": bare,
     "bare-loader": partial(bare, loader=True),
@@ -162,6 +192,7 @@ IMPLEMENTATIONS = {
     "ours-accel": partial(ours, trainer="AccelTrainer"),
     "accelerate": accelerate,
     "hugging-face": hugging_face,
+    "lightning": lightning,
 }
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -85,3 +88,20 @@ def test_hooks_are_called() -> None:
     take(theirs, other, 4)
     assert calls == ["after", "after"]
     assert_equal(ours, theirs)
+
+
+def test_training_imports_neither_compiler_nor_models_of_transformers(tmp_path: Path) -> None:
+    script = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from toys import Rows, ToyModel
+from forgather_hydra.train import Trainer, TrainingArguments
+args = TrainingArguments(output_dir={str(tmp_path)!r}, use_cpu=True, max_steps=2, max_grad_norm=1.0)
+args.save_strategy = "no"
+Trainer(args, model=ToyModel(), train_dataset=Rows(16), callbacks=[]).train()
+print([name for name in ("torch._dynamo", "transformers", "accelerate") if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
