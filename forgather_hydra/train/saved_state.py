@@ -65,22 +65,22 @@ def save(trainer: TrainingLoop) -> None:
     writer, strategy = trainer.background, trainer.strategy
     together(strategy, writer.wait)
     share = collect(trainer)
+    waited = ""
 
     def write(group: Group) -> None:
         path = write_checkpoint(args.checkpoint_dir, step, share.write, group)
         if group.rank == 0:
             rotate(args.checkpoint_dir, path, args.save_total_limit, best)
-            logger.info("%s is complete after %.3f s", path, time.perf_counter() - begin)
+            seconds = time.perf_counter() - begin
+            logger.info("%s is complete after %.3f s%s", path.name, seconds, waited)
 
     if args.async_save:
         share = share._replace(tensors=writer.copy(share.tensors))
+        waited = f", for {time.perf_counter() - begin:.3f} s of which training waited"
         writer.start(lambda: write(strategy.background))
     else:
         write(strategy)
-    seconds = time.perf_counter() - begin
-    trainer.save_seconds += seconds
-    if args.async_save and strategy.rank == 0:
-        logger.info("training waited %.3f s for checkpoint-%d", seconds, step)
+    trainer.save_seconds += time.perf_counter() - begin
 
 
 def collect(trainer: TrainingLoop) -> Share:

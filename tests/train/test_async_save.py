@@ -158,3 +158,13 @@ def test_the_interpreter_does_not_exit_before_the_writer_has_ended(tmp_path: Pat
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "written"], capture_output=True)
     assert b"the end" in done.stderr
     assert (tmp_path / "written").exists()
+
+
+@pytest.mark.parametrize("background", [True, False])
+def test_the_log_has_one_line_a_checkpoint(make_trainer, caplog, background: bool) -> None:
+    caplog.set_level("INFO", "forgather_hydra.train")
+    trainer = make_trainer(max_steps=4, save_strategy="steps", save_steps=2, async_save=background)
+    trainer.train()
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line.split()[0] for line in lines] == ["checkpoint-2", "checkpoint-4"]
+    assert all(("training waited" in line) == background for line in lines)
