@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from hydra.core.utils import JobReturn, JobStatus
 from rich.console import Console
 from rich.live import Live
 
@@ -17,7 +18,7 @@ from forgather_hydra.launchers.files import TRACEBACK, attempts
 from forgather_hydra.launchers.job import Job
 from forgather_hydra.launchers.outcome import read_result
 from forgather_hydra.launchers.view import View, table, view_of
-from forgather_hydra.run.results import FAILED, FINISHED, metric_of
+from forgather_hydra.run.results import CANCELLED, FAILED, JobCancelled, metric_of, one_line
 
 PERIOD_S = 0.5
 
@@ -84,18 +85,20 @@ class Display:
         self.console.print(f"job {job.number} {told}  {words}".rstrip(), markup=False)
         sys.stdout.flush()
 
-    def ended(self, job: Job, seconds: float | None = None) -> None:
-        """Tell how a job ended."""
+    def ended(self, job: Job, job_return: JobReturn, seconds: float | None = None) -> None:
+        """Tell how a job ended; of several processes, what the one said that failed first."""
         if self.log is not None:
             self.log.show()
         result = read_result(job.directory) or {"status": FAILED}
+        error = job_return._return_value  # the public property raises it
+        word = CANCELLED if isinstance(error, JobCancelled) else result["status"]
         took = "" if seconds is None else f" after {seconds:.1f} s"
         name = job.config.get("optimized_metric") or "eval_loss"
         value = metric_of(result.get("value"), name)
         found = "" if value is None else f", {name} {value:.6g}"
-        self.say(job, f"{result['status']}{took}{found}")
-        if result["status"] != FINISHED and "error" in result:
-            self.console.print(f"  {result['error']}", markup=False)
+        self.say(job, f"{word}{took}{found}")
+        if job_return.status == JobStatus.FAILED and word != CANCELLED:
+            self.console.print(f"  {one_line(error)}", markup=False)
             where = os.path.relpath(_where_to_look(job.directory))
             self.console.print(f"  see {where}", markup=False)
 

@@ -214,7 +214,7 @@ class LocalPool:
             write_outcome(job.directory, job_return)
         else:
             job_return = return_of(job)
-        self.display.ended(job, seconds)
+        self.display.ended(job, job_return, seconds)
         has_failed = job_return.status == JobStatus.FAILED
         if has_failed and self.tries[id(job)] <= self.on_error.retries:
             self.display.say(job, f"is tried again ({self.tries[id(job)]})")

@@ -108,7 +108,7 @@ class Waiting:
         return lost
 
     def take_in(self, job: Job, job_return: JobReturn) -> None:
-        self.display.ended(job)
+        self.display.ended(job, job_return)
         has_failed = job_return.status == JobStatus.FAILED
         tries = self.tries[id(job)] = self.tries.get(id(job), 0) + 1
         if has_failed and tries <= self.on_error.retries:

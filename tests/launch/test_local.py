@@ -217,8 +217,9 @@ def test_processes_of_a_job_find_each_other(launch: Run, tmp_path: Path) -> None
 
 def test_the_process_that_failed_first_is_told(sweep: Run, saved: Run) -> None:
     begin = time.monotonic()
-    sweep("ranks", "+main.x=1,2", "resources.nproc_per_node=2", expect=1)
+    done = sweep("ranks", "+main.x=1,2", "resources.nproc_per_node=2", expect=1)
     assert time.monotonic() - begin < 60  # and not after a timeout of the processes' connection
+    assert "process 1 of 2: ValueError: the second" in done.stdout
     errors = [job["error"] for job in saved()["jobs"]]
     assert "process 1 of 2: ValueError: the second process does not like it" in errors[0]
     assert "JobFailed" in errors[1] or "RuntimeError" in errors[1]
