@@ -38,11 +38,14 @@ def call(*words: str) -> str:
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
 
-def until(holds: Callable[[], Any], seconds: float = 60) -> Any:
-    """Wait for something to hold, and return what it is."""
+def until(holds: Callable[[], Any], seconds: float = 240) -> Any:
+    """Wait for something to hold, and return what it is.
+
+    A queued job may have to wait for more than one round of the scheduler, a minute each.
+    """
     deadline = time.monotonic() + seconds
     while not (found := holds()):
-        assert time.monotonic() < deadline, "it did not happen"
+        assert time.monotonic() < deadline, f"it did not happen:\n{call('scontrol', 'show', 'job')}"
         time.sleep(0.1)
     return found
 
