@@ -75,6 +75,19 @@ def test_what_the_cluster_refuses_has_failed_and_the_rest_goes_on(sweep: Run, sa
     assert "the cluster refused the job" in done.stdout
 
 
+def test_failed_jobs_are_tried_again(sweep: Run, saved: Run) -> None:
+    done = sweep("once", *QUICK, "hydra.launcher.on_error='retry(1)'", "+main.x=1,2")
+    assert [job["status"] for job in saved()["jobs"]] == ["finished", "finished"]
+    assert done.stdout.count("is tried again") == 2
+
+
+def test_a_failure_ends_what_waits(sweep: Run, saved: Run) -> None:
+    words = ("hydra.launcher.on_error=stop", "hydra.launcher.array_parallelism=1")
+    sweep("fails", *QUICK, *words, "+main.x=1,6,7,8", expect=1)
+    statuses = [job["status"] for job in saved()["jobs"]]
+    assert (statuses[0], statuses[-1]) == ("failed", "cancelled")
+
+
 def test_detached_jobs_are_followed_and_cancelled_from_elsewhere(
     sweep: Run, tmp_path: Path, saved: Run
 ) -> None:
