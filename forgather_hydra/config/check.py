@@ -41,23 +41,30 @@ def _construct_preflight(graph: Any, cfg: DictConfig) -> None:
         if not isinstance(cause, (ValueError, TypeError, OSError)):
             raise
         told = error_like(cause, "preflight_failed", str(cause), path=error.path)
-        raise _placed(told, cfg, latest()) from cause
+        raise _placed(told, cfg, latest(), getattr(cause, "key", None)) from cause
 
 
-def _placed(error: ForgatherError, cfg: DictConfig, record: Composition) -> ForgatherError:
+def _placed(
+    error: ForgatherError, cfg: DictConfig, record: Composition, key: str | None
+) -> ForgatherError:
     """The refusal, placed at the overrides of what was checked, else at the file chosen for it.
 
     A check ``preflight.model`` looks at the sections that its arguments refer to, and at what was
-    chosen from the group ``model`` and the groups below it.
+    chosen from the group ``model`` and the groups below it. It may name the one `key` of a section
+    that is wrong.
     """
     place = error.path or PREFLIGHT
     subject = place.removeprefix(f"{PREFLIGHT}.").partition(".")[0]
     sections = [to for at, to in record.references.items() if at.startswith(f"{place}.")]
+    if key:
+        homes = [at for at in sections if key in (OmegaConf.select(cfg, at) or ())]
+        error.path = ".".join([*homes[:1], key])
+        return _traced(error, list(cfg.hydra.overrides.task), record)
     changes = []
     for override in OverridesParser.create().parse_overrides(list(cfg.hydra.overrides.task)):
-        key = override.key_or_group
-        target = definition_of(key, record.references)
-        is_choice = key == subject or key.startswith(f"{subject}/")
+        changed = override.key_or_group
+        target = definition_of(changed, record.references)
+        is_choice = changed == subject or changed.startswith(f"{subject}/")
         if is_choice or any(f"{target}.".startswith(f"{section}.") for section in sections):
             changes.append(override)
     error.path = " ".join(str(override.input_line) for override in changes) or place

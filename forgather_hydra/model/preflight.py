@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
@@ -12,20 +15,72 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
+from forgather_hydra.errors import nearest
+
 from .build import build_model
+
+_READ = re.compile(r'\bconfig(?:\.(?!json\b)|, ")([a-z]\w*)')
+_ADDED = re.compile(r"\+\+?model_config\.(\w+)")
+# What transformers reads of any language model's configuration, besides the fields of its class.
+_COMMON = {
+    *("vocab_size", "tie_word_embeddings", "use_cache", "attn_implementation"),
+    *("bos_token_id", "eos_token_id", "pad_token_id", "output_attentions", "name_or_path"),
+}
+_TYPO = 0.85  # similarity from which on a word is one with a letter or two mistaken
+
+
+class UnknownKey(ValueError):
+    """A value of a model's configuration that nothing reads.
+
+    Attributes:
+        key: its name.
+    """
+
+    def __init__(self, key: str, told: str) -> None:
+        super().__init__(told)
+        self.key = key
 
 
 def check_model(
     code: str,
     config: Mapping[str, Any],
     part_dirs: Iterable[str | os.PathLike[str]] | None = None,
+    overrides: Iterable[str] = (),
 ) -> None:
     """Build a model on the meta device; arguments as of `build_model`, and the same errors.
 
     A vocabulary that only the tokenizer knows is taken to be tiny.
+
+    Args:
+        overrides: of the command line; what these add to `model_config` must be read by some part.
+            Otherwise only what looks like a misspelt key is refused: a template keeps its keys
+            when the parts that read them are replaced.
+
+    Raises:
+        UnknownKey: for the first such value.
     """
+    _check_keys(code, config, {m[1] for o in overrides if (m := _ADDED.match(o))})
     with TemporaryDirectory() as directory, torch.device("meta"):
         build_model(code, {"vocab_size": 8, **config}, directory, part_dirs=part_dirs)
+
+
+def _check_keys(code: str, config: Mapping[str, Any], added: set[str]) -> None:
+    read = set(_READ.findall(code)) | _COMMON | {f.name for f in fields(PretrainedConfig)}
+    for key in config:
+        if key in read:
+            continue
+        if key in added:
+            near = nearest(key, [*read, *(config.keys() - added)], 1)
+            cure = (
+                f"did you mean {near[0]}?"
+                if near
+                else f"its parts read {', '.join(dict.fromkeys(_READ.findall(code)))}"
+            )
+        elif near := get_close_matches(key, read, 1, _TYPO):
+            cure = f"did you mean {near[0]}?"
+        else:
+            continue
+        raise UnknownKey(key, f"no part of this model reads {key!r}; {cure}")
 
 
 def check_new_model(config: Callable[..., PretrainedConfig]) -> None:

@@ -15,7 +15,7 @@ from tiny_runs import TINY, metrics
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import forgather_hydra as fg
-from forgather_hydra.config.check import decoded_job
+from forgather_hydra.config.check import check_job, decoded_job
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.graph.build import materialize
 from forgather_hydra.model import build_model
@@ -127,6 +127,8 @@ REFUSED = {
     "model_config.head_dim=15": "RotaryPE needs an even head size, got d_head=15",
     "model=hf_llama model_config.num_attention_heads=5": "size .* not a multiple of the num",
     "model_config.hidden_size=sixty": "^model_config.hidden_size=sixty: ",
+    "+model_config.foo=3 model_config.hidden_size=32": r"^\+model_config.foo=3: .*'foo'; its parts",
+    "+model_config.num_kv_heads=2": "did you mean num_key_value_heads?",
     "model=pretrained model.path=cache": r"cache holds no model: it has no config\.json",
 }
 
@@ -139,6 +141,25 @@ def test_what_does_not_go_together_is_refused_before_anything_is_made(
     with pytest.raises(ForgatherError, match=REFUSED[words]):
         fg.launch(*SHORT, *words.split(), "hydra.run.dir=run")
     assert list(folder.rglob("*")) == [folder / "cache"]
+
+
+def test_a_misspelt_value_of_a_template_is_told_with_its_line(folder: Path) -> None:
+    (folder / "mine/model").mkdir(parents=True)
+    lines = ["# @package _global_", "-- extends 'models/llama.yaml'", "-- block model_config"]
+    lines += ["    == super()", "    hidden_sise: 96", "    note: mine", "-- endblock", ""]
+    (folder / "mine/model/odd.yaml").write_text("\n".join(lines))
+    words = [*SHORT, "hydra.searchpath=[forgather://mine]", "model=odd"]
+    told = r"^mine/model/odd.yaml:5: .*'hidden_sise'; did you mean hidden_size"
+    with pytest.raises(ForgatherError, match=told):
+        fg.launch(*words)
+
+
+def test_values_that_nothing_reads_are_left_where_parts_are_swapped() -> None:
+    parts = ("attention=single_head", "positions=none", "norm=layer_norm", "feedforward=moe")
+    added = ["+model_config.num_experts=3", "+model_config.use_cache=false"]
+    words = ["+experiment=stories", *(f"model/{part}" for part in parts), *added]
+    with initialize_config_dir(str(conf_dir()), version_base=None):
+        check_job(compose("config", words, return_hydra_config=True))
 
 
 def test_a_refusal_names_the_template_line_of_the_user(forgather: Any, tmp_path: Path) -> None:
