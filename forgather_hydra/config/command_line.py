@@ -40,12 +40,15 @@ def settled(settling: Settling, is_master: bool) -> DictConfig:
     Raises:
         UsageExit: the configuration cannot be composed.
     """
-    try:
-        return settling.run(is_master)
-    except FAILURES as error:
-        from forgather_hydra.config.hints import told
+    from forgather_hydra.config.hints import misspelt_group, told
 
+    try:
+        cfg = settling.run(is_master)
+    except FAILURES as error:
         raise UsageExit(told(error, settling)) from error
+    if wrong := misspelt_group(settling):
+        raise UsageExit(wrong)
+    return cfg
 
 
 def with_saved_overrides(overrides: list[str]) -> list[str]:

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import MarkedYAMLError
 
+from forgather_hydra.config.claim import is_template_file
 from forgather_hydra.config.references import definition_of, passed_through
 from forgather_hydra.config.settle import Settling
 from forgather_hydra.errors import ForgatherError, did_you_mean, nearest
 
 _UNKNOWN = re.compile(r"Could not (?:override|delete from config\.) '([^']+)'")
 _MAX_NAMES = 2
+_CURES = {
+    r"Multiple values for (\S+)\. ": "{0} is chosen already; on the command line leave out the +",
+    r"Could not override '([^']+)'\. No match": "nothing has chosen {0} yet; write it without "
+    "'override', above the lines that have it",
+    r"Override .* is defined before '([^':]+):": "move {0} above the lines with 'override', for "
+    "example above '== super()'",
+}
+_SIMILAR = 0.8  # words that are this much alike are hardly meant to differ
 
 
 def told(error: Exception, settling: Settling) -> ForgatherError:
@@ -24,6 +37,8 @@ def told(error: Exception, settling: Settling) -> ForgatherError:
         return error
     if isinstance(error, MissingConfigException):
         return _missing_config(error)
+    if isinstance(error, MarkedYAMLError):
+        return _no_yaml(error)
     if isinstance(error, OverrideParseException):
         return ForgatherError(
             "bad_override",
@@ -40,7 +55,46 @@ def told(error: Exception, settling: Settling) -> ForgatherError:
         hint = (
             "a list cannot replace a mapping, nor a mapping a list: write the other kind of value"
         )
+    for pattern, cure in _CURES.items():
+        if match := re.search(pattern, message):
+            hint = cure.format(match[1])
     return ForgatherError("bad_override", "\n  ".join([*lines, cause or ""]).rstrip(), hint=hint)
+
+
+def misspelt_group(settling: Settling) -> ForgatherError | None:
+    """The error for an override that adds a key where it seems to mean a config group."""
+    added = (_no_group(o, settling) for o in settling.parsed if o.is_add())
+    return next(filter(None, added), None)
+
+
+def _no_group(override: Override, settling: Settling) -> ForgatherError | None:
+    """The error for an override that seems to name a config group, if there is no such group."""
+    key = override.key_or_group
+    if "." in key or settling.is_group(key):
+        return None
+    parent = key.rpartition("/")[0]
+    groups = [f"{parent}/{group}".lstrip("/") for group in settling.groups(parent)]
+    near = get_close_matches(key, groups, 1, _SIMILAR)
+    if not parent and not (near and isinstance(override.value(), str)):
+        return None
+    known = f"{parent} has the groups {', '.join(groups)}" if groups else None
+    return ForgatherError(
+        "unknown_option",
+        f"{override.input_line}: there is no config group {key!r}",
+        hint=f"did you mean {near[0]}?" if near else known,
+    )
+
+
+def _no_yaml(error: MarkedYAMLError) -> ForgatherError:
+    """The error for a file that is no YAML, which may be a template in a folder of plain files."""
+    mark = error.problem_mark
+    file = mark.name if mark else "?"
+    told = ForgatherError("invalid_yaml", f"this is no YAML: {error.problem or error.context}")
+    told.template = told.file = file
+    told.line = mark.line + 1 if mark else None
+    if Path(file).is_file() and is_template_file(file):
+        told.hint = "it is a template: name its folder as forgather://FOLDER, or by --config-dir"
+    return told
 
 
 def _missing_config(error: MissingConfigException) -> ForgatherError:
@@ -61,6 +115,8 @@ def _unknown_key(key: str, settling: Settling) -> ForgatherError:
     if settling.is_group(group):
         hint = f"{group} is a config group that nothing chose yet; add it: +{override.lstrip('+~')}"
         return ForgatherError("unknown_key", f"{override}: nothing to override", hint=hint)
+    if given and (error := _no_group(given, settling)):
+        return error
     references = settling.record.references
     passed = passed_through(key, references)
     through = "".join(f" ({place} refers to {references[place]})" for place in passed[-1:])

@@ -89,12 +89,12 @@ class ForgatherConfigLoader(ConfigLoader):
     def _settled(self, compose: Compose, overrides: list[str], run_mode: RunMode) -> DictConfig:
         register()
         is_master = run_mode == RunMode.MULTIRUN
+        known = self._is_group, self.list_groups, self._folders
         if not COMMAND_LINE.get():
-            return Settling(compose, overrides, self._is_group, self._folders).run(is_master)
+            return Settling(compose, overrides, *known).run(is_master)
         from forgather_hydra.config.command_line import settled, with_saved_overrides
 
-        overrides = with_saved_overrides(overrides)
-        return settled(Settling(compose, overrides, self._is_group, self._folders), is_master)
+        return settled(Settling(compose, with_saved_overrides(overrides), *known), is_master)
 
     def _is_group(self, key: str) -> bool:
         return any(source.is_group(key) for source in self.inner.get_sources())

@@ -11,12 +11,13 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
+from yaml import YAMLError
 
 from forgather_hydra.config.composition import Composition, recording, remember
 from forgather_hydra.errors import ForgatherError
 
 MAX_PASSES = 5
-FAILURES = (ForgatherError, HydraException, OmegaConfBaseException)
+FAILURES = (ForgatherError, HydraException, OmegaConfBaseException, YAMLError)
 Compose = Callable[[list[str]], DictConfig]
 
 
@@ -31,6 +32,7 @@ class Settling:
         compose: composes with Hydra's own loader.
         overrides: the overrides as given.
         is_group: whether a key of an override names a config group.
+        groups: the names of the groups below one, or of those at the root for "".
         folders: where templates find each other.
     """
 
@@ -39,11 +41,13 @@ class Settling:
         compose: Compose,
         overrides: list[str],
         is_group: Callable[[str], bool],
+        groups: Callable[[str], list[str]],
         folders: tuple[str, ...] = (),
     ) -> None:
         self.compose = compose
         self.overrides = overrides
         self.is_group = is_group
+        self.groups = groups
         self.folders = folders
         self.record = Composition()
 

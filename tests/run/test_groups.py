@@ -8,7 +8,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 
+import forgather_hydra as fg
 from forgather_hydra.config.check import check_job
+from forgather_hydra.errors import ForgatherError
 from forgather_hydra.paths import conf_dir
 
 
@@ -32,3 +34,46 @@ def test_a_choice_composes_and_takes_what_it_is_given(hydra_restore_singletons, 
         check_job(cfg)
     if choice.startswith(("+callback", "+tracker")):
         assert {"metrics", "control"} < set(cfg.callbacks)
+
+
+WRONG = {
+    "lr_scheduler=wsd": r"nothing chose yet; add it: \+lr_scheduler=wsd",
+    "+optimizer=sgd": r"optimizer is chosen already; .* leave out the \+",
+    "+lr_schedular=wsd": "no config group 'lr_schedular'\n  hint: did you mean lr_scheduler?",
+    "callbak=ema": "no config group 'callbak'\n  hint: did you mean callback?",
+    "+model/nom=rms_norm": "no config group 'model/nom'\n  hint: did you mean model/norm?",
+    "+model/flavour=plain": "hint: model has the groups model/attention, ",
+}
+
+
+@pytest.mark.parametrize("override", WRONG)
+def test_a_mistaken_choice_is_told_with_its_cure(hydra_restore_singletons, override) -> None:
+    with pytest.raises(ForgatherError, match=WRONG[override]):
+        fg.launch("+experiment=stories", override)
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (["    == super()", "    - override /lr_scheduler: wsd"], "without 'override', above"),
+        (["    == super()", "    - /lr_scheduler: wsd"], r"example above '== super\(\)'"),
+    ],
+)
+def test_a_choice_at_the_wrong_place_of_a_template(
+    hydra_restore_singletons, tmp_path, lines, told
+) -> None:
+    (tmp_path / "experiment").mkdir()
+    text = ["-- extends 'experiment/stories.yaml'", "-- block defaults", *lines, "-- endblock", ""]
+    (tmp_path / "experiment/mine.yaml").write_text("\n".join(text))
+    with pytest.raises(ForgatherError, match=told):
+        fg.launch(f"hydra.searchpath=[forgather://{tmp_path}]", "+experiment=mine")
+
+
+def test_a_file_that_is_no_yaml_is_told_with_its_line(hydra_restore_singletons, tmp_path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/mine.yaml").write_text("# mine\na: [b\nc: d\n")
+    with pytest.raises(ForgatherError, match=r"mine.yaml:3: this is no YAML: expected ',' or"):
+        fg.launch(f"hydra.searchpath=[file://{tmp_path}]", "+experiment=stories", "data=mine")
+    (tmp_path / "data/mine.yaml").write_text("-- set a = 1\na: b\n")
+    with pytest.raises(ForgatherError, match="template: name its folder as forgather://"):
+        fg.launch(f"hydra.searchpath=[file://{tmp_path}]", "+experiment=stories", "data=mine")
