@@ -118,6 +118,7 @@ def _explain(options: argparse.Namespace) -> None:
 
 def _diff(options: argparse.Namespace) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from forgather_hydra.config.difference import ABSENT, difference
@@ -128,5 +129,5 @@ def _diff(options: argparse.Namespace) -> None:
         return
     table = Table("path", str(options.left), str(options.right))
     for path, *sides in found:
-        table.add_row(path, *("-" if side is ABSENT else str(side) for side in sides))
+        table.add_row(path, *("-" if side is ABSENT else escape(str(side)) for side in sides))
     Console().print(table)

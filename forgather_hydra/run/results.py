@@ -169,6 +169,7 @@ def differing(results: Sequence[JobResult]) -> list[list[str]]:
 
 def table(results: Sequence[JobResult], metric: str) -> Table:
     """A table of results in the order given."""
+    from rich.markup import escape
     from rich.table import Table
 
     made = Table("job", "overrides", metric, "status", "directory", box=None, pad_edge=False)
@@ -177,7 +178,7 @@ def table(results: Sequence[JobResult], metric: str) -> Table:
     for result, overrides in zip(results, differing(results), strict=True):
         value = "" if result.value is None else f"{result.value:.6g}"
         words = (str(result.number), " ".join(overrides), value, result.status)
-        made.add_row(*words, result.directory or "")
+        made.add_row(*map(escape, (*words, result.directory or "")))
     return made
 
 

@@ -59,6 +59,7 @@ def is_seed(override: str) -> bool:
 
 def seeds_table(groups: Sequence[Group], metric: str) -> Table:
     """A table of experiments in the order given."""
+    from rich.markup import escape
     from rich.table import Table
 
     made = Table("overrides", f"mean {metric}", "spread", "seeds", box=None, pad_edge=False)
@@ -67,7 +68,7 @@ def seeds_table(groups: Sequence[Group], metric: str) -> Table:
         column.justify = "right"
     for group in groups:
         cells = (f"{group.mean:.6g}", f"{group.spread:.2g}", str(len(group.values)))
-        made.add_row(group.overrides, *cells)
+        made.add_row(escape(group.overrides), *cells)
     return made
 
 
