@@ -21,6 +21,7 @@ from forgather_hydra.launchers.files import FIRST_ATTEMPT, OWNER, launch_dir
 from forgather_hydra.launchers.job import Payload, hydra_config, read_payload, returned
 from forgather_hydra.launchers.outcome import JobFailed, write_outcome, write_traceback
 from forgather_hydra.run.files import locked
+from forgather_hydra.run.record import keep_configuration
 
 EXIT_FAILED, EXIT_BUSY, EXIT_INTERRUPTED = 1, 75, 130
 
@@ -52,6 +53,8 @@ def _first(directory: Path, attempt: Path, size: int) -> int:
             return EXIT_BUSY
         payload, context, task = read_payload(directory, attempt.name != FIRST_ATTEMPT)
         remember(payload.composition)
+        if payload.is_ours and payload.keys[1]:  # of a sweep: that of a run is kept already
+            keep_configuration(directory)
         job_return = _run(directory, payload, context, task)
         if job_return.status == JobStatus.FAILED:
             error = job_return._return_value

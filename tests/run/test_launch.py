@@ -7,9 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 
 import forgather_hydra as fg
 from forgather_hydra.run import record
+from forgather_hydra.run.results import JobResult, table
 
 pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
 MAIN = "+main={_target_: builtins.dict, _partial_: true, x: 1}"
@@ -75,3 +77,31 @@ def test_a_failed_attempt_does_not_change_what_a_run_is(tmp_path: Path) -> None:
     assert record.read(tmp_path)["status"] == "failed"  # type: ignore[index]
     assert not (tmp_path / ".hydra.former").exists()
     assert fg.launch(f"resume={tmp_path}").return_value == 2
+
+
+def test_a_failed_attempt_does_not_change_what_a_job_of_a_sweep_is(tmp_path: Path) -> None:
+    result = tmp_path / "result.json"
+    path = f"_args_: [{{_target_: pathlib.Path, _args_: [{result}]}}]"
+    main = f"+main={{_target_: forgather_hydra.run.files.read_json, _partial_: true, {path}}}"
+    sweep = f"hydra.sweep.dir={tmp_path}/sweep"
+    result.write_text('{"stopped": true}')
+    fg.launch(main, "output_root=first", sweep, multirun=True)
+    result.unlink()
+    result.mkdir()  # which cannot be read
+    with pytest.raises(Exception, match="1 of 1 jobs failed"):
+        fg.launch(main, "output_root=second", sweep, multirun=True)
+    job = tmp_path / "sweep/0"
+    assert record.read(job)["status"] == "failed"  # type: ignore[index]
+    assert len(record.read(job)["attempts"]) == 2  # type: ignore[index]
+    assert overrides(job)[1] == "output_root=first"
+    assert "output_root=first" in (job / ".hydra/overrides.yaml").read_text()
+
+
+def test_a_table_shows_words_in_brackets_as_they_are() -> None:
+    results = [JobResult(n, [f"+paths=[/data/{n}]"], "finished", 1.0, "[dir]") for n in (0, 1)]
+    cells = [list(column.cells) for column in table(results, "eval_loss").columns]
+    assert [Text.from_markup(cell).plain for cell in cells[1]] == [
+        "+paths=[/data/0]",
+        "+paths=[/data/1]",
+    ]
+    assert Text.from_markup(cells[4][0]).plain == "[dir]"
