@@ -64,9 +64,9 @@ class ForgatherConfigLoader(ConfigLoader):
         key = (config_name, *hydra_overrides, *sweep_overrides)
         if key not in self._validated:
             job = self._compose_job(master_config, sweep_overrides)
-            if latest().documents and len(self._validated) < MAX_VALIDATED:
-                # Hydra may have loaded the class of a launcher's config twice; pickle refuses it.
-                with suppress(pickle.PicklingError):
+            if len(self._validated) < MAX_VALIDATED:
+                # Classes of structured configs may be local, or have been loaded twice by Hydra.
+                with suppress(pickle.PicklingError, AttributeError, TypeError):
                     self._validated[key] = pickle.dumps(job, pickle.HIGHEST_PROTOCOL), latest()
             return job
         pickled, record = self._validated.pop(key)

@@ -6,6 +6,7 @@ import pickle
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -153,7 +154,8 @@ def write_task(folder: Path, context: HydraContext, task: TaskFunction) -> Path:
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"task-{uuid.uuid4().hex[:8]}.pkl"
-    path.write_bytes(cloudpickle.dumps((Singleton.get_state(), context, task)))
+    parts = (Singleton.get_state(), (context, task))
+    path.write_bytes(b"".join(cloudpickle.dumps(part) for part in parts))
     return path
 
 
@@ -167,19 +169,32 @@ def write_payload(job: Job, task: Path) -> None:
     write_json(folder / "job.json", {**job.describe(), "key": job.key})
 
 
+@cache
+def restore_state(task: Path) -> None:
+    """Give this process the state that Hydra had where the jobs were launched, once.
+
+    Args:
+        task: the file that the jobs share.
+    """
+    from hydra.core.utils import setup_globals
+
+    with task.open("rb") as file:
+        Singleton.set_state(pickle.load(file))
+    setup_globals()
+
+
 def read_payload(directory: Path, is_again: bool) -> tuple[Payload, HydraContext, TaskFunction]:
-    """Restore Hydra's state in this process, and read a job and what it shares with others.
+    """Read a job and what it shares with others, in the state that Hydra had.
 
     Args:
         directory: of the job.
         is_again: whether it has been begun before.
     """
-    from hydra.core.utils import setup_globals
-
     payload: Payload = pickle.loads((launch_dir(directory) / PAYLOAD).read_bytes())
-    state, context, task = pickle.loads(payload.task.read_bytes())
-    Singleton.set_state(state)
-    setup_globals()
+    restore_state(payload.task)
+    with payload.task.open("rb") as file:
+        pickle.load(file)
+        context, task = pickle.load(file)
     if is_again and payload.is_ours and "resume" in payload.config:
         payload.config.resume = True
     return payload, context, task

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from collections.abc import Sequence
@@ -26,12 +25,8 @@ from forgather_hydra.launchers.outcome import (
     write_outcome,
 )
 from forgather_hydra.launchers.policy import OnError
-from forgather_hydra.launchers.process import (
-    JobProcess,
-    told_exit,
-    worker_command,
-    worker_environment,
-)
+from forgather_hydra.launchers.process import JobProcess, told_exit
+from forgather_hydra.launchers.start import Starter, cores
 from forgather_hydra.launchers.view import View
 from forgather_hydra.launchers.worker import EXIT_BUSY
 from forgather_hydra.run.files import write_json
@@ -67,12 +62,12 @@ class LocalPool:
         self.jobs = jobs
         self.task = task
         self.options = options
-        self.import_path = import_path
         self.on_error = OnError.parse(options["on_error"])
         self.devices = device_slots.devices(options["devices"])
         self.parallel = parallel(options, jobs, self.devices)
         self.slots = device_slots.Slots(slot_names(options, self.devices, self.parallel, jobs))
         self.check()
+        self.starter = Starter(jobs, self.parallel, self.devices, options, import_path, task)
         self.waiting = list(jobs)
         self.running: list[Running] = []
         self.tries: dict[int, int] = {}
@@ -115,14 +110,14 @@ class LocalPool:
         Raises:
             KeyboardInterrupt: after everything that was started has ended.
         """
-        with Display(self.jobs, self.look) as self.display:
+        with Display(self.jobs, self.look) as self.display, self.starter:
             try:
                 while self.waiting or self.running:
                     self.start()
                     self.tell_if_stuck()
                     self.collect()
                     self.display.refresh()
-                    time.sleep(POLL_S)
+                    self.starter.wait(POLL_S)
             except KeyboardInterrupt:
                 self.end_all()
                 raise
@@ -167,31 +162,13 @@ class LocalPool:
         write_payload(job, self.task)
         attempt = new_attempt(job.directory)
         place = f"GPU {','.join(names)}" if self.devices else "CPU"
-        topology = job.topology.settled(len(self.devices))
-        environment = worker_environment(
-            self.import_path,
-            (",".join(names) if topology.gpus_per_node else "") if self.devices else None,
-            self.threads(topology.world_size),
-            self.options["env"] or {},
-        )
-        process = JobProcess(
-            worker_command(job.directory, attempt, topology.world_size),
-            environment,
-            attempt / ("rank_0.log" if topology.world_size == 1 else "torchrun.log"),
-            [descriptor for _, descriptor in taken],
-        )
-        facts = {"place": place, "host": socket.gethostname(), "pid": process.process.pid}
+        process = self.starter.start(job, attempt, names, [lock for _, lock in taken])
+        facts = {"place": place, "host": socket.gethostname(), "pid": process.pid}
         write_json(launch_dir(job.directory) / PLACE, facts | {"time": time.time()})
         self._last_start = time.monotonic()
         self.running.append(Running(job, process, numbers, self._last_start))
         self.display.say(job, f"started on {place}")
         self.display.follow(attempt / "rank_0.log")
-
-    def threads(self, procs: int) -> int:
-        """Threads of each process, so that all together have one a core."""
-        if self.options["threads_per_proc"] != "auto":
-            return int(self.options["threads_per_proc"])
-        return max(cores() // (min(self.parallel, len(self.jobs)) * procs), 1)
 
     def collect(self) -> None:
         """Take in the jobs that have ended."""
@@ -266,8 +243,3 @@ def slot_names(
         return [name for name in devices for _ in range(int(options["jobs_per_device"]))]
     widest = max(job.topology.settled(0).world_size for job in jobs)
     return [f"cpu{number}" for number in range(max(parallel * widest, widest))]
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0))

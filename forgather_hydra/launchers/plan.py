@@ -25,7 +25,7 @@ def print_local_plan(pool: LocalPool) -> None:
         print(f"\njob {job.number}: {words}")
         print(f"  in {job.directory}")
         print(f"  {procs} process{'es' if procs > 1 else ''}, {pool.needs(job)} {slots}, ", end="")
-        print(f"{pool.threads(procs)} threads each")
+        print(f"{pool.starter.threads(procs)} threads each")
         attempt = job.directory / ".launch" / "attempt_1"
         print(f"  {shlex.join(worker_command(job.directory, attempt, procs))}")
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -34,14 +35,17 @@ def worker_command(directory: Path, attempt: Path, procs: int) -> list[str]:
 
 
 def worker_environment(
-    import_path: Sequence[str], visible: str | None, threads: int, extra: Mapping[str, object]
+    import_path: Sequence[str],
+    threads: int,
+    own: Mapping[str, str],
+    extra: Mapping[str, object],
 ) -> dict[str, str]:
     """The environment of a job: this process's, with what is the job's alone.
 
     Args:
         import_path: where it looks for modules.
-        visible: the devices it may use, or None if there are none to share out.
         threads: of each process, unless the user's environment says so.
+        own: variables of this job.
         extra: the user's own variables.
     """
     environment = {
@@ -51,13 +55,48 @@ def worker_environment(
     }
     environment["PYTHONPATH"] = os.pathsep.join(import_path)
     environment.setdefault("OMP_NUM_THREADS", str(threads))
-    if visible is not None:
-        environment["CUDA_VISIBLE_DEVICES"] = visible
-    return environment | {name: str(value) for name, value in extra.items()}
+    return environment | dict(own) | {name: str(value) for name, value in extra.items()}
 
 
-class JobProcess:
+class JobProcess(ABC):
     """A job's processes, in a session of their own: nothing that ends them reaches another job.
+
+    Attributes:
+        pid: of the first of them, and of their group.
+    """
+
+    pid: int
+    _kill_at: float | None = None
+
+    @abstractmethod
+    def status(self) -> int | None:
+        """The exit status, once the first process has ended and its group has been killed."""
+
+    @abstractmethod
+    def signal(self, number: signal.Signals) -> None:
+        """Signal the first process, if it has not ended."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """End all processes at once, and wait for it."""
+
+    def poll(self) -> int | None:
+        """The exit status, once all is over; kills what has been asked to end and did not."""
+        status = self.status()
+        if status is None and self._kill_at is not None and time.monotonic() >= self._kill_at:
+            self.kill()
+            return self.status()
+        return status
+
+    def ask_to_end(self) -> None:
+        """Have the job save what it can, and end."""
+        if self._kill_at is None:
+            self._kill_at = time.monotonic() + GRACE_S
+            self.signal(signal.SIGTERM)
+
+
+class SpawnedJob(JobProcess):
+    """A job in new processes.
 
     Args:
         command: as of `worker_command`.
@@ -83,37 +122,35 @@ class JobProcess:
                 start_new_session=True,
                 pass_fds=tuple(keep_open),
             )
-        self._kill_at: float | None = None
+        self.pid = self.process.pid
 
-    def poll(self) -> int | None:
-        """The exit status, once all is over; kills what has been asked to end and did not."""
-        if self.process.returncode is None and self._has_ended():
-            # Before it is waited for: until then nobody else gets the number of its group.
-            self._signal_group(signal.SIGKILL)
-        elif self._kill_at is not None and time.monotonic() >= self._kill_at:
-            self.kill()
+    def status(self) -> int | None:
+        if self.process.returncode is None and has_ended(self.pid):
+            kill_group(self.pid)
         return self.process.poll()
 
-    def _has_ended(self) -> bool:
-        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        return os.waitid(os.P_PID, self.process.pid, options) is not None
-
-    def ask_to_end(self) -> None:
-        """Have the job save what it can, and end."""
-        if self._kill_at is None:
-            self._kill_at = time.monotonic() + GRACE_S
-            with suppress(ProcessLookupError):
-                self.process.send_signal(signal.SIGTERM)
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
 
     def kill(self) -> None:
-        """End the job's processes at once."""
         if self.process.returncode is None:
-            self._signal_group(signal.SIGKILL)
+            kill_group(self.pid)
             self.process.wait()
 
-    def _signal_group(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, number)
+
+def has_ended(pid: int) -> bool:
+    """Whether a child of this process has ended.
+
+    It is not waited for: until then nobody else gets the number of its group.
+    """
+    options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+    return os.waitid(os.P_PID, pid, options) is not None
+
+
+def kill_group(pid: int) -> None:
+    """End a process and those that it has started."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def told_exit(status: int) -> str:
