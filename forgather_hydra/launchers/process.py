@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 GRACE_S = 30.0  # from asking a job to end until it is killed
 
 # What the processes of one job are told about each other must not reach those of another.
@@ -143,8 +145,7 @@ def has_ended(pid: int) -> bool:
 
     It is not waited for: until then nobody else gets the number of its group.
     """
-    options = os.WEXITED | os.WNOHANG | os.WNOWAIT
-    return os.waitid(os.P_PID, pid, options) is not None
+    return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def kill_group(pid: int) -> None:
