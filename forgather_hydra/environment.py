@@ -9,6 +9,7 @@ from typing import Any
 
 from forgather_hydra.graph.explain import Setting, explain
 from forgather_hydra.graph.parse import parse
+from forgather_hydra.template.files import Stamp
 from forgather_hydra.template.render import Rendered, Renderer
 from forgather_hydra.template.source_map import Place, SourceMap, join, piece
 
@@ -22,12 +23,14 @@ class Config:
         config: the node graph; a mapping root has its keys as attributes.
         source_map: from rendered lines back to template lines.
         assigned: what the templates assigned to variables of ``ns``.
+        files: the template files that took part, with their stamps.
     """
 
     pp_config: str
     config: Any
     source_map: SourceMap
     assigned: dict[str, Any]
+    files: list[Stamp]
 
     def explain(self, path: str) -> list[Setting]:
         """The template lines that set a value such as ``optimizer.lr``, in order; the last wins.
@@ -72,7 +75,7 @@ class ConfigEnvironment:
         source_map = SourceMap(
             join([piece(rendered, "<yaml>", 1)]), {"<yaml>": Place("<yaml>", None, 0)}
         )
-        return Config(rendered, parse(rendered, source_map), source_map, {})
+        return Config(rendered, parse(rendered, source_map), source_map, {}, [])
 
 
 def _config(rendered: Rendered) -> Config:
@@ -81,4 +84,5 @@ def _config(rendered: Rendered) -> Config:
         parse(rendered.text, rendered.source_map),
         rendered.source_map,
         rendered.assigned,
+        rendered.files,
     )

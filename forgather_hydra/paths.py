@@ -23,6 +23,11 @@ def template_dirs() -> list[Path]:
     return [library / "base", library / "examples"]
 
 
+def library_dirs() -> list[Path]:
+    """Where any template finds others: the template library, and the shipped configs."""
+    return [*template_dirs(), conf_dir()]
+
+
 def modelsrc_dir() -> Path:
     """The model parts."""
     return _shipped("modelsrc")

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+SETTINGS = ("resources", "output_root", "resume", "optimized_metric")
+"""The keys of the primary config: how a job is run, rather than what it is made of."""
+
 
 @contextmanager
 def composed(overrides: list[str]) -> Iterator[Any]:
@@ -25,8 +28,13 @@ def composed(overrides: list[str]) -> Iterator[Any]:
 
 
 def graph_of(overrides: list[str]) -> Any:
-    """The node graph of the composed configuration."""
+    """The node graph of the composed configuration, without the settings of the application."""
     from forgather_hydra.config.check import decoded_job
+    from forgather_hydra.config.composition import latest
 
     with composed(overrides) as cfg:
-        return decoded_job(cfg)
+        graph = decoded_job(cfg)
+        for key in SETTINGS:
+            if key not in latest().positions:  # which has those that a template sets
+                graph.pop(key, None)
+        return graph

@@ -45,7 +45,7 @@ def _show_progress_on_terminals_only() -> None:
 
 
 def _with_experiment(overrides: list[str]) -> list[str]:
-    if any(word.lstrip("+").startswith("experiment=") for word in overrides):
+    if any(word.lstrip("+").startswith(("experiment=", "project=")) for word in overrides):
         return overrides
     return [DEFAULT_EXPERIMENT, *overrides]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from dataclasses import dataclass
 from functools import cache
@@ -13,11 +12,11 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from forgather_hydra.config.composition import Composition
 from forgather_hydra.config.encode import Encoded, encode
 from forgather_hydra.config.package import header_package, join, package_path
-from forgather_hydra.config.reserved import check_reserved_keys
+from forgather_hydra.config.reserved import check_root
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.graph.parse import parse
-from forgather_hydra.paths import conf_dir, template_dirs
-from forgather_hydra.template.files import file_stamp
+from forgather_hydra.paths import library_dirs
+from forgather_hydra.template.files import are_current
 from forgather_hydra.template.render import Rendered, Renderer
 
 _PLAIN = (bool, int, float, str, type(None))
@@ -45,10 +44,7 @@ class Document:
 
     def is_current(self) -> bool:
         """Whether no file has changed since."""
-        try:
-            return all(file_stamp(stamp[0]) == stamp for stamp in self.rendered.files)
-        except FileNotFoundError:
-            return False
+        return are_current(self.rendered.files)
 
     def join(self, composition: Composition, name: str) -> Any:
         """Tell a composition about the document, whose config name is `name`.
@@ -72,32 +68,35 @@ _documents: dict[tuple[Any, ...], Document] = {}
 
 
 def load_document(
-    folder: str, name: str, folders: tuple[str, ...] = (), pins: dict[str, Any] | None = None
+    renderer: Renderer,
+    name: str,
+    pins: dict[str, Any] | None = None,
+    package: str | None = None,
 ) -> Document:
     """The document for a template, from memory when nothing has changed.
 
     Args:
-        folder: where the template is.
-        name: its file name, relative to the folder.
-        folders: where it finds other templates, besides its own folder and the library.
+        renderer: finds the template, and those that it uses.
+        name: its name there.
         pins: values of ``ns`` variables that it must keep.
+        package: where it goes if its header does not say so; None for the place of its group.
     """
     pins = pins or {}
-    key = (folder, name, folders, repr(sorted(pins.items())))
+    key = (renderer, name, repr(sorted(pins.items())), package)
     known = _documents.get(key)
     if known is None or not known.is_current():
-        known = _documents[key] = _make(folder, name, folders, pins)
+        known = _documents[key] = _make(renderer, name, pins, package)
     return known
 
 
 @cache
-def renderer(folders: tuple[str, ...]) -> Renderer:
+def library_renderer(folders: tuple[str, ...]) -> Renderer:
     """The renderer for config folders: their templates, the library's, then the shipped configs."""
-    return Renderer(dict.fromkeys([*folders, *map(str, template_dirs()), str(conf_dir())]))
+    return Renderer(dict.fromkeys([*folders, *map(str, library_dirs())]))
 
 
-def _make(folder: str, name: str, folders: tuple[str, ...], pins: dict[str, Any]) -> Document:
-    rendered = renderer((os.path.abspath(folder), *folders)).render(name, pins=pins)
+def _make(renderer: Renderer, name: str, pins: dict[str, Any], package: str | None) -> Document:
+    rendered = renderer.render(name, pins=pins)
     graph = parse(rendered.text, rendered.source_map)
     if graph is None:
         graph = {}
@@ -105,10 +104,10 @@ def _make(folder: str, name: str, folders: tuple[str, ...], pins: dict[str, Any]
         raise ForgatherError(
             "unsupported_type", "a Hydra config is a mapping or a list", template=name, line=1
         )
-    package = _package(os.path.join(folder, name), rendered)
+    package = _package(rendered) or package
     at_root = package_path(package, name) == ""
     if at_root:
-        check_reserved_keys(graph)
+        check_root(graph, name)
     encoded = encode(graph, at_root=at_root, groups=_groups(graph), ns=_shown(rendered, pins))
     pickled = pickle.dumps(encoded.config, protocol=pickle.HIGHEST_PROTOCOL)
     return Document(pickled, encoded, package, rendered)
@@ -128,9 +127,9 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, _PLAIN)
 
 
-def _package(path: str, rendered: Rendered) -> str | None:
+def _package(rendered: Rendered) -> str | None:
     """The package of the file's own header, else of the template it extends."""
-    with open(path, encoding="utf-8") as file:
+    with open(rendered.files[0][0], encoding="utf-8") as file:
         own = header_package(file.read())
     return own or header_package(rendered.text)
 

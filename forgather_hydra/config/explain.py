@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.plugins.config_source import ConfigSource
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from forgather_hydra.config.claim import is_template_file
 from forgather_hydra.config.composition import Composition, latest
 from forgather_hydra.config.difference import leaves
-from forgather_hydra.config.document import load_document
 from forgather_hydra.config.references import definition_of, passed_through
 from forgather_hydra.errors import ForgatherError, did_you_mean, display_path
 from forgather_hydra.graph.explain import explain as explain_graph
@@ -73,33 +73,32 @@ def _layers(path: str, overrides: list[str], record: Composition) -> Iterator[St
     loader = GlobalHydra.instance().config_loader()
     defaults = loader.compute_defaults_list("config", overrides, RunMode.RUN).defaults
     for default in defaults:
-        name = f"{default.config_path}.yaml"
-        source = next((s for s in loader.get_sources() if s.is_config(default.config_path)), None)
-        folder = getattr(source, "path", "")
         below = _below(path, default.package or "")
-        if (
-            default.config_path.startswith("hydra/")
-            or below is None
-            or not os.path.isfile(os.path.join(folder, name))
-        ):
+        if below is None or default.config_path.startswith("hydra/"):
             continue
-        yield from _lines(folder, name, below, record)
+        name = f"{default.config_path}.yaml"
+        if name in record.documents:
+            document = record.documents[name][1]
+            for mark in document.encoded.positions.get(below, []):
+                if (origin := mark.origin) is not None:
+                    yield _step(origin.file or origin.template, origin.line)
+        elif (source := _source(loader, default.config_path)) is not None:
+            yield from _lines(os.path.join(source.path, name), below)
 
 
-def _lines(folder: str, name: str, path: str, record: Composition) -> Iterator[Step]:
-    file = os.path.join(folder, name)
-    if is_template_file(file):
-        document = load_document(folder, name, record.folders, record.pins)
-        for mark in document.encoded.positions.get(path, []):
-            origin = mark.origin
-            if origin is not None:
-                yield _step(origin.file or origin.template, origin.line)
-    else:
-        with open(file, encoding="utf-8") as stream:
-            text = stream.read()
-        source_map = SourceMap(join([piece(text, file, 1)]), {file: Place(name, file, 0)})
-        for line in _lines_of(parse(text, source_map), path):
-            yield _step(file, line)
+def _source(loader: ConfigLoader, name: str) -> ConfigSource | None:
+    return next((source for source in loader.get_sources() if source.is_config(name)), None)
+
+
+def _lines(file: str, path: str) -> Iterator[Step]:
+    """The lines of a plain config file that set a path."""
+    if not os.path.isfile(file):
+        return
+    with open(file, encoding="utf-8") as stream:
+        text = stream.read()
+    source_map = SourceMap(join([piece(text, file, 1)]), {file: Place(file, file, 0)})
+    for line in _lines_of(parse(text, source_map), path):
+        yield _step(file, line)
 
 
 def _lines_of(graph: Any, path: str) -> list[int]:

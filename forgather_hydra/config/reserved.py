@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from forgather_hydra.errors import ForgatherError
-from forgather_hydra.graph.nodes import Call, Mapping, Mark
+from forgather_hydra.graph.nodes import Call, Mapping, Mark, origin_of
+from forgather_hydra.template.source_map import Origin
 
 _NEVER = {
     "ns": "shows the render variables; set them with '-- set ns.NAME = ...'",
@@ -17,12 +18,19 @@ _MAPPINGS = {
 }
 
 
-def check_reserved_keys(graph: Any) -> None:
-    """Check the root keys of a document that becomes the root of a configuration.
+def check_root(graph: Any, template: str) -> None:
+    """Check a document that becomes the root of a configuration: a mapping, without keys of ours.
 
     Raises:
-        ForgatherError: ``reserved_key``, with the template line.
+        ForgatherError: ``unsupported_type`` or ``reserved_key``, with the template line.
     """
+    if not isinstance(graph, dict):
+        raise ForgatherError(
+            "unsupported_type",
+            "the root of what Hydra composes is a mapping, and this is "
+            f"{'a list' if isinstance(graph, list) else graph.spec}",
+            hint="write it below a key, such as main:",
+        ).locate(origin_of(graph) or Origin(template, 1))
     if not isinstance(graph, Mapping):
         return
     for key, meaning in (_NEVER | _MAPPINGS).items():

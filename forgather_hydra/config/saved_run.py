@@ -85,7 +85,9 @@ def rerun_overrides(folder: Path) -> list[str]:
 
     What a run of another user may import is limited, as with ``forgather.allow_targets``.
     """
-    chosen = [f"hydra.searchpath=['forgather-run://{folder.absolute()}']", f"+{GROUP}={OPTION}"]
+    source = f"forgather-run://{folder.absolute()}"
+    # The run may itself have gone on, which its configuration says then.
+    chosen = [f"hydra.searchpath=['{source}']", f"+{GROUP}={OPTION}", "resume=null"]
     if folder.stat().st_uid != os.getuid():
         chosen.append(f"forgather.allow_targets=[{','.join(TRUSTED)}]")
     return chosen

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 
 from forgather_hydra.config.claim import is_template_file
-from forgather_hydra.config.composition import CURRENT
+from forgather_hydra.config.composition import CURRENT, Composition
+
+if TYPE_CHECKING:
+    from forgather_hydra.config.document import Document
 
 
 class ForgatherSource(ConfigSource):
@@ -27,28 +32,50 @@ class ForgatherSource(ConfigSource):
     def is_group(self, config_path: str) -> bool:
         if composition := CURRENT.get():
             composition.is_asked = True
-        return os.path.isdir(os.path.join(self.path, config_path))
+        return any(os.path.isdir(os.path.join(folder, config_path)) for folder in self.folders())
 
     def is_config(self, config_path: str) -> bool:
         return os.path.isfile(self.file_of(config_path))
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         files: list[str] = []
-        for name in os.listdir(os.path.join(self.path, config_path)):
-            self._list_add_result(files, os.path.join(config_path, name), name, results_filter)
+        for group in (os.path.join(folder, config_path) for folder in self.folders()):
+            for name in os.listdir(group) if os.path.isdir(group) else ():
+                self._list_add_result(files, os.path.join(config_path, name), name, results_filter)
         return sorted(set(files))
 
     def load_config(self, config_path: str) -> ConfigResult:
         file = self.file_of(config_path)
         if not os.path.isfile(file):
             raise ConfigLoadError(f"Config not found : {file}")
-        if is_template_file(file):
-            return self._load_template(self._normalize_file_name(config_path))
-        return self._load_plain(file)
+        return (
+            self._load_template(config_path) if self.is_template(file) else self._load_plain(file)
+        )
+
+    def folders(self) -> Sequence[str]:
+        """The folders of the configs; the first that has one wins."""
+        return [self.path]
 
     def file_of(self, config_path: str) -> str:
         """The file of a config name."""
-        return os.path.realpath(os.path.join(self.path, self._normalize_file_name(config_path)))
+        name = self.template_name(config_path)
+        paths = [os.path.realpath(os.path.join(folder, name)) for folder in self.folders()]
+        return next(filter(os.path.isfile, paths), paths[0])
+
+    def template_name(self, config_path: str) -> str:
+        """The name by which templates know a config."""
+        return self._normalize_file_name(config_path)
+
+    def is_template(self, file: str) -> bool:
+        """Whether a file is a template."""
+        return is_template_file(file)
+
+    def document(self, config_path: str, record: Composition) -> Document:
+        """The document of a config that is a template, with the pins of a composition."""
+        from forgather_hydra.config.document import library_renderer, load_document
+
+        renderer = library_renderer((os.path.abspath(self.path), *record.folders))
+        return load_document(renderer, self.template_name(config_path), record.pins)
 
     def _load_plain(self, file: str) -> ConfigResult:
         from omegaconf import OmegaConf
@@ -59,16 +86,14 @@ class ForgatherSource(ConfigSource):
             config = OmegaConf.load(stream)
         return ConfigResult(self.provider, self.full_path(), config, header)
 
-    def _load_template(self, name: str) -> ConfigResult:
-        from forgather_hydra.config.document import load_document
-
+    def _load_template(self, config_path: str) -> ConfigResult:
         composition = CURRENT.get()
-        if composition is None:
-            document = load_document(self.path, name)
-            config = document.config()
-        else:
-            document = load_document(self.path, name, composition.folders, composition.pins)
-            config = document.join(composition, name)
+        document = self.document(config_path, composition or Composition())
+        config = (
+            document.join(composition, self._normalize_file_name(config_path))
+            if composition
+            else document.config()
+        )
         return ConfigResult(self.provider, self.full_path(), config, {"package": document.package})
 
 
@@ -81,4 +106,4 @@ class ForgatherOverlaySource(ForgatherSource):
 
     def is_config(self, config_path: str) -> bool:
         file = self.file_of(config_path)
-        return os.path.isfile(file) and is_template_file(file)
+        return os.path.isfile(file) and self.is_template(file)

@@ -22,7 +22,8 @@ def run_here_or_elsewhere(cfg: DictConfig) -> Any:
     """Run a composed job in Hydra's output directory: the task of the command line.
 
     A job of one process runs in this one. One of several is handed to the launcher, and so is any
-    job whose launcher is a cluster's. A process that somebody else has started as one of several,
+    job whose launcher is a cluster's, or has been told which devices to use, or only to say what it
+    would do. A process that somebody else has started as one of several,
     with torchrun for example, takes its part.
 
     Raises:
@@ -38,10 +39,13 @@ def run_here_or_elsewhere(cfg: DictConfig) -> Any:
     with open_dict(whole):
         whole.hydra = hydra
     OmegaConf.set_readonly(whole.hydra, None)
-    gpus = len(devices(hydra.launcher.get("devices", "auto")))
+    wanted = hydra.launcher.get("devices", "auto")
+    gpus = len(devices(wanted))
     processes = topology_of(whole).settled(gpus).world_size
-    if is_ours and not is_sweep and (processes > 1 or ".slurm" in launcher):
-        return _run_elsewhere(whole, is_slurm=".slurm" in launcher)
+    is_slurm = ".slurm" in launcher
+    is_told = wanted != "auto" or hydra.launcher.get("dry_run", False)
+    if is_ours and not is_sweep and (processes > 1 or is_slurm or is_told):
+        return _run_elsewhere(whole, is_slurm)
     _refuse_one_of_several(processes)
     return run(cfg)
 

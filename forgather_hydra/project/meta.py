@@ -8,7 +8,9 @@ import socket
 import sys
 import warnings
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import platformdirs
@@ -16,15 +18,17 @@ import platformdirs
 from forgather_hydra.environment import Config, ConfigEnvironment
 from forgather_hydra.errors import ForgatherError, ForgatherWarning, did_you_mean
 from forgather_hydra.graph.build import materialize
-from forgather_hydra.project.workspace import WORKSPACE, workspace_root
+from forgather_hydra.paths import conf_dir, library_dirs
+from forgather_hydra.project.workspace import META_FILE, WORKSPACE, workspace_root
+from forgather_hydra.template.files import Stamp, are_current
+from forgather_hydra.template.render import Renderer
 from forgather_hydra.template.source_map import Origin
 
-META_FILE = "meta.yaml"
 _SYNONYMS = {"project_name": "name", "project_description": "description"}
 _KEYS = ("name", "description", "searchdir", "config_prefix", "default_config", "system_path")
 
 
-@dataclass
+@dataclass(eq=False)
 class Meta:
     """What meta.yaml says.
 
@@ -34,7 +38,8 @@ class Meta:
         searchpath: folders in which the project's templates are found.
         config_prefix: folder of the configurations, relative to the search path.
         default_config: the configuration that is loaded when none is named.
-        system_path: a folder that the project's code is imported from.
+        system_path: absolute path of a folder that the project's code is imported from.
+        files: the files that said it, with their stamps.
     """
 
     project_dir: str
@@ -45,16 +50,75 @@ class Meta:
     config_prefix: str = "configs"
     default_config: str | None = None
     system_path: str | None = None
+    files: list[Stamp] = field(default_factory=list)
+
+    @property
+    def folders(self) -> list[str]:
+        """Where its templates find each other: its search path, then the library."""
+        return list(dict.fromkeys([*self.searchpath, *map(str, library_dirs())]))
+
+    @cached_property
+    def variables(self) -> dict[str, Any]:
+        """The variables that every template of the project sees."""
+        return project_globals(self.project_dir, self.workspace_root)
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        """Renders the project's templates."""
+        return Renderer(self.folders, self.variables)
+
+    def configs(self) -> list[str]:
+        """The names of the project's configurations, sorted."""
+        bases = [Path(folder, self.config_prefix) for folder in self.searchpath]
+        found = {path.relative_to(base) for base in bases for path in base.rglob("*.yaml")}
+        return sorted(str(path) for path in found if not any(p[0] == "." for p in path.parts))
+
+    def config(self, name: str = "") -> str:
+        """The name of a configuration, which may lack its suffix; of the default one if empty.
+
+        Raises:
+            ForgatherError: ``missing_template``, where the project has no such configuration.
+        """
+        names = self.configs()
+        bases = [os.path.join(folder, self.config_prefix) for folder in self.searchpath]
+        if not name and not names:
+            told = "the project has no configuration"
+            hint = f"put one into {', '.join(bases)}"
+            raise ForgatherError("missing_template", told, hint=hint)
+        name = name or self.default_config or names[0]
+        for found in (name, f"{name}.yaml"):
+            if any(os.path.isfile(os.path.join(base, found)) for base in bases):
+                return found
+        raise ForgatherError(
+            "missing_template",
+            f"the project has no configuration {name!r}",
+            hint=did_you_mean(name, names) or f"it has {', '.join(names) or 'none'}",
+        )
+
+    def add_system_path(self) -> None:
+        """Let the project's own code be imported; what is installed comes first."""
+        if self.system_path and self.system_path not in sys.path:
+            sys.path.append(self.system_path)
+
+
+_known: dict[str, Meta] = {}
 
 
 def load_meta(project_dir: str) -> Meta:
-    """Read the meta.yaml of a project.
+    """What the meta.yaml of a project says; it is read again only after a file has changed.
 
     Raises:
         ForgatherError: ``no_project`` without a meta.yaml, ``no_workspace`` outside a workspace,
             ``bad_meta`` when a key has a value of the wrong type.
     """
     project_dir = os.path.abspath(project_dir)
+    known = _known.get(project_dir)
+    if known is None or not are_current(known.files):
+        known = _known[project_dir] = _read(project_dir)
+    return known
+
+
+def _read(project_dir: str) -> Meta:
     if not os.path.isfile(os.path.join(project_dir, META_FILE)):
         raise ForgatherError(
             "no_project",
@@ -74,6 +138,7 @@ def load_meta(project_dir: str) -> Meta:
     _warn_unread(config, values)
     searchdir = known.get("searchdir") or ["templates"]
     entries = [searchdir] if isinstance(searchdir, str) else searchdir
+    system_path = known.get("system_path")
     return Meta(
         project_dir,
         root,
@@ -82,7 +147,8 @@ def load_meta(project_dir: str) -> Meta:
         searchpath=[os.path.normpath(os.path.join(project_dir, entry)) for entry in entries],
         config_prefix=known.get("config_prefix") or "configs",
         default_config=known.get("default_config"),
-        system_path=known.get("system_path"),
+        system_path=system_path and os.path.normpath(os.path.join(project_dir, system_path)),
+        files=config.files,
     )
 
 
@@ -91,6 +157,7 @@ def project_globals(project_dir: str, root: str) -> dict[str, Any]:
     return {
         "project_dir": project_dir,
         "workspace_root": root,
+        "forgather_dir": str(conf_dir().parent),
         "hostname": socket.gethostname(),
         "uname": platform.uname(),
         "versions": _versions(),

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
 from forgather_hydra.environment import Config, ConfigEnvironment
-from forgather_hydra.errors import ForgatherError, did_you_mean
 from forgather_hydra.graph.build import materialize
 from forgather_hydra.graph.nodes import Mapping
-from forgather_hydra.project.meta import load_meta, project_globals
+from forgather_hydra.project.meta import load_meta
 
 
 class Project:
     """A project and one of its configurations.
 
     Args:
-        config_name: configuration relative to the project's prefix, with its suffix; empty for the
-            default one.
+        config_name: configuration relative to the project's prefix; empty for the default one.
         project_dir: the folder with the meta.yaml.
         render_vars: variables for the templates.
 
@@ -33,39 +30,21 @@ class Project:
 
     def __init__(self, config_name: str = "", project_dir: str = ".", **render_vars: Any) -> None:
         self.meta = load_meta(project_dir)
-        variables = project_globals(self.meta.project_dir, self.meta.workspace_root)
-        self.environment = ConfigEnvironment(self.meta.searchpath, variables)
+        self.meta.add_system_path()
+        self.environment = ConfigEnvironment(self.meta.folders, self.meta.variables)
         self.load_config(config_name, **render_vars)
 
     def load_config(self, config_name: str = "", **render_vars: Any) -> Config:
         """Load another configuration of the project."""
-        self.config_name = config_name or self.meta.default_config or self._first_config()
+        self.config_name = self.meta.config(config_name)
         template = f"{self.meta.config_prefix}/{self.config_name}"
-        try:
-            self.loaded = self.environment.load(template, **render_vars)
-        except ForgatherError as error:
-            if error.kind == "missing_template" and error.template is None:
-                names = self.configs()
-                error.message = f"the project has no configuration {self.config_name!r}"
-                error.hint = (
-                    did_you_mean(self.config_name, names) or f"it has {', '.join(names) or 'none'}"
-                )
-            raise
+        self.loaded = self.environment.load(template, **render_vars)
         self.config, self.pp_config = self.loaded.config, self.loaded.pp_config
         return self.loaded
 
     def configs(self) -> list[str]:
         """The names of the project's configurations, sorted."""
-        found = set()
-        for folder in self.meta.searchpath:
-            base = os.path.join(folder, self.meta.config_prefix)
-            for root, _, files in os.walk(base):
-                found |= {
-                    os.path.relpath(os.path.join(root, f), base)
-                    for f in files
-                    if f.endswith(".yaml")
-                }
-        return sorted(found)
+        return self.meta.configs()
 
     def __call__(self, *targets: str | list[str], **variables: Any) -> Any:
         """Construct targets of the configuration, with new objects at every call.
@@ -81,19 +60,6 @@ class Project:
         names = [str(name) for name in targets] or ["main"]
         built = materialize(self.config, targets=names, context_vars=context)
         return built[names[0]] if len(names) == 1 else _values(built, names)
-
-    def _first_config(self) -> str:
-        names = self.configs()
-        if not names:
-            folders = ", ".join(
-                os.path.join(f, self.meta.config_prefix) for f in self.meta.searchpath
-            )
-            raise ForgatherError(
-                "missing_template",
-                "the project has no configuration",
-                hint=f"put one into {folders}",
-            )
-        return names[0]
 
 
 def from_project(

@@ -1,28 +1,38 @@
-"""Find the workspace around a project: the nearest folder that holds a `forgather_workspace`."""
+"""Find projects, which hold a `meta.yaml`, and workspaces, which hold a `forgather_workspace`."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from forgather_hydra.errors import ForgatherError
 
 WORKSPACE = "forgather_workspace"
+META_FILE = "meta.yaml"
+
+
+def find_workspace(folder: str) -> str | None:
+    """The nearest folder, from `folder` outwards, that holds a `forgather_workspace`."""
+    found = Path(folder).absolute()
+    return next((str(p) for p in (found, *found.parents) if (p / WORKSPACE).is_dir()), None)
+
+
+def is_project(folder: str) -> bool:
+    """Whether a folder holds a `meta.yaml`, and lies in a workspace."""
+    return os.path.isfile(os.path.join(folder, META_FILE)) and find_workspace(folder) is not None
 
 
 def workspace_root(project_dir: str) -> str:
-    """The nearest folder, from the project outwards, that holds a `forgather_workspace`.
+    """The workspace around a project.
 
     Raises:
         ForgatherError: ``no_workspace``.
     """
-    folder = os.path.abspath(project_dir)
-    while not os.path.isdir(os.path.join(folder, WORKSPACE)):
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            raise ForgatherError(
-                "no_workspace",
-                f"no folder {WORKSPACE!r} in {os.path.abspath(project_dir)} or any folder above it",
-                hint=f"make one at the root of your projects: mkdir {WORKSPACE}",
-            )
-        folder = parent
-    return folder
+    found = find_workspace(project_dir)
+    if found is None:
+        raise ForgatherError(
+            "no_workspace",
+            f"no folder {WORKSPACE!r} in {os.path.abspath(project_dir)} or any folder above it",
+            hint="make one at the root of your projects: forgather ws create DIR",
+        )
+    return found

@@ -33,11 +33,7 @@ def run(cfg: DictConfig) -> Any:
     graph = from_omegaconf(cfg, latest().positions)
     check_policy(graph, allowed_targets(cfg), hydra.overrides.task)
     if not isinstance(graph, dict) or "main" not in graph:
-        raise ForgatherError(
-            "unknown_target",
-            "the configuration has no target 'main', so there is nothing to run",
-            hint="choose an experiment, for example +experiment=baseline; --help lists them",
-        )
+        raise _nothing_to_run(hydra.runtime.choices.get("project"))
     before = run_record.read(run_dir)
     if (
         before
@@ -84,6 +80,18 @@ def _result(graph: Any) -> Any:
 
 def _is_partial(main: Any) -> bool:
     return isinstance(main, Call) and main.kind == "partial"
+
+
+def _nothing_to_run(project_config: str | None) -> ForgatherError:
+    what, hint = (
+        "the configuration",
+        "choose an experiment: +experiment=baseline; --help lists them",
+    )
+    if project_config:
+        what = f"the project's configuration {project_config}.yaml"
+        hint = "give it a target 'main', which is constructed, and called if it is a !partial"
+    told = f"{what} has no target 'main', so there is nothing to run"
+    return ForgatherError("unknown_target", told, hint=hint)
 
 
 def _metric(cfg: DictConfig, result: Any) -> Any:

@@ -117,3 +117,11 @@ def file_stamp(path: str) -> Stamp:
     """What tells whether a file has changed: path, modification time and size."""
     status = os.stat(path)
     return path, status.st_mtime_ns, status.st_size
+
+
+def are_current(stamps: Iterable[Stamp]) -> bool:
+    """Whether none of the files has changed, or gone, since it was stamped."""
+    try:
+        return all(file_stamp(stamp[0]) == stamp for stamp in stamps)
+    except FileNotFoundError:
+        return False

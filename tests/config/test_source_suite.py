@@ -10,6 +10,7 @@ from hydra.core.plugins import Plugins
 from hydra.test_utils.config_source_common_tests import ConfigSourceTestSuite
 
 from forgather_hydra.config.source import ForgatherOverlaySource, ForgatherSource
+from forgather_hydra.project.source import ProjectSource
 
 Plugins.instance()  # the suite restores the registry as it finds it here
 
@@ -74,6 +75,19 @@ class TestOverlayOfTemplates(ConfigSourceTestSuite):
     @pytest.fixture
     def path(self, tmp_path: Path) -> str:
         return f"forgather-auto://{write_tree(tmp_path, is_template=True)}"
+
+
+class TestProjectSource(ConfigSourceTestSuite):
+    @pytest.fixture
+    def type_(self) -> type[ProjectSource]:
+        return ProjectSource
+
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> str:
+        write_tree(tmp_path / "project" / "templates", is_template=True)
+        (tmp_path / "project" / "meta.yaml").touch()
+        (tmp_path / "forgather_workspace").mkdir()
+        return f"forgather-project://{tmp_path / 'project'}"
 
 
 @pytest.mark.parametrize("name", TREE)

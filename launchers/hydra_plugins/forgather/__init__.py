@@ -3,10 +3,12 @@
 from forgather_hydra.config.saved_run import SavedRunSource
 from forgather_hydra.config.search_path import ForgatherSearchPathPlugin
 from forgather_hydra.config.source import ForgatherOverlaySource, ForgatherSource
+from forgather_hydra.project.source import ProjectSource
 
 __all__ = [
     "ForgatherOverlaySource",
     "ForgatherSearchPathPlugin",
     "ForgatherSource",
+    "ProjectSource",
     "SavedRunSource",
 ]

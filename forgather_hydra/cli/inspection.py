@@ -1,0 +1,90 @@
+"""Commands that print a stage of a configuration, from its text to the objects."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from forgather_hydra.cli.composed import composed, graph_of
+
+
+def add_commands(add: Any) -> None:
+    """Add the commands to a parser.
+
+    Args:
+        add: adds one: name, function, what it does.
+    """
+    commands = {
+        "pp": add("pp", _pp, "print the rendered templates"),
+        "graph": add("graph", _graph, "print the node graph as YAML"),
+        "code": add("code", _code, "print equivalent Python"),
+        "targets": add("targets", _targets, "print the names that can be constructed"),
+        "construct": add("construct", _construct, "construct a target, and print it"),
+        "check": add("check", _check, "check every name and argument without building anything"),
+        "explain": add("explain", _explain, "print a value and everything that set it"),
+    }
+    commands["code"].add_argument("--target", help="print only what constructs this target")
+    commands["construct"].add_argument("--target", default="main", help="default: main")
+    commands["construct"].add_argument("--call", action="store_true", help="call it, too")
+    commands["explain"].add_argument("path", help="such as trainer.args.max_steps")
+    for command in commands.values():
+        command.add_argument("overrides", nargs="*", help="as for python -m forgather_hydra")
+
+
+def _pp(options: argparse.Namespace) -> None:
+    from forgather_hydra.config.composition import latest
+
+    with composed(options.overrides):
+        for name, text in latest().texts.items():
+            print(f"# ---- {name} ----\n{text}")
+
+
+def _graph(options: argparse.Namespace) -> None:
+    from forgather_hydra.graph.dump import to_yaml
+
+    print(to_yaml(graph_of(options.overrides)), end="")
+
+
+def _code(options: argparse.Namespace) -> None:
+    from forgather_hydra.graph.build import target
+    from forgather_hydra.graph.codegen import generate_code
+
+    graph = graph_of(options.overrides)
+    print(generate_code(target(graph, options.target) if options.target else graph), end="")
+
+
+def _targets(options: argparse.Namespace) -> None:
+    from forgather_hydra.graph.build import targets
+
+    print(*targets(graph_of(options.overrides)), sep="\n")
+
+
+def _construct(options: argparse.Namespace) -> None:
+    from rich.pretty import pprint
+
+    from forgather_hydra.graph.build import materialize
+
+    built = materialize(graph_of(options.overrides), targets=options.target)
+    pprint(built() if options.call else built, expand_all=True)
+
+
+def _check(options: argparse.Namespace) -> None:
+    from forgather_hydra.graph.check import check
+
+    check(graph_of(options.overrides))
+    print("ok: every name can be imported and takes its arguments")
+
+
+def _explain(options: argparse.Namespace) -> None:
+    from forgather_hydra.config.explain import explain
+
+    with composed(options.overrides) as cfg:
+        found = explain(options.path, options.overrides, cfg)
+    indented = "\n  ".join(found.value.splitlines())
+    print(f"{found.path}: {indented}" if "\n" not in indented else f"{found.path}:\n  {indented}")
+    for reference in found.through:
+        print(f"  through {reference}, which refers to {found.definition.rpartition('.')[0]}")
+    width = max((len(step.where) for step in found.steps), default=0)
+    for number, step in enumerate(found.steps, start=1):
+        wins = "   <- wins" if number == len(found.steps) else ""
+        print(f"  {step.where.ljust(width)}  {step.text}{wins}")

@@ -1,0 +1,82 @@
+"""Which project and configuration the words of a command mean, in words that Hydra understands."""
+
+from __future__ import annotations
+
+import re
+
+from forgather_hydra.errors import ForgatherError
+
+_PLAIN = re.compile(r"[\w./-]+\Z")
+_SEARCH_PATH = "hydra.searchpath="
+
+
+def selected(project: str | None, config: str | None, words: list[str]) -> list[str]:
+    """The words, with those that choose a configuration of a project.
+
+    Args:
+        project: folder of the project; None for the working directory, if that is one.
+        config: name of the configuration; None for the default one, unless the words choose what
+            to run.
+        words: overrides and options of Hydra.
+
+    Raises:
+        ForgatherError: there is no such project or configuration.
+    """
+    from forgather_hydra.project.workspace import is_project
+
+    if project is None and config is None and not is_project("."):
+        return words
+    from forgather_hydra.project.meta import load_meta
+
+    meta = load_meta(project or ".")
+    meta.add_system_path()
+    if _continues(words):
+        if config:
+            raise ForgatherError(
+                "bad_override",
+                f"a run that goes on has its configuration already, so -t {config} has no meaning",
+                hint="leave it out, or use resume=auto",
+            )
+        return words
+    given = [word for word in words if word.startswith(_SEARCH_PATH)]
+    rest = [word for word in words if word not in given]
+    ours = [_search_path(f"forgather-project://{meta.project_dir}", given)]
+    if config is not None or not _keys(words) & {"experiment", "project"}:
+        name = meta.config(config or "").removesuffix(".yaml")
+        ours.append(f"+project={_quoted(name)}")
+    return _inserted(ours, rest)
+
+
+def _search_path(source: str, given: list[str]) -> str:
+    """The places where Hydra looks for configs: a project's, and those that the user names."""
+    ours = _quoted(source)
+    if not given:
+        return f"{_SEARCH_PATH}[{ours}]"
+    return given[-1].replace("[", f"[{ours},", 1)
+
+
+def _inserted(ours: list[str], words: list[str]) -> list[str]:
+    """The words with ours among them: Hydra wants its options before or after all overrides."""
+    places = [i for i, word in enumerate(words) if "=" in word and not word.startswith("-")]
+    place = places[0] if places else 0
+    return [*words[:place], *ours, *words[place:]]
+
+
+def _continues(words: list[str]) -> bool:
+    """Whether the words name a run, which has its configuration already."""
+    values = {key: value for key, _, value in (word.partition("=") for word in words)}
+    return "rerun" in values or values.get("resume", "auto") not in (
+        "auto",
+        "true",
+        "null",
+        "false",
+    )
+
+
+def _keys(words: list[str]) -> set[str]:
+    return {word.partition("=")[0].lstrip("+") for word in words}
+
+
+def _quoted(text: str) -> str:
+    """Text as a value in Hydra's grammar."""
+    return text if _PLAIN.match(text) else "'" + text.replace("'", "\\'") + "'"

@@ -1,0 +1,193 @@
+"""``forgather -p DIR -t CONFIG``: a project's configuration as a Hydra run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from forgather_hydra.cli.composed import SETTINGS
+from forgather_hydra.cli.forgather import main
+from forgather_hydra.cli.selection import selected
+from forgather_hydra.errors import ForgatherError
+from forgather_hydra.paths import conf_dir
+
+pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
+HEAVY = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "pandas")
+
+
+def run(cwd: Path, *words: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    """The ``forgather`` command in a process of its own, which tells the heavy modules it has."""
+    script = (
+        "import atexit, sys\n"
+        f"atexit.register(lambda: print('HEAVY', [m for m in {HEAVY} if m in sys.modules]))\n"
+        "from forgather_hydra.cli.forgather import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words],
+        cwd=cwd,
+        env={**os.environ, "XDG_CACHE_HOME": str(cwd / "cache"), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == expect, done.stdout + done.stderr
+    return done
+
+
+def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    main([*words])
+    return capsys.readouterr().out
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    with pytest.raises(SystemExit) as caught:
+        main([*words])
+    assert caught.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_a_configuration_of_a_project_trains_and_sweeps(projects: Path) -> None:
+    tiny = projects / "tiny"
+    run(tiny, "-t", "small.yaml", "train", "optimizer=mine", "data.corpus.num_stories=200")
+    (record,) = tiny.glob("outputs/*/*/run.json")
+    saved = json.loads(record.read_text())
+    assert saved["status"] == "finished"
+    assert saved["overrides"][0] == "+project=small"
+    assert (record.parent / "model" / "model.safetensors").exists()
+    words = ("ns.heads=2,4", "data.corpus.num_stories=200", "hydra.sweep.dir=sweep")
+    done = run(projects, "-p", "tiny", "-t", "sub/short", "train", "-m", *words)
+    assert "best: job" in done.stdout
+    for job, size in ((0, 32), (1, 64)):
+        config = json.loads((projects / f"sweep/{job}/model/config.json").read_text())
+        assert config["hidden_size"] == size
+
+
+def test_devices_are_those_that_were_asked_for_and_a_dry_run_runs_nothing(projects: Path) -> None:
+    text = "main: !partial:os:getenv [CUDA_VISIBLE_DEVICES]\n"
+    (projects / "language/templates/configs/seen.yaml").write_text(text)
+    words = ("-p", "language", "-t", "seen", "train", "hydra.launcher.snapshot=false")
+    done = run(projects, *words, "-d", "0,1", "--dry-run", "hydra.run.dir=run")
+    assert "job 0: +project=seen" in done.stdout
+    assert "on GPUs 0, 1" in done.stdout
+    assert not (projects / "run/run.json").exists()
+    for devices, seen in (("1", "1"), ("none", "")):
+        run(projects, *words, "-d", devices, f"hydra.run.dir=on_{devices}")
+        record = json.loads((projects / f"on_{devices}/run.json").read_text())
+        assert record["result"] == seen
+
+
+def test_a_run_goes_on_without_the_project_being_named(projects: Path) -> None:
+    language = projects / "language"
+    run(language, "-t", "a", "train", "hydra.run.dir=../run")
+    record = json.loads((projects / "run/run.json").read_text())
+    assert record["result"] is None  # a tuple is no result that a record can hold
+    (projects / "run/run.json").write_text(json.dumps({**record, "status": "interrupted"}))
+    run(projects, "train", "resume=run")
+    assert json.loads((projects / "run/run.json").read_text())["status"] == "finished"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("pp",),
+        ("graph",),
+        ("code", "--target", "optimizer"),
+        ("targets",),
+        ("explain", "trainer.args.max_steps"),
+        ("train", "--cfg", "job"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_looking_at_a_project_imports_nothing_heavy(words: tuple[str, ...], projects: Path) -> None:
+    before = sorted(projects.rglob("*"))
+    done = run(projects, "-p", "tiny", *words, "trainer.args.seed=1")
+    assert done.stdout.splitlines()[-1] == "HEAVY []"
+    assert sorted(projects.rglob("*")) == before
+
+
+def test_render_variables_and_groups_of_a_project(
+    projects: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(projects / "tiny")
+    told = printed(capsys, "explain", "model_config.hidden_size", "ns.heads=4")
+    assert told.splitlines()[0] == "model_config.hidden_size: 64"
+    assert "templates/configs/small.yaml:11" in told.splitlines()[-1]
+    told = printed(capsys, "-t", "sub/short.yaml", "explain", "optimizer.lr", "optimizer=mine")
+    assert told.startswith("optimizer.lr: 0.2\n  templates/optimizer/mine.yaml:3")
+
+
+def test_the_language_alone_is_enough_for_a_project(
+    projects: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = str(projects / "language")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    assert printed(capsys, "-p", project, "targets").split() == ["main", "other"]
+    assert printed(capsys, "-p", project, "-t", "a", "graph").startswith("main: !call:project_lang")
+    constructed = printed(capsys, "-p", project, "construct", "vars.size=5")
+    assert [line.strip(" │,") for line in constructed.splitlines()[1:3]] == ["5", f"'{project}'"]
+    namespace: dict[str, Any] = {}
+    exec(printed(capsys, "-p", project, "code", "--target", "main"), namespace)
+    assert namespace["construct"](size=7) == (7, project)
+
+
+def test_the_settings_of_the_application_are_no_targets(
+    projects: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    primary = yaml.safe_load((conf_dir() / "config.yaml").read_text())
+    shown = {*primary, "resources"} - {"defaults", "hydra", "forgather"}
+    assert set(SETTINGS) == shown
+    (projects / "language/templates/configs/own.yaml").write_text("resources: 1\nmain: 2\n")
+    told = printed(capsys, "-p", str(projects / "language"), "-t", "own", "targets")
+    assert told.split() == ["resources", "main"]
+
+
+def test_mistakes_name_the_projects_template(
+    projects: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(projects)
+    told = refused(capsys, "-p", "language", "-t", "wrong", "pp")
+    assert "language/templates/configs/wrong.yaml:2" in told
+    assert "'nothing' is undefined" in told
+    told = refused(capsys, "-p", "language", "-t", "list", "graph")
+    assert "language/templates/configs/list.yaml:1: the root" in told
+    assert "this is a list" in told
+    told = refused(capsys, "-p", "tiny", "-t", "smal.yaml", "targets")
+    assert "did you mean 'small.yaml'" in told
+    assert "-p DIR" in refused(capsys, "-t", "small.yaml", "targets")
+    assert "no project" in refused(capsys, "-p", "tiny", "status", ".")
+
+
+def test_a_project_without_main_says_what_it_lacks(projects: Path) -> None:
+    words = ("-p", "language", "-t", "without_main", "train")
+    told = run(projects, *words, expect=2).stderr
+    assert told.count("error:") == 1
+    assert "without_main.yaml" in told
+    assert "a target 'main'" in told
+
+
+def test_what_stands_before_the_words_of_a_command(
+    projects: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = [f"hydra.searchpath=['forgather-project://{projects}/tiny']", "+project=small"]
+    monkeypatch.chdir(projects)
+    assert selected(None, None, ["a=1"]) == ["a=1"]  # no project here
+    monkeypatch.chdir(projects / "tiny")
+    assert selected(None, None, []) == ours
+    assert selected(None, None, ["-m", "a=1,2"]) == ["-m", *ours, "a=1,2"]
+    assert selected(None, None, ["--cfg", "job"]) == [*ours, "--cfg", "job"]
+    assert selected(None, None, ["+experiment=baseline"]) == [ours[0], "+experiment=baseline"]
+    assert selected(None, None, ["+project=small,sub/short"])[0] == ours[0]
+    assert selected(None, None, ["resume=auto"]) == [*ours, "resume=auto"]
+    assert selected(None, None, ["rerun=DIR", "a=1"]) == ["rerun=DIR", "a=1"]
+    both = f"hydra.searchpath=['forgather-project://{projects}/tiny',file://x]"
+    assert selected(None, None, ["hydra.searchpath=[file://x]"])[0] == both
+    with pytest.raises(ForgatherError, match="-t small has no meaning"):
+        selected(None, "small", ["resume=DIR"])
