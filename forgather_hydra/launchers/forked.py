@@ -10,12 +10,21 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from forgather_hydra.launchers.process import JobProcess, kill_group
 
 LARGEST = 1 << 16  # bytes of a message
+
+
+@lru_cache(maxsize=1)
+def fork_server(
+    task: Path, environment: tuple[tuple[str, str], ...], modules: tuple[str, ...]
+) -> ForkServer:
+    """The server for such jobs; a search of many launches has them all served by one."""
+    return ForkServer(task, dict(environment), modules)
 
 
 class ForkServer:
@@ -25,6 +34,8 @@ class ForkServer:
         task: the file that the jobs share.
         environment: of the jobs, as of `worker_environment`.
         modules: to be imported before.
+
+    The server ends with this process, or when nobody has this object any more; jobs go on.
 
     Attributes:
         is_alive: whether the server is.
@@ -47,11 +58,6 @@ class ForkServer:
                 start_new_session=True,
                 pass_fds=[theirs.fileno()],
             )
-
-    def close(self) -> None:
-        """End the server, but not the jobs that it has started."""
-        self._channel.close()
-        self._process.wait()
 
     def start(
         self,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import pickle
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -149,13 +149,20 @@ class Payload:
 
 
 def write_task(folder: Path, context: HydraContext, task: TaskFunction) -> Path:
-    """Write down what all jobs of a launch share, and return the file."""
-    import cloudpickle
+    """Write down what all jobs of a launch share, and return the file.
 
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"task-{uuid.uuid4().hex[:8]}.pkl"
+    It is the same file for all launches of a search.
+    """
+    import cloudpickle
+    from xxhash import xxh3_64_hexdigest
+
     parts = (Singleton.get_state(), (context, task))
-    path.write_bytes(b"".join(cloudpickle.dumps(part) for part in parts))
+    content = b"".join(cloudpickle.dumps(part) for part in parts)
+    path = folder / f"task-{xxh3_64_hexdigest(content)}.pkl"
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(f".{os.getpid()}")
+    aside.write_bytes(content)
+    os.replace(aside, path)
     return path
 
 

@@ -110,7 +110,7 @@ class LocalPool:
         Raises:
             KeyboardInterrupt: after everything that was started has ended.
         """
-        with Display(self.jobs, self.look) as self.display, self.starter:
+        with Display(self.jobs, self.look) as self.display:
             try:
                 while self.waiting or self.running:
                     self.start()

@@ -7,10 +7,9 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from forgather_hydra.launchers.forked import ForkServer
+from forgather_hydra.launchers.forked import ForkServer, fork_server
 from forgather_hydra.launchers.job import Job
 from forgather_hydra.launchers.process import (
     JobProcess,
@@ -30,7 +29,7 @@ HEAVY = (
 
 
 class Starter:
-    """Starts jobs while this is open.
+    """Starts jobs.
 
     Those of one process are forked, if there are several, from a process that has imported already
     what takes long. With devices to share out it leaves torch alone: a process that has looked
@@ -62,22 +61,6 @@ class Starter:
         self.task = task
         self.server: ForkServer | None = None
 
-    def __enter__(self) -> Self:
-        singles = [job for job in self.jobs if self.topology(job).world_size == 1]
-        if len(singles) > 1 and sys.platform == "linux":
-            modules = [] if self.devices else [name for name in HEAVY if name in sys.modules]
-            self.server = ForkServer(self.task, self.environment(1, {}), modules)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self.server:
-            self.server.close()
-
     def start(
         self, job: Job, attempt: Path, devices: Sequence[str], keep_open: Sequence[int]
     ) -> JobProcess:
@@ -92,12 +75,23 @@ class Starter:
         own = self.visible(job, devices)
         procs = self.topology(job).world_size
         log = attempt / ("rank_0.log" if procs == 1 else "torchrun.log")
-        if procs == 1 and self.server:
+        if procs == 1 and self.is_one_of_several and sys.platform == "linux":
+            self.server = self.server or self.new_server()
             forked = self.server.start(job.directory, own, log, keep_open)
             if forked:
                 return forked
         command = worker_command(job.directory, attempt, procs)
         return SpawnedJob(command, self.environment(procs, own), log, keep_open)
+
+    @property
+    def is_one_of_several(self) -> bool:
+        """Whether there are other jobs, in this launch or before it."""
+        return any(job.number > 0 for job in self.jobs)
+
+    def new_server(self) -> ForkServer:
+        """What jobs of one process are forked from."""
+        modules = () if self.devices else tuple(name for name in HEAVY if name in sys.modules)
+        return fork_server(self.task, tuple(self.environment(1, {}).items()), modules)
 
     def wait(self, seconds: float) -> None:
         """Wait until a job may have ended, at most for so long."""

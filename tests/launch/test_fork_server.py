@@ -36,6 +36,16 @@ def test_what_takes_long_is_imported_once_unless_there_are_devices(
     assert [Path(each["argv"][1]).name for each in (one, two)] == ["0", "1"]
 
 
+def test_trials_of_a_search_share_a_server(sweep: Run, tmp_path: Path) -> None:
+    words = ("hydra/sweeper=forgather_optuna", "+main.x=interval(0,6)", "hydra.sweeper.n_trials=3")
+    main = "+main={_target_: forked_tasks.parent, _partial_: true}"
+    sweep("", main, *words, "hydra.sweeper.n_jobs=1", "hydra.launcher.devices=none")
+    records = [json.loads((tmp_path / f"out/{n}/run.json").read_text()) for n in range(3)]
+    first, second, third = (record["result"]["parent"] for record in records)
+    assert first != second == third
+    assert len(list((tmp_path / "out/.launch").glob("task-*"))) == 1
+
+
 def test_without_the_server_jobs_are_started_one_by_one(sweep: Run, saved: Run) -> None:
     words = ("hydra.launcher.devices=[4]", "hydra.launcher.on_error=continue")
     sweep("", FORKED.replace("TASK", "orphan"), *words, expect=1)
