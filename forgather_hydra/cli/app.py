@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -14,32 +14,36 @@ from forgather_hydra.config.command_line import UsageExit, command_line
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.paths import conf_dir
 from forgather_hydra.run import directory
-from forgather_hydra.run.record import RunIsBusy
+from forgather_hydra.run.failure import EXIT_USAGE, exit_code, says_enough, told, wants_traceback
 
-EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
-
-# Failures of the world or of what was asked for, rather than of code: the message says enough.
-_TOLD = (OSError, FloatingPointError, MemoryError, RunIsBusy, ValueError)
+EXIT_INTERRUPTED = 130
 
 
 def task(cfg: DictConfig) -> Any:
     """What Hydra calls for each job."""
     from hydra.core.hydra_config import HydraConfig
+    from hydra.core.utils import JobStatus
     from hydra.types import RunMode
 
-    from forgather_hydra.launchers.single import run_here_or_elsewhere
+    from forgather_hydra.launchers.outcome import exit_code_of
+    from forgather_hydra.launchers.single import run_elsewhere
+    from forgather_hydra.run.job import run
 
     try:
-        return run_here_or_elsewhere(cfg)
+        if (elsewhere := run_elsewhere(cfg)) is None:
+            return run(cfg)
+        if elsewhere.status == JobStatus.FAILED:  # the launcher has told why
+            sys.exit(exit_code_of(Path(HydraConfig.get().runtime.output_dir)))
+        return elsewhere.return_value
     except ForgatherError as error:
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise  # the other jobs go on; Hydra reports this one at the end
         raise UsageExit(error) from error
-    except _TOLD as error:
-        if HydraConfig.get().mode == RunMode.MULTIRUN or _wants_traceback():
+    except Exception as error:
+        if HydraConfig.get().mode == RunMode.MULTIRUN or not says_enough(error):
             raise
-        print("\n  ".join([f"error: {error}", *_notes(error)]), file=sys.stderr)
-        sys.exit(EXIT_USAGE if isinstance(error, ValueError) else EXIT_FAILED)
+        print(told(error), file=sys.stderr)
+        sys.exit(exit_code(error))
 
 
 def main() -> None:
@@ -64,18 +68,5 @@ def main() -> None:
 
 def _tell(error: ForgatherError) -> None:
     print(f"error: {error}", file=sys.stderr)
-    if _wants_traceback() and error.__cause__ is not None:
+    if wants_traceback() and error.__cause__ is not None:
         traceback.print_exception(error.__cause__)
-
-
-def _notes(error: BaseException) -> list[str]:
-    """What was noted about an error on its way, and for one of any library where it comes from."""
-    notes = list(getattr(error, "__notes__", []))
-    if isinstance(error, ValueError):
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        notes.append(f"raised at {last.filename}:{last.lineno}; HYDRA_FULL_ERROR=1 shows all calls")
-    return notes
-
-
-def _wants_traceback() -> bool:
-    return os.environ.get("HYDRA_FULL_ERROR") == "1"

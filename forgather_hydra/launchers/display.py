@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,7 +16,7 @@ from rich.live import Live
 
 from forgather_hydra.launchers.files import TRACEBACK, attempts
 from forgather_hydra.launchers.job import Job
-from forgather_hydra.launchers.outcome import read_result
+from forgather_hydra.launchers.outcome import read_result, told_failure
 from forgather_hydra.launchers.view import View, table, view_of
 from forgather_hydra.run.results import CANCELLED, FAILED, JobCancelled, metric_of, one_line
 
@@ -98,21 +98,33 @@ class Display:
         found = "" if value is None else f", {name} {value:.6g}"
         self.say(job, f"{word}{took}{found}")
         if job_return.status == JobStatus.FAILED and word != CANCELLED:
-            self.console.print(f"  {one_line(error)}", markup=False)
-            where = os.path.relpath(_where_to_look(job.directory))
+            if self.is_single:
+                self.tell_whole(job, error)
+            else:
+                self.console.print(f"  {one_line(error)}", markup=False)
+            where = " and ".join(os.path.relpath(p) for p in self.where_to_look(job.directory))
             self.console.print(f"  see {where}", markup=False)
+
+    def tell_whole(self, job: Job, error: BaseException) -> None:
+        """Tell all about the failure of a single run that has not been in what it printed."""
+        told = told_failure(job.directory) or f"error: {str(error).splitlines()[0]}"
+        printed = self.log.path.read_text(encoding="utf-8", errors="replace") if self.log else ""
+        if told not in printed:
+            print(told, file=sys.stderr)
+
+    def where_to_look(self, directory: Path) -> Iterator[Path]:
+        """The files that say most about a failure; of a single run also where all logs are."""
+        trace = directory / TRACEBACK
+        if trace.exists():
+            yield trace
+        if self.is_single or not trace.exists():
+            yield [directory, *attempts(directory)][-1]
 
 
 def differing(overrides: Sequence[Sequence[str]]) -> list[str]:
     """The overrides that not all jobs share, those of each job in one text."""
     shared = set.intersection(*map(set, overrides)) if len(overrides) > 1 else set()
     return [" ".join(o for o in job if o not in shared) for job in overrides]
-
-
-def _where_to_look(directory: Path) -> Path:
-    """The file that says most about a failure."""
-    trace = directory / TRACEBACK
-    return trace if trace.exists() else [directory, *attempts(directory)][-1]
 
 
 class Follow:

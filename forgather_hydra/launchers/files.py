@@ -12,8 +12,10 @@ RESULT = "result.json"  # how it ended; written once, by its first process
 RETURN = "return.pkl"  # what it returned, as Hydra has it
 OWNER = "OWNER"  # locked by the first process of the job while it lives
 PLACE = "place.json"  # where it was started last: a device, or the id of a cluster's job
+FAILURE = "failure.json"  # what the process said that failed first
 GIVEN_UP = "CANCELLED"  # the user does not want it any more
 FIRST_ATTEMPT = "attempt_1"
+TORCHRUN_LOG = "torchrun.log"  # in the folder of an attempt, where torchrun starts it
 TRACEBACK = "traceback.txt"  # beside the job's own outputs
 
 

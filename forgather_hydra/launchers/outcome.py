@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import time
 import traceback
 from contextlib import suppress
@@ -12,14 +13,18 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus
 
 from forgather_hydra.launchers.files import (
+    FAILURE,
     GIVEN_UP,
     RESULT,
     RETURN,
+    TORCHRUN_LOG,
     TRACEBACK,
     attempts,
     launch_dir,
 )
 from forgather_hydra.launchers.job import Job, returned
+from forgather_hydra.launchers.process import told_exit
+from forgather_hydra.run import failure as failure_of
 from forgather_hydra.run.files import read_json, write_json
 from forgather_hydra.run.results import FAILED, FINISHED, STOPPED, JobCancelled, one_line
 
@@ -59,12 +64,30 @@ def write_outcome(directory: Path, job_return: JobReturn) -> None:
     write_json(folder / RESULT, result, is_final=True)
 
 
-def write_traceback(directory: Path, error: BaseException, rank: int, size: int) -> None:
-    """Keep the traceback of the process that failed first."""
-    where = f"process {rank} of {size}: {one_line(error)}\n" if size > 1 else ""
-    text = where + "".join(traceback.format_exception(error))
+def write_failure(directory: Path, error: BaseException, rank: int, size: int) -> None:
+    """Keep what the process failed with that failed first."""
+    where = f"process {rank} of {size}: " if size > 1 else ""
     with suppress(FileExistsError), open(directory / TRACEBACK, "x", encoding="utf-8") as file:
-        file.write(text)
+        file.write(f"{where}{one_line(error)}\n" if where else "")
+        file.writelines(traceback.format_exception(error))
+        failure = {
+            "rank": rank,
+            "error": where + one_line(error),
+            "told": failure_of.told(error),
+            "exit_code": failure_of.exit_code(error),
+        }
+        write_json(launch_dir(directory) / FAILURE, failure)
+
+
+def told_failure(directory: Path) -> str | None:
+    """What the user reads about why a job failed, if one of its processes has said that."""
+    return (read_json(launch_dir(directory) / FAILURE) or {}).get("told")
+
+
+def exit_code_of(directory: Path) -> int:
+    """The exit code for a job that has failed."""
+    failure = read_json(launch_dir(directory) / FAILURE) or {}
+    return int(failure.get("exit_code", failure_of.EXIT_FAILED))
 
 
 def read_result(directory: Path) -> dict[str, Any] | None:
@@ -74,7 +97,7 @@ def read_result(directory: Path) -> dict[str, Any] | None:
 
 def forget_outcome(directory: Path) -> None:
     """Make way for another attempt."""
-    for name in (RESULT, RETURN, GIVEN_UP):
+    for name in (RESULT, RETURN, FAILURE, GIVEN_UP):
         (launch_dir(directory) / name).unlink(missing_ok=True)
     (directory / TRACEBACK).unlink(missing_ok=True)
 
@@ -91,6 +114,7 @@ def return_of(job: Job) -> JobReturn:
 
 def failed(job: Job, reason: str) -> JobReturn:
     """The return of a job that has left no result."""
+    reason = _silent_process(job.directory) or reason
     told = _other_process(job.directory) or "\n".join([reason, *log_tail(job.directory)])
     return returned(
         job.config, job.overrides, job.directory, JobStatus.FAILED, JobFailed(told.strip())
@@ -104,6 +128,14 @@ def cancelled(job: Job, reason: str) -> JobReturn:
     )
 
 
+def _silent_process(directory: Path) -> str | None:
+    """Which of several processes ended first without having said why, and how."""
+    logs = [folder / TORCHRUN_LOG for folder in attempts(directory)[-1:]]
+    text = logs[0].read_text(errors="replace") if logs and logs[0].exists() else ""
+    first = re.search(r"Root Cause.*?rank +: (\d+).*?exitcode +: (-?\d+)", text, re.DOTALL)
+    return told_exit(int(first[2])).replace("the process", f"process {first[1]}") if first else None
+
+
 def log_tail(directory: Path, lines: int = TAIL) -> list[str]:
     """The last lines that a job has printed."""
     found = attempts(directory)
@@ -115,9 +147,5 @@ def log_tail(directory: Path, lines: int = TAIL) -> list[str]:
 
 def _other_process(directory: Path) -> str | None:
     """What the process raised that failed first, if it is not the first one."""
-    path = directory / TRACEBACK
-    if not path.exists():
-        return None
-    head = path.read_text(encoding="utf-8").partition("\n")[0]
-    is_other = head.startswith("process ") and not head.startswith("process 0 ")
-    return head if is_other else None
+    failure = read_json(launch_dir(directory) / FAILURE)
+    return str(failure["error"]) if failure and failure["rank"] else None

@@ -24,7 +24,7 @@ RUN=$(sed -n "$((${SLURM_ARRAY_TASK_ID:-0} + 1))p" @LIST@)
 ID=${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}
 LAUNCH=$RUN/.launch
 grep -qsE '^  "status": "(finished|failed)"' "$LAUNCH/result.json" && exit 0
-rm -f "$RUN/STOP" "$RUN/REQUEUE" "$RUN/traceback.txt" "$LAUNCH/result.json" "$LAUNCH/WARNED"
+rm -f "$RUN/STOP" "$RUN/REQUEUE" "$RUN/traceback.txt" "$LAUNCH/"{result.json,failure.json,WARNED}
 ATTEMPT=$LAUNCH/attempt_$(($(ls -d "$LAUNCH"/attempt_* 2>/dev/null | wc -l) + 1))
 mkdir -p "$ATTEMPT"
 MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -19,12 +20,26 @@ from forgather_hydra.run.job import run
 
 
 def run_here_or_elsewhere(cfg: DictConfig) -> Any:
-    """Run a composed job in Hydra's output directory: the task of the command line.
+    """Run a composed job in Hydra's output directory.
+
+    Raises:
+        ForgatherError: the job needs several processes, and the launcher can't start them.
+        Exception: whatever the job has failed with.
+    """
+    returned = run_elsewhere(cfg)
+    return run(cfg) if returned is None else returned.return_value
+
+
+def run_elsewhere(cfg: DictConfig) -> JobReturn | None:
+    """Have the launcher run a composed job, if this process is not to run it.
 
     A job of one process runs in this one. One of several is handed to the launcher, and so is any
     job whose launcher is a cluster's, or has been told which devices to use, or only to say what it
     would do. A process that somebody else has started as one of several,
     with torchrun for example, takes its part.
+
+    Returns:
+        The job's return, once the user has been told how it ended; None for this process to run it.
 
     Raises:
         ForgatherError: the job needs several processes, and the launcher can't start them.
@@ -34,7 +49,7 @@ def run_here_or_elsewhere(cfg: DictConfig) -> Any:
     is_ours = launcher.startswith("hydra_plugins.forgather_launcher.")
     is_sweep = not OmegaConf.is_missing(hydra.job, "num")
     if "WORLD_SIZE" in os.environ or (is_sweep and is_ours):
-        return run(cfg)  # this is a worker
+        return None  # this is a worker
     whole = cfg.copy()
     with open_dict(whole):
         whole.hydra = hydra
@@ -45,9 +60,9 @@ def run_here_or_elsewhere(cfg: DictConfig) -> Any:
     is_slurm = ".slurm" in launcher
     is_told = wanted != "auto" or hydra.launcher.get("dry_run", False)
     if is_ours and not is_sweep and (processes > 1 or is_slurm or is_told):
-        return _run_elsewhere(whole, is_slurm)
+        return _launched(whole, is_slurm)
     _refuse_one_of_several(processes)
-    return run(cfg)
+    return None
 
 
 def _refuse_one_of_several(processes: int) -> None:
@@ -59,7 +74,7 @@ def _refuse_one_of_several(processes: int) -> None:
         )
 
 
-def _run_elsewhere(whole: DictConfig, is_slurm: bool) -> Any:
+def _launched(whole: DictConfig, is_slurm: bool) -> JobReturn:
     from hydra._internal.callbacks import Callbacks
     from hydra.core.global_hydra import GlobalHydra
 
@@ -75,4 +90,4 @@ def _run_elsewhere(whole: DictConfig, is_slurm: bool) -> Any:
         (job_return,) = run_on_slurm([job], job.directory, options, context, run)
     else:
         (job_return,) = run_locally([job], job.directory, options, context, run)
-    return job_return.return_value
+    return job_return

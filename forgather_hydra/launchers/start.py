@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from forgather_hydra.launchers.files import TORCHRUN_LOG
 from forgather_hydra.launchers.forked import ForkServer, fork_server
 from forgather_hydra.launchers.job import Job
 from forgather_hydra.launchers.process import (
@@ -74,7 +75,7 @@ class Starter:
         """
         own = self.visible(job, devices)
         procs = self.topology(job).world_size
-        log = attempt / ("rank_0.log" if procs == 1 else "torchrun.log")
+        log = attempt / ("rank_0.log" if procs == 1 else TORCHRUN_LOG)
         if procs == 1 and self.is_one_of_several and sys.platform == "linux":
             self.server = self.server or self.new_server()
             forked = self.server.start(job.directory, own, log, keep_open)

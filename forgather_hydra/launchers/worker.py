@@ -19,7 +19,8 @@ from omegaconf import open_dict
 from forgather_hydra.config.composition import remember
 from forgather_hydra.launchers.files import FIRST_ATTEMPT, OWNER, launch_dir
 from forgather_hydra.launchers.job import Payload, hydra_config, read_payload, returned
-from forgather_hydra.launchers.outcome import JobFailed, write_outcome, write_traceback
+from forgather_hydra.launchers.outcome import JobFailed, told_failure, write_failure, write_outcome
+from forgather_hydra.run.failure import told
 from forgather_hydra.run.files import locked
 from forgather_hydra.run.record import keep_configuration
 
@@ -58,8 +59,8 @@ def _first(directory: Path, attempt: Path, size: int) -> int:
         job_return = _run(directory, payload, context, task)
         if job_return.status == JobStatus.FAILED:
             error = job_return._return_value
-            write_traceback(directory, error, 0, size)
-            print((directory / "traceback.txt").read_text(encoding="utf-8"), file=sys.stderr)
+            write_failure(directory, error, 0, size)
+            print(told_failure(directory) or told(error), file=sys.stderr)
         write_outcome(directory, job_return)
         return EXIT_FAILED if job_return.status == JobStatus.FAILED else 0
 
@@ -101,7 +102,7 @@ def _other(directory: Path, attempt: Path, rank: int, size: int) -> int:
     except (Exception, SystemExit) as error:
         if isinstance(error, SystemExit) and not error.code:
             return 0
-        write_traceback(directory, error, rank, size)
+        write_failure(directory, error, rank, size)
         sys.excepthook(type(error), error, error.__traceback__)
         return EXIT_FAILED
     return 0

@@ -252,3 +252,23 @@ def test_a_job_is_seen_and_cancelled_from_elsewhere(start: Run, tmp_path: Path) 
     assert [row.split()[2] for row in rows] == ["cancelled"] * 3
     pids = [int(pid) for x in (1, 2) for pid in (tmp_path / f"pids-{x}").read_text().split()]
     assert not any(map(alive, pids))
+
+
+@pytest.mark.parametrize(
+    ("x", "code", "told"),
+    [
+        ("value", 2, "error: not so\n  in the call of launch_tasks.all_fail\n"),
+        ("code", 1, "ZeroDivisionError: division by zero\n"),
+        ("silent", 1, "error: process 1 left with exit status 7 and no result\n"),
+    ],
+)
+def test_the_failure_of_a_single_run_is_told_once(
+    launch: Run, x: str, code: int, told: str
+) -> None:
+    words = (f"+main.x={x}", "hydra.run.dir=run")
+    done = launch("all_fail", *words, "resources.nproc_per_node=2", expect=code)
+    everything = done.stdout + done.stderr
+    assert everything.count(told) == 1
+    assert "Error executing job" not in everything
+    assert everything.count("Traceback") == (told.startswith("Zero"))
+    assert "run/.launch/attempt_1\n" in done.stdout

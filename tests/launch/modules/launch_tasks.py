@@ -81,6 +81,17 @@ def edited(x: float) -> dict[str, Any]:
     return {"eval_loss": float(x), "answer": ANSWER}
 
 
+def all_fail(x: str) -> None:
+    """Every process fails alike, or one leaves without a word."""
+    if x == "value":
+        raise ValueError("not so")
+    if x == "code":
+        print(1 / 0)
+    if os.environ["RANK"] == "1":
+        os._exit(7)
+    time.sleep(60)
+
+
 def ranks(x: float) -> dict[str, Any]:
     """Every process tells its rank; process 1 fails if `x` is 1, and is killed if it is 2."""
     import torch
