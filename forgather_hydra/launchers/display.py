@@ -14,7 +14,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from rich.console import Console
 from rich.live import Live
 
-from forgather_hydra.launchers.files import TRACEBACK, attempts
+from forgather_hydra.launchers.files import TRACEBACK, attempts, launch_dir
 from forgather_hydra.launchers.job import Job
 from forgather_hydra.launchers.outcome import read_result, told_failure
 from forgather_hydra.launchers.view import View, table, view_of
@@ -43,7 +43,7 @@ class Display:
         self.console = Console(highlight=False, soft_wrap=True)
         self.live = Live(console=self.console, auto_refresh=False, transient=True)
         self.is_live = self.console.is_terminal and not self.is_single
-        self.log: Follow | None = None
+        self.log = Follow(self.last_log()) if self.is_single else None
         self._next = 0.0
 
     def __enter__(self) -> Self:
@@ -62,16 +62,24 @@ class Display:
 
     def refresh(self) -> None:
         """Draw the table, if it is time; of a single run, pass on what it prints."""
-        if self.log is not None:
-            self.log.show()
+        self.pass_on()
         if self.is_live and time.monotonic() >= self._next:
             self._next = time.monotonic() + PERIOD_S
             self.live.update(table(self.views()), refresh=True)
 
-    def follow(self, log: Path) -> None:
-        """Pass on what a single run prints."""
-        if self.is_single:
-            self.log = Follow(log)
+    def pass_on(self) -> None:
+        """Print what a single run has printed since the last time, in this attempt or a new one."""
+        if self.log is None:
+            return
+        self.log.show()
+        if self.last_log() != self.log.path:
+            self.log = Follow(self.last_log(), from_start=True)
+            self.log.show()
+
+    def last_log(self) -> Path:
+        """What the first process of a single run prints to."""
+        directory = self.jobs[0].directory
+        return [launch_dir(directory), *attempts(directory)][-1] / "rank_0.log"
 
     def views(self) -> list[View]:
         found = []
@@ -87,8 +95,7 @@ class Display:
 
     def ended(self, job: Job, job_return: JobReturn, seconds: float | None = None) -> None:
         """Tell how a job ended; of several processes, what the one said that failed first."""
-        if self.log is not None:
-            self.log.show()
+        self.pass_on()
         result = read_result(job.directory) or {"status": FAILED}
         error = job_return._return_value  # the public property raises it
         word = CANCELLED if isinstance(error, JobCancelled) else result["status"]
@@ -107,8 +114,11 @@ class Display:
 
     def tell_whole(self, job: Job, error: BaseException) -> None:
         """Tell all about the failure of a single run that has not been in what it printed."""
-        told = told_failure(job.directory) or f"error: {str(error).splitlines()[0]}"
-        printed = self.log.path.read_text(encoding="utf-8", errors="replace") if self.log else ""
+        log = self.last_log()
+        printed = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+        why, *more = str(error).splitlines()
+        short = "\n".join([f"error: {why}", *(line for line in more if line not in printed)])
+        told = told_failure(job.directory) or short
         if told not in printed:
             print(told, file=sys.stderr)
 

@@ -168,7 +168,6 @@ class LocalPool:
         self._last_start = time.monotonic()
         self.running.append(Running(job, process, numbers, self._last_start))
         self.display.say(job, f"started on {place}")
-        self.display.follow(attempt / "rank_0.log")
 
     def collect(self) -> None:
         """Take in the jobs that have ended."""
