@@ -125,6 +125,12 @@ def did_you_mean(name: object, known: Iterable[object]) -> str | None:
     return f"did you mean {' or '.join(repr(n) for n in names)}?" if names else None
 
 
+def counted(count: int, noun: str) -> str:
+    """So many things: ``1 job``, ``2 jobs``, ``2 processes``."""
+    ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
+    return f"{count} {noun}{ending}"
+
+
 def display_path(path: str) -> str:
     """`path` relative to the working directory when it lies below it."""
     relative = os.path.relpath(path)

@@ -13,7 +13,7 @@ from hydra.types import HydraContext, TaskFunction
 
 from forgather_hydra.config.command_line import UsageExit
 from forgather_hydra.config.composition import COMMAND_LINE
-from forgather_hydra.errors import ForgatherError
+from forgather_hydra.errors import ForgatherError, counted
 from forgather_hydra.launchers.files import GIVEN_UP, launch_dir
 from forgather_hydra.launchers.job import Job, returned, write_task
 from forgather_hydra.launchers.manifest import Manifest
@@ -60,7 +60,9 @@ def run_unfinished(
     for job in left:
         (launch_dir(job.directory) / GIVEN_UP).unlink(missing_ok=True)
     if len(left) < len(jobs):
-        print(f"{len(jobs) - len(left)} of {len(jobs)} jobs are finished already")
+        done = len(jobs) - len(left)
+        is_are = "is" if done == 1 else "are"
+        print(f"{done} of {counted(len(jobs), 'job')} {is_are} finished already")
     returns = iter(run(left) if left else [])
     waiting = {id(job) for job in left}
     return [next(returns) if id(job) in waiting else return_of(job) for job in jobs]

@@ -11,7 +11,7 @@ from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
 
-from forgather_hydra.errors import ForgatherError
+from forgather_hydra.errors import ForgatherError, counted
 from forgather_hydra.launchers import slots as device_slots
 from forgather_hydra.launchers.display import Display
 from forgather_hydra.launchers.files import GIVEN_UP, PLACE, is_owned, launch_dir, new_attempt
@@ -87,16 +87,18 @@ class LocalPool:
             topology = job.topology.settled(len(self.devices))
             where = f"job {job.number} ({' '.join(job.overrides)})"
             if topology.nodes > 1:
-                message = f"{where} asks for {topology.nodes} nodes, and this machine is one"
+                message = (
+                    f"{where} asks for {counted(topology.nodes, 'node')}, and this machine is one"
+                )
                 raise ForgatherError("bad_resources", message, hint="use cluster=slurm")
             if topology.gpus_per_node > len(self.devices):
                 message = (
-                    f"{where} asks for {topology.gpus_per_node} GPUs, "
+                    f"{where} asks for {counted(topology.gpus_per_node, 'GPU')}, "
                     f"and {len(self.devices)} can be had here"
                 )
                 raise ForgatherError("bad_resources", message, path="resources.gpus_per_proc")
             if self.needs(job) > distinct:
-                message = f"{where} needs {self.needs(job)} slots, and there are {distinct}"
+                message = f"{where} needs {counted(self.needs(job), 'slot')} of {distinct}"
                 raise ForgatherError("bad_resources", message, hint="set hydra.launcher.devices")
 
     def needs(self, job: Job) -> int:

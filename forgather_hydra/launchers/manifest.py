@@ -86,5 +86,7 @@ def _differs(job: Job, other: dict[str, Any]) -> ForgatherError:
         "sweep_differs",
         f"{job.directory} holds another job ({' '.join(other['overrides'])}), "
         f"not {' '.join(job.overrides)}",
-        hint="use ${hydra.job.num} in hydra.sweep.subdir, or another hydra.sweep.dir",
+        hint="use another hydra.run.dir"
+        if job.keys[1] is None
+        else "use ${hydra.job.num} in hydra.sweep.subdir, or another hydra.sweep.dir",
     )

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from forgather_hydra.errors import counted
 from forgather_hydra.launchers.display import differing
 from forgather_hydra.launchers.job import Job
 from forgather_hydra.launchers.local import LocalPool
@@ -17,15 +18,17 @@ if TYPE_CHECKING:
 
 def print_local_plan(pool: LocalPool) -> None:
     """Print the jobs of a local launch with the commands that it would start."""
-    devices = f"GPUs {', '.join(pool.devices)}" if pool.devices else "CPU slots"
-    print(f"{len(pool.jobs)} jobs, at most {pool.parallel} at a time, on {devices}")
+    kind = "GPU" if len(pool.devices) == 1 else "GPUs"
+    devices = f"{kind} {', '.join(pool.devices)}" if pool.devices else "CPU slots"
+    most = f", at most {pool.parallel} at a time" if len(pool.jobs) > 1 else ""
+    print(f"{counted(len(pool.jobs), 'job')}{most}, on {devices}")
     for job, words in zip(pool.jobs, differing([job.overrides for job in pool.jobs]), strict=True):
         procs = job.topology.settled(len(pool.devices)).world_size
-        slots = "slot" if pool.needs(job) == 1 else "slots"
         print(f"\njob {job.number}: {words}")
         print(f"  in {job.directory}")
-        print(f"  {procs} process{'es' if procs > 1 else ''}, {pool.needs(job)} {slots}, ", end="")
-        print(f"{pool.starter.threads(procs)} threads each")
+        sizes = [counted(procs, "process"), counted(pool.needs(job), "slot")]
+        sizes.append(counted(pool.starter.threads(procs), "thread") + (" each" * (procs > 1)))
+        print(f"  {', '.join(sizes)}")
         attempt = job.directory / ".launch" / "attempt_1"
         print(f"  {shlex.join(worker_command(job.directory, attempt, procs))}")
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from forgather_hydra.errors import ForgatherError
+from forgather_hydra.errors import ForgatherError, counted
 from forgather_hydra.launchers import watch
 from forgather_hydra.launchers.display import Follow, differing
 from forgather_hydra.launchers.files import GIVEN_UP, PLACE, attempts, is_owned, launch_dir
@@ -65,7 +65,7 @@ def about(sweep_dir: Path) -> str:
     jobs_of(sweep_dir)
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(launch["created"]))
     who = f"{launch['user']} on {launch['host']}"
-    return f"{len(launch['jobs'])} jobs, launched {when} by {who}\n{launch['command']}\n"
+    return f"{counted(len(launch['jobs']), 'job')}, launched {when} by {who}\n{launch['command']}\n"
 
 
 def cancel_jobs(sweep_dir: Path, numbers: Iterable[int], save: bool) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import shlex
 import sys
@@ -73,7 +75,8 @@ class Executor(submitit.SlurmExecutor):
 
     def submit_script(self) -> str:
         """Submit the script, and return the cluster's id for it."""
-        return str(self._submit_command("").job_id)
+        with contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it raises
+            return str(self._submit_command("").job_id)
 
     def _make_submission_file_text(self, command: str, uid: str) -> str:
         from submitit.slurm.slurm import _make_sbatch_string

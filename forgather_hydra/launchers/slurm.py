@@ -13,7 +13,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-from forgather_hydra.errors import ForgatherError
+from forgather_hydra.errors import ForgatherError, counted
 from forgather_hydra.launchers import watch
 from forgather_hydra.launchers.files import PLACE, launch_dir
 from forgather_hydra.launchers.job import Job, returned, write_payload, write_task
@@ -147,7 +147,7 @@ class Cluster:
     def tell(self) -> None:
         """Print the ids of the jobs, and where to look for them."""
         names = sorted({name.partition("_")[0] for name in self.ids.values()})
-        print(f"submitted {len(self.ids)} jobs as {', '.join(names)}")
+        print(f"submitted {counted(len(self.ids), 'job')} as {', '.join(names)}")
         print(f"  look:   forgather status {self.sweep_dir}")
         print(f"  cancel: forgather cancel {self.sweep_dir}")
 

@@ -57,8 +57,8 @@ class Waiting:
         """Wait for all jobs."""
         with Display(self.jobs, self.look) as self.display:
             for job in self.jobs:
-                name = self.cluster.ids.get(id(job))
-                self.display.say(job, f"submitted as {name}" if name else "refused")
+                if name := self.cluster.ids.get(id(job)):
+                    self.display.say(job, f"submitted as {name}")
             try:
                 while left := [job for job in self.jobs if id(job) not in self.returns]:
                     self.ask(left)

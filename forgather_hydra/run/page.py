@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from forgather_hydra.errors import counted
 from forgather_hydra.run.plot import COLORS, Point, Series, plot
 from forgather_hydra.run.results import JobResult, best_of, differing, ranked
 from forgather_hydra.run.seeds import grouped
@@ -34,6 +35,7 @@ def write_page(
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
     text = environment.get_template("page.html.jinja").render(
         title=f"Results of {sweep_dir}",
+        count=counted(len(results), "job"),
         metric=metric,
         direction=direction,
         curves=[Markup(svg) for svg in _curves(sweep_dir, results, words)],

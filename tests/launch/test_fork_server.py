@@ -70,6 +70,6 @@ def test_jobs_outlive_their_launcher_and_keep_their_slots(
     until(lambda: slots.take(1) is not None)
     slots.free([0])
     done = sweep("counted", *words[2:])
-    assert "1 of 2 jobs are finished already" in done.stdout
+    assert "1 of 2 jobs is finished already" in done.stdout
     assert (tmp_path / "calls.txt").read_text().split() == ["1", "2"]
     assert json.loads((tmp_path / "out/1/.launch/result.json").read_text())["status"] == "finished"

@@ -99,7 +99,7 @@ def test_a_sweep_goes_on_where_it_was(sweep: Run, saved: Run, tmp_path: Path) ->
     sweep("fails", "+main.x=0,1", expect=1)
     before = (tmp_path / "out/0/run.json").read_text()
     done = sweep("fails", "+main.x=6,1,0", expect=1)
-    assert "1 of 3 jobs are finished already" in done.stdout
+    assert "1 of 3 jobs is finished already" in done.stdout
     assert (tmp_path / "out/0/run.json").read_text() == before
     assert [job["value"] for job in saved()["jobs"]] == [6.0, None, 0.0]
 
@@ -151,6 +151,7 @@ def test_a_plan_is_printed_and_nothing_done(sweep: Run, tmp_path: Path) -> None:
     words = ("hydra.launcher.dry_run=true", "hydra.launcher.devices=[0,1]")
     done = sweep("told", *words, "+main.x=1,2,3")
     assert "3 jobs, at most 2 at a time, on GPUs 0, 1" in done.stdout
+    assert "\n  1 process, 1 slot, 1 thread\n" in done.stdout
     assert "forgather_hydra.launchers.worker" in done.stdout
     assert not (tmp_path / "out").exists()
 
@@ -161,7 +162,7 @@ def test_a_plan_is_printed_and_nothing_done(sweep: Run, tmp_path: Path) -> None:
         (("hydra.launcher.on_error=maybe",), "on_error is 'maybe'"),
         (("resources.nodes=2",), "asks for 2 nodes, and this machine is one"),
         (("resources.nproc_per_node=0",), "nproc_per_node is 0"),
-        (("resources.gpus_per_proc=1",), "asks for 1 GPUs, and 0 can be had"),
+        (("resources.gpus_per_proc=1",), "asks for 1 GPU, and 0 can be had"),
         (("+trainer._target_=forgather_hydra.train.Trainer", "resources.nodes=2"), "one process"),
     ],
 )

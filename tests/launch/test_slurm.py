@@ -73,6 +73,7 @@ def test_what_the_cluster_refuses_has_failed_and_the_rest_goes_on(sweep: Run, sa
     done = sweep("fails", *QUICK, "+main.x=0", "resources.mem_gb=0.1,100000", expect=1)
     assert [job["status"] for job in saved()["jobs"]] == ["finished", "failed"]
     assert "the cluster refused the job" in done.stdout
+    assert (done.stdout + done.stderr).count("Requested node configuration is not available") <= 1
 
 
 def test_failed_jobs_are_tried_again(sweep: Run, saved: Run) -> None:
@@ -113,7 +114,7 @@ def test_detached_jobs_are_followed_and_cancelled_from_elsewhere(
     subprocess.Popen("sleep 4; rm hold-2", shell=True, cwd=tmp_path)
     done = sweep("counted", *QUICK, "+main.x=1,2,3")
     assert f"job 1 is in the queue already, as {ids[1]}" in done.stdout
-    assert "1 of 3 jobs are finished already" in done.stdout
+    assert "1 of 3 jobs is finished already" in done.stdout
     assert sorted((tmp_path / "calls.txt").read_text().split()) == ["1", "2", "3"]
     assert [job["value"] for job in saved()["jobs"]] == [1.0, 2.0, 3.0]
     assert "best: job 0" in forgather("results", "out", cwd=tmp_path)
@@ -146,6 +147,14 @@ def test_a_single_run_with_two_nodes(launch: Run, tmp_path: Path) -> None:
     assert (tmp_path / "run/.launch/code").is_dir()
     log = forgather("logs", "run", "--rank", "1", cwd=tmp_path)
     assert "Traceback" not in log
+
+
+def test_the_failure_of_a_single_run_is_told_once(launch: Run) -> None:
+    words = ("cluster=slurm", "hydra.run.dir=run", "+main.x=1", "hydra.launcher.poll_s=0.5")
+    done = launch("fails", *words, "hydra.launcher.snapshot=false", expect=2)
+    everything = done.stdout + done.stderr
+    assert everything.count("error: one is not wanted\n  in the call of launch_tasks.fails") == 1
+    assert "Error executing job" not in everything
 
 
 def test_a_job_that_is_started_twice_runs_once(sweep: Run, start: Run, tmp_path: Path) -> None:

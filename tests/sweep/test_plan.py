@@ -84,7 +84,7 @@ def test_the_command_line_replaces_the_grid() -> None:
         ([], {"listed": ["a=1"]}, "neither a list of overrides nor a mapping"),
         (["a=interval(0,1)"], {}, "hydra/sweeper=forgather_optuna"),
         ([], {"grid": {"a": "[1"}}, "a=\\[1"),
-        (["a=1,2"], {"where": ["a > 2"]}, "where leaves none of the 2 jobs"),
+        (["a=1,2"], {"where": ["a > 2"]}, "where leaves none of 2 jobs"),
     ],
 )
 def test_mistakes(arguments: list[str], plan: dict[str, Any], told: str) -> None:

@@ -18,7 +18,7 @@ from hydra_plugins.forgather_sweeper._options import direction
 from omegaconf import DictConfig, OmegaConf
 
 from forgather_hydra.config.composition import COMMAND_LINE
-from forgather_hydra.errors import ForgatherError
+from forgather_hydra.errors import ForgatherError, counted
 
 DEFAULT_METRIC = "eval_loss"
 
@@ -112,8 +112,9 @@ class JobSweeper(Sweeper):
         jobs = [returned for batch in self.returns for returned in batch]
         failed = sum(returned.status == JobStatus.FAILED for returned in jobs)
         if failed:
-            message = f"{failed} of {len(jobs)} jobs failed; traceback.txt in their directories"
-            raise JobsFailed(message, self.returns)
+            where = "its directory" if failed == 1 else "their directories"
+            told = f"{failed} of {counted(len(jobs), 'job')} failed; traceback.txt in {where}"
+            raise JobsFailed(told, self.returns)
 
 
 @contextlib.contextmanager

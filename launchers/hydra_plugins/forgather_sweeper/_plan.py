@@ -19,7 +19,7 @@ from hydra_plugins.forgather_sweeper._settings import (
 )
 from hydra_plugins.forgather_sweeper._where import Condition
 
-from forgather_hydra.errors import ForgatherError
+from forgather_hydra.errors import ForgatherError, counted
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Plan:
         conditions = [Condition(text, keys) for text in self.where]
         kept = [job for job in jobs if all(c.holds(_values(job)) for c in conditions)]
         if jobs and not kept:
-            raise ForgatherError("bad_where", f"where leaves none of the {len(jobs)} jobs")
+            raise ForgatherError("bad_where", f"where leaves none of {counted(len(jobs), 'job')}")
         if conditions:
             log.info("where keeps %d of %d jobs", len(kept), len(jobs))
         return kept
