@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -47,28 +48,30 @@ def _construct_preflight(graph: Any, cfg: DictConfig) -> None:
 def _placed(
     error: ForgatherError, cfg: DictConfig, record: Composition, key: str | None
 ) -> ForgatherError:
-    """The refusal, placed at the overrides of what was checked, else at the file chosen for it.
+    """The refusal, placed at the overrides of what was checked, else at the lines that set it.
 
     A check ``preflight.model`` looks at the sections that its arguments refer to, and at what was
-    chosen from the group ``model`` and the groups below it. It may name the one `key` of a section
-    that is wrong.
+    chosen from the group ``model`` and the groups below it. Wrong in a section is its `key`, if
+    that is given, or else what the message names.
     """
     place = error.path or PREFLIGHT
     subject = place.removeprefix(f"{PREFLIGHT}.").partition(".")[0]
-    sections = [to for at, to in record.references.items() if at.startswith(f"{place}.")]
-    if key:
-        homes = [at for at in sections if key in (OmegaConf.select(cfg, at) or ())]
-        error.path = ".".join([*homes[:1], key])
-        return _traced(error, list(cfg.hydra.overrides.task), record)
-    changes = []
+    sections = [to for at, to in record.references.items() if f"{at}.".startswith(f"{place}.")]
+    words = [key] if key else re.findall(r"\w+", error.message)
+    named = [f"{at}.{word}" for word in words for at in sections if word in _values(cfg, at)]
+    changes = {}
     for override in OverridesParser.create().parse_overrides(list(cfg.hydra.overrides.task)):
         changed = override.key_or_group
         target = definition_of(changed, record.references)
         is_choice = changed == subject or changed.startswith(f"{subject}/")
-        if is_choice or any(f"{target}.".startswith(f"{section}.") for section in sections):
-            changes.append(override)
-    error.path = " ".join(str(override.input_line) for override in changes) or place
-    if any(override.key_or_group != subject for override in changes):
+        is_looked_at = any(f"{target}.".startswith(f"{section}.") for section in sections)
+        if target in named or (not named and (is_choice or is_looked_at)):
+            changes[target] = str(override.input_line)
+    if named and not changes:
+        error.path = next((path for path in named if path in record.positions), named[0])
+        return _traced(error, [], record)
+    error.path = " ".join(changes.values()) or place
+    if any(target != subject for target in changes):
         return error
     file = f"{subject}/{cfg.hydra.runtime.choices.get(subject)}.yaml"
     for path, marks in record.positions.items():
@@ -76,6 +79,14 @@ def _placed(
         if is_looked_at and (origin := marks[-1].origin) and origin.template == file:
             return error.locate(origin)
     return error
+
+
+def _values(cfg: DictConfig, section: str) -> set[Any]:
+    """The keys of a section that have plain values."""
+    found: Any = OmegaConf.select(cfg, section, throw_on_missing=False)
+    if not OmegaConf.is_dict(found):
+        return set()
+    return {key for key in found if not OmegaConf.is_config(found._get_node(key))}
 
 
 def decoded_job(cfg: DictConfig) -> Any:
@@ -99,7 +110,7 @@ def decoded_job(cfg: DictConfig) -> Any:
 
 def _traced(problem: ForgatherError, overrides: list[str], record: Composition) -> ForgatherError:
     """The problem, placed at the override that brought the value, else at the value's own line."""
-    path = problem.path or ""
+    problem.path = path = definition_of(problem.path or "", record.references)
     for override in reversed(OverridesParser.create().parse_overrides(overrides)):
         target = definition_of(override.key_or_group, record.references)
         is_mapping = isinstance(override.value(), dict)

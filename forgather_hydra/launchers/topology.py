@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from forgather_hydra.config.check import decoded_job
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.graph.imports import resolve, split_spec
-from forgather_hydra.graph.nodes import Call, Var
+from forgather_hydra.graph.nodes import Call, Shared, Var
 from forgather_hydra.graph.walk import post_order
 
 AUTO = "auto"
@@ -133,7 +133,7 @@ class Pipelines(NamedTuple):
 
 
 def _pipelines(trainer: Call) -> Pipelines:
-    asked = trainer.kwargs
+    asked = {k: v.value if isinstance(v, Shared) else v for k, v in trainer.kwargs.items()}
     layers = asked.get("stage_layers")
     each = asked.get("stages_per_process") or (1 if asked.get("schedule") in ONE_STAGE else 2)
     return Pipelines(len(layers) // each if layers else None, asked.get("replicas") or 1)

@@ -31,6 +31,7 @@ _HOME = {
     "TrainerState": "state",
     "TrainingArguments": "arguments",
     "block_collator": "collator",
+    "check_pipeline": "pipeline_plan",
     "cosine": "schedules",
     "grouped": "parameter_groups",
     "infinite": "schedules",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from .arguments import TrainingArguments
+from .arguments import IntervalStrategy, TrainingArguments
 
 # Names in torch.distributed.pipelining, with the number of stages a process has if it is fixed.
 SCHEDULES: dict[str, int | None] = {
@@ -87,25 +88,69 @@ def make_plan(
     Raises:
         ValueError: naming everything that cannot work, each with its cure.
     """
+    _check(options, args, world_size, layers, evaluates)
     schedule = schedule_name(options.schedule)
-    processes = world_size // max(options.replicas, 1)
-    each = SCHEDULES.get(schedule) or options.stages_per_process or 2
-    count = max(processes, 1) * max(each, 1)
-    problems = [
-        *_option_problems(options, schedule, world_size),
-        *_microbatch_problems(options, schedule, processes, count),
-        *_batch_problems(options.microbatches, args, evaluates),
-        *_layer_problems(options.stage_layers, layers, count),
-        *_argument_problems(args, schedule),
-    ]
-    if problems:
-        raise ValueError("this pipeline cannot work: " + "; ".join(problems))
+    processes = world_size // options.replicas
     sizes = options.stage_layers or balanced_layers(
-        layers, count, options.input_cost, options.output_cost
+        layers, _stage_count(options, processes), options.input_cost, options.output_cost
     )
     return PipelinePlan(
         schedule, options.microbatches, processes, options.replicas, tuple(_stages(sizes))
     )
+
+
+def check_pipeline(
+    args: TrainingArguments,
+    *,
+    processes: int | Literal["auto"] = "auto",
+    nodes: int = 1,
+    layers: int | None = None,
+    **options: Any,
+) -> None:
+    """Checks of a pipeline what can be known before there are processes and a model.
+
+    Args:
+        processes: on each of the `nodes`, where torchrun has not started this one.
+        layers: of the model.
+        options: those of `PipelineOptions`.
+
+    Raises:
+        ValueError: as `make_plan`.
+    """
+    asked = PipelineOptions(**options)
+    if processes == "auto":
+        stages = len(asked.stage_layers or ()) or 2 * _stage_count(asked, 1)
+        planned = max(asked.replicas, 1) * stages // _stage_count(asked, 1)
+    else:
+        planned = nodes * processes
+    world_size = int(os.environ.get("WORLD_SIZE", planned))
+    _check(asked, args, world_size, layers, evaluates=args.eval_strategy != IntervalStrategy.NO)
+
+
+def _check(
+    options: PipelineOptions,
+    args: TrainingArguments,
+    world_size: int,
+    layers: int | None,
+    evaluates: bool,
+) -> None:
+    schedule = schedule_name(options.schedule)
+    processes = world_size // max(options.replicas, 1)
+    count = _stage_count(options, processes)
+    problems = [
+        *_option_problems(options, schedule, world_size),
+        *_microbatch_problems(options, schedule, processes, count),
+        *_batch_problems(options.microbatches, args, evaluates),
+        *(_layer_problems(options.stage_layers, layers, count) if layers else ()),
+        *_argument_problems(args, schedule),
+    ]
+    if problems:
+        raise ValueError("this pipeline cannot work: " + "; ".join(problems))
+
+
+def _stage_count(options: PipelineOptions, processes: int) -> int:
+    each = SCHEDULES.get(schedule_name(options.schedule)) or options.stages_per_process or 2
+    return max(processes, 1) * max(each, 1)
 
 
 def schedule_name(name: str) -> str:

@@ -129,6 +129,17 @@ REFUSED = {
     "model_config.hidden_size=sixty": "^model_config.hidden_size=sixty: ",
     "+model_config.foo=3 model_config.hidden_size=32": r"^\+model_config.foo=3: .*'foo'; its parts",
     "+model_config.num_kv_heads=2": "did you mean num_key_value_heads?",
+    "trainer.args.save_steps=0 trainer.args.max_grad_norm=-1": (
+        r"^trainer.args.save_steps=0 trainer.args.max_grad_norm=-1: (?s:.*)\n  - save_steps is 0: "
+    ),
+    "trainer=pipeline trainer.args.per_device_train_batch_size=6": (
+        "^trainer.args.per_device_train_batch_size=6: .* multiple of the 4 microbatches"
+    ),
+    "trainer=pipeline resources.nproc_per_node=4": "nproc_per_node=4: .* 4 stages need as many",
+    "trainer=pipeline trainer.stage_layers=[1,2]": "layers=.1,2.: .*: stage_layers adds up to 3",
+    "+experiment=baseline trainer=pipeline": (
+        r"conf/experiment/baseline.yaml:\d+: trainer.args.per_device_train_batch_size: this"
+    ),
     "model=pretrained model.path=cache": r"cache holds no model: it has no config\.json",
 }
 
@@ -138,8 +149,9 @@ def test_what_does_not_go_together_is_refused_before_anything_is_made(
     folder: Path, words: str
 ) -> None:
     (folder / "cache").mkdir()
+    start = () if words.startswith("+experiment") else SHORT
     with pytest.raises(ForgatherError, match=REFUSED[words]):
-        fg.launch(*SHORT, *words.split(), "hydra.run.dir=run")
+        fg.launch(*start, *words.split(), "hydra.run.dir=run")
     assert list(folder.rglob("*")) == [folder / "cache"]
 
 
