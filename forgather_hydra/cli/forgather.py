@@ -3,39 +3,53 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import Any
 
-from forgather_hydra.cli import comparison, control, dataset, inspection, jobs, model, train
+from forgather_hydra.cli import (
+    comparison,
+    control,
+    dataset,
+    inspection,
+    jobs,
+    model,
+    projects,
+    train,
+)
 from forgather_hydra.cli.selection import selected
 from forgather_hydra.errors import ForgatherError
 
 EXIT_USAGE = 2
-HYDRA, OWN = "hydra", "own"  # whose words those are that a command passes on
+CONFIGURATION, PROJECT = "configuration", "project"  # what -t and -p choose, and commands are about
 
 
 def main(words: list[str] | None = None) -> None:
     """Entry point; exits with 0, or with 2 and one message when the input is wrong."""
     parser = _parser()
     options, rest = parser.parse_known_args(words)
+    if rest and not options.passes_on:
+        parser.error(f"{options.name} has no {' '.join(rest)}")
+    if options.config and options.about != CONFIGURATION:
+        parser.error(f"{options.name} is about no configuration: leave out -t")
+    if options.project_dir and options.about is None:
+        parser.error(f"{options.name} is about no project: leave out -p")
     options.words = rest
-    if options.words and not options.takes_words:
-        parser.error(f"{options.name} has no {' '.join(options.words)}")
-    has_configuration = "overrides" in options or options.takes_words == HYDRA
-    if not has_configuration and (options.project_dir or options.config):
-        parser.error(f"{options.name} is about no project: leave out -p and -t")
     try:
-        if has_configuration:
+        if options.about == CONFIGURATION:
             _select(options)
         options.command(options)
+        sys.stdout.flush()
     except ForgatherError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_USAGE)
+    except BrokenPipeError:  # the reader has seen enough, as in: forgather pp | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _select(options: argparse.Namespace) -> None:
-    """Put the words that choose the project's configuration before those of the command."""
-    words = "overrides" if "overrides" in options else "words"
+    """Put the words that choose the project's configuration among those of the command."""
+    words = "words" if options.passes_on else "overrides"
     found = selected(options.project_dir, options.config, getattr(options, words))
     setattr(options, words, found)
 
@@ -52,20 +66,25 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-t", "--config", metavar="CONFIG", help="a configuration of the project")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="name")
 
-    def add(name: str, command: Any, told: str, **options: Any) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=told, description=told, allow_abbrev=False, **options)
-        sub.set_defaults(command=command, takes_words=None)
+    def add(
+        name: str, command: Any, told: str, about: str | None = None, passes_on: bool = False
+    ) -> argparse.ArgumentParser:
+        is_whole = command not in (_model, _job)  # which have parsers of their own
+        sub = commands.add_parser(
+            name, help=told, description=told, allow_abbrev=False, add_help=is_whole
+        )
+        sub.set_defaults(command=command, about=about, passes_on=passes_on)
         return sub
 
     train.add_command(add)
     inspection.add_commands(add)
-    built = add("model", _model, "construct, test or convert a model", add_help=False)
-    built.set_defaults(takes_words=HYDRA)
+    projects.add_commands(add)
+    add("model", _model, "construct, test or convert a model", CONFIGURATION, passes_on=True)
     told = "show samples, lengths and numbers of tokens of the data"
-    dataset.add_options(add("dataset", dataset.show, told))
+    dataset.add_options(add("dataset", dataset.show, told, CONFIGURATION))
     control.add_options(add("control", control.control, "tell running jobs what to do"))
     for name, (_, told) in jobs.COMMANDS.items():
-        add(name, _job, told, add_help=False).set_defaults(takes_words=OWN)
+        add(name, _job, told, passes_on=True)
     comparison.add_command(add)
     return parser
 

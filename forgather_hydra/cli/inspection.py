@@ -14,18 +14,21 @@ def add_commands(add: Any) -> None:
     Args:
         add: adds one: name, function, what it does.
     """
-    commands = {
-        "pp": add("pp", _pp, "print the rendered templates"),
-        "graph": add("graph", _graph, "print the node graph as YAML"),
-        "code": add("code", _code, "print equivalent Python"),
-        "targets": add("targets", _targets, "print the names that can be constructed"),
-        "construct": add("construct", _construct, "construct a target, and print it"),
-        "check": add("check", _check, "check every name and argument without building anything"),
-        "explain": add("explain", _explain, "print a value and everything that set it"),
+    told = {
+        "pp": (_pp, "print the rendered templates"),
+        "graph": (_graph, "print the node graph as YAML"),
+        "code": (_code, "print equivalent Python"),
+        "targets": (_targets, "print the names that can be constructed"),
+        "construct": (_construct, "construct a target, and print it"),
+        "check": (_check, "check every name and argument without building anything"),
+        "trefs": (_trefs, "print the templates that take part, as a tree"),
+        "explain": (_explain, "print a value and everything that set it"),
     }
+    commands = {name: add(name, *each, about="configuration") for name, each in told.items()}
     commands["code"].add_argument("--target", help="print only what constructs this target")
     commands["construct"].add_argument("--target", default="main", help="default: main")
     commands["construct"].add_argument("--call", action="store_true", help="call it, too")
+    commands["trefs"].add_argument("--files", action="store_true", help="only their files")
     commands["explain"].add_argument("path", help="such as trainer.args.max_steps")
     for command in commands.values():
         command.add_argument("overrides", nargs="*", help="as for python -m forgather_hydra")
@@ -73,6 +76,18 @@ def _check(options: argparse.Namespace) -> None:
 
     check(graph_of(options.overrides))
     print("ok: every name can be imported and takes its arguments")
+
+
+def _trefs(options: argparse.Namespace) -> None:
+    from forgather_hydra.cli.references import files, tree
+    from forgather_hydra.config.composition import latest
+
+    with composed(options.overrides):
+        documents = [document.rendered for _, document in latest().documents.values()]
+    if options.files:
+        print(*files(documents), sep="\n")
+    else:
+        print(*(line for document in documents for line in tree(document)), sep="\n")
 
 
 def _explain(options: argparse.Namespace) -> None:

@@ -35,8 +35,8 @@ def run_elsewhere(cfg: DictConfig) -> JobReturn | None:
 
     A job of one process runs in this one. One of several is handed to the launcher, and so is any
     job whose launcher is a cluster's, or has been told which devices to use, or only to say what it
-    would do. A process that somebody else has started as one of several,
-    with torchrun for example, takes its part.
+    would do. A process that somebody else has started as one of several, with torchrun for
+    example, takes its part.
 
     Returns:
         The job's return, once the user has been told how it ended; None for this process to run it.

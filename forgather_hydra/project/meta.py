@@ -123,7 +123,7 @@ def _read(project_dir: str) -> Meta:
         raise ForgatherError(
             "no_project",
             f"{project_dir} is not a project: it has no {META_FILE}",
-            hint="name a project's folder: -p DIR",
+            hint="name a project's folder: -p DIR; 'forgather ls -r' finds projects",
         )
     root = workspace_root(project_dir)
     folders = [

@@ -16,7 +16,7 @@ from forgather_hydra.errors import nearest
 from forgather_hydra.template.budget import STEPS_OF_TEMPLATE, Budget, guard, weight
 from forgather_hydra.template.files import SearchPath, Source
 from forgather_hydra.template.functions import FILTERS, GLOBALS
-from forgather_hydra.template.load import CURRENT, RenderVariables, variables_of
+from forgather_hydra.template.load import CURRENT, Reference, RenderVariables, variables_of
 from forgather_hydra.template.source_map import Rope, join, piece
 from forgather_hydra.template.syntax import translate
 from forgather_hydra.template.tracing import TracingCodeGenerator, count_steps
@@ -91,6 +91,7 @@ class TemplateEnvironment(SandboxedEnvironment):
                 raise TemplateNotFound(name)
             source = load.enter(file)
         load.used.add(source.key)
+        load.references[Reference(parent, source.key, source.place)] = None
         return self.compiled(source)
 
     def select_template(

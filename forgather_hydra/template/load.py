@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2.utils import Namespace
 
 from forgather_hydra.template.budget import Budget
 from forgather_hydra.template.files import Source, Stamp, TemplateFile
 from forgather_hydra.template.source_map import Place
+
+
+class Reference(NamedTuple):
+    """One template that another one uses.
+
+    Attributes:
+        user: the key of the other one; None for the template that is rendered.
+        used: its own key.
+        place: where it stands.
+    """
+
+    user: str | None
+    used: str
+    place: Place
 
 
 class Load:
@@ -28,6 +42,7 @@ class Load:
         self.stamps: dict[str, Stamp] = {}
         self.used: set[str] = set()
         self.parents: dict[str, str] = {}
+        self.references: dict[Reference, None] = {}
 
     def enter(self, file: TemplateFile) -> Source:
         """Take note of a file: from now on its parts can be used by name."""

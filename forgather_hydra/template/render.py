@@ -15,7 +15,7 @@ from forgather_hydra.template.environment import TemplateEnvironment
 from forgather_hydra.template.files import SearchPath, Source, Stamp
 from forgather_hydra.template.functions import CLOCK
 from forgather_hydra.template.lint import report
-from forgather_hydra.template.load import CURRENT, Load
+from forgather_hydra.template.load import CURRENT, Load, Reference
 from forgather_hydra.template.source_map import Place, SourceMap
 
 
@@ -28,12 +28,14 @@ class Rendered:
         source_map: from its lines back to template lines.
         assigned: what templates assigned to variables of ``ns``, pins not applied.
         files: the template files that took part, with their stamps.
+        references: which template used which, in order.
     """
 
     text: str
     source_map: SourceMap
     assigned: dict[str, Any] = field(default_factory=dict)
     files: list[Stamp] = field(default_factory=list)
+    references: list[Reference] = field(default_factory=list)
 
 
 class Renderer:
@@ -95,7 +97,13 @@ class Renderer:
                 CLOCK.reset(clock_token)
         report(self.environment, load, self.strict)
         source_map = SourceMap(text, load.places)
-        return Rendered(str.__str__(text), source_map, load.assigned, list(load.stamps.values()))
+        return Rendered(
+            str.__str__(text),
+            source_map,
+            load.assigned,
+            list(load.stamps.values()),
+            list(load.references),
+        )
 
     def _entry(self, entry: str | Source) -> Template:
         if isinstance(entry, Source):
