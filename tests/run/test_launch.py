@@ -88,7 +88,7 @@ def test_a_failed_attempt_does_not_change_what_a_job_of_a_sweep_is(tmp_path: Pat
     fg.launch(main, "output_root=first", sweep, multirun=True)
     result.unlink()
     result.mkdir()  # which cannot be read
-    with pytest.raises(Exception, match="1 of 1 jobs failed"):
+    with pytest.raises(Exception, match="1 of 1 job failed"):
         fg.launch(main, "output_root=second", sweep, multirun=True)
     job = tmp_path / "sweep/0"
     assert record.read(job)["status"] == "failed"  # type: ignore[index]
