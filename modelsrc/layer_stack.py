@@ -30,8 +30,8 @@ class LayerDict(nn.ModuleDict):
 class LayerStack(nn.Module):
     """Layers applied one after the other.
 
-    Activation checkpointing is switched by `PreTrainedModel.gradient_checkpointing_enable`, which
-    sets the two attributes named `gradient_checkpointing` and `_gradient_checkpointing_func`.
+    Activation checkpointing is switched by a method of `PreTrainedModel`, which sets the two
+    attributes named `gradient_checkpointing` and `_gradient_checkpointing_func`.
 
     Args:
         layer_factory: called with `layer_idx` for each layer.

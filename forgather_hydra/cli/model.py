@@ -168,7 +168,9 @@ def _build(options: argparse.Namespace, factory: Any, directory: Path) -> Any:
         with _told():
             load_checkpoint(options.load_from_checkpoint, model, options.device)
     if options.gradient_checkpointing:
-        model.gradient_checkpointing_enable()
+        # Named so from transformers 5.23 on.
+        former = model.gradient_checkpointing_enable
+        getattr(model, "activation_checkpointing_enable", former)()
     return model
 
 

@@ -25,8 +25,9 @@ def model_exists(directory: Path, changes: list[str]) -> ForgatherError:
         FileExistsError(),
         "model_exists",
         f"{directory} already holds another model. Compared with it, the new one changes:{lines}",
-        hint="choose another output_dir, delete this one, or replace the model in it: --force on "
-        "the command line of the model commands, overwrite=True from Python",
+        hint="in a run, take these changes back or begin another run, without resume; elsewhere, "
+        "choose another output_dir, or replace this model: overwrite=True, or --force of the model "
+        "commands",
     )
 
 

@@ -85,7 +85,7 @@ class PipelineParallel(SingleProcess):
 
     def prepare(self, model: torch.nn.Module) -> None:
         if self.args.gradient_checkpointing:
-            enable_gradient_checkpointing(model, self.args)
+            enable_gradient_checkpointing(model, self.args.gradient_checkpointing_kwargs)
         self._weights = PipelineWeights(self.plan, model, self._skeleton, self.rank)
         self._weights.hand_out(self.device)
         self.model = self._weights.part

@@ -137,7 +137,7 @@ class SingleProcess:
         args = self.args
         model.to(self.device)
         if args.gradient_checkpointing:
-            enable_gradient_checkpointing(model, args)
+            enable_gradient_checkpointing(model, args.gradient_checkpointing_kwargs)
         compile_in_place(model, args)
         self.model = model
         self.parameters = [p for p in model.parameters() if p.requires_grad]
@@ -255,20 +255,23 @@ def compile_in_place(module: torch.nn.Module, args: TrainingArguments) -> None:
         )
 
 
-def enable_gradient_checkpointing(model: torch.nn.Module, args: TrainingArguments) -> None:
+def enable_gradient_checkpointing(
+    model: torch.nn.Module, options: dict[str, Any] | None = None
+) -> None:
     """Has the layers of `model` computed again in the backward pass, to save memory.
 
     Raises:
         ValueError: if the model has no such switch.
     """
-    if not hasattr(model, "gradient_checkpointing_enable"):
+    # The second is the name before transformers 5.23.
+    names = ("activation_checkpointing_enable", "gradient_checkpointing_enable")
+    switches = [getattr(model, name) for name in names if hasattr(model, name)]
+    if not switches:
         raise ValueError(
             f"{type(model).__name__} cannot do gradient_checkpointing, having no method "
-            "gradient_checkpointing_enable: leave it out"
+            f"{names[0]}: leave it out"
         )
-    options = args.gradient_checkpointing_kwargs
-    given = {"gradient_checkpointing_kwargs": options} if options else {}
-    model.gradient_checkpointing_enable(**given)  # type: ignore[operator]
+    switches[0](*([options] if options else []))
 
 
 def choose_device(args: TrainingArguments) -> torch.device:

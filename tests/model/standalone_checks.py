@@ -119,7 +119,7 @@ def check_gradient_checkpointing():
         layer = trained.causal_lm.layer_stack.layers[0]
         layer.register_forward_pre_hook(lambda *_, enabled=enabled: calls.append(enabled))
         if enabled:
-            trained.gradient_checkpointing_enable()
+            trained.activation_checkpointing_enable()
             assert trained.is_gradient_checkpointing
         with torch.enable_grad():
             loss, _ = trained(ids, labels=ids)

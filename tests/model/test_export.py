@@ -106,7 +106,7 @@ def test_another_model_is_refused_and_the_difference_told(code, render, config, 
         "sliding_window: 8 -> not set",
         "small_llama.py: no longer used",
     ]
-    assert "--force" in str(caught.value)
+    assert "in a run, take these changes back or begin another" in str(caught.value.hint)
     assert {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()} == before
 
 

@@ -43,7 +43,6 @@ def test_embeddings_take_the_place_of_ids(build, random_ids):
     assert torch.equal(model(inputs_embeds=embeddings), model(ids))
 
 
-@pytest.mark.filterwarnings("ignore:.*gradient_checkpointing_enable.*:FutureWarning")
 def test_checkpointing_keeps_the_gradients_and_recomputes(build, random_ids):
     model, ids = build().train(), random_ids(2, 6)
     calls = []
@@ -55,7 +54,7 @@ def test_checkpointing_keeps_the_gradients_and_recomputes(build, random_ids):
         return [p.grad.clone() for p in model.parameters()]
 
     expected = gradients()
-    model.gradient_checkpointing_enable()
+    model.activation_checkpointing_enable()
     calls.clear()
     assert all(torch.equal(a, b) for a, b in zip(expected, gradients(), strict=True))
     assert len(calls) == 2

@@ -7,8 +7,10 @@ from functools import partial
 import pytest
 import torch
 from toys import Rows, ToyModel, losses, shifted_loss
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from forgather_hydra.train import TrainerCallback
+from forgather_hydra.train.strategy import enable_gradient_checkpointing
 
 
 def large_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -160,6 +162,16 @@ def test_the_order_of_the_data_has_a_seed_of_its_own(make_trainer) -> None:
     assert torch.equal(*starts)
     assert sorted(first.fetched) == sorted(second.fetched)
     assert first.fetched != second.fetched
+
+
+@pytest.mark.filterwarnings("error::FutureWarning")
+def test_layers_are_checkpointed_by_the_name_that_transformers_keeps() -> None:
+    size = {"vocab_size": 8, "hidden_size": 8, "intermediate_size": 8, "num_attention_heads": 1}
+    model = LlamaForCausalLM(LlamaConfig(num_hidden_layers=1, **size))
+    enable_gradient_checkpointing(model, {"use_reentrant": False, "preserve_rng_state": False})
+    checkpoint = model.model.layers[0]._gradient_checkpointing_func
+    assert model.model.layers[0].gradient_checkpointing
+    assert checkpoint.keywords == {"use_reentrant": False, "preserve_rng_state": False}
 
 
 def test_a_model_that_cannot_checkpoint_gradients_is_told(make_trainer) -> None:
