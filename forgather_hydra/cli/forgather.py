@@ -10,6 +10,7 @@ from typing import Any
 from forgather_hydra.cli import (
     comparison,
     control,
+    creation,
     dataset,
     inspection,
     jobs,
@@ -79,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_command(add)
     inspection.add_commands(add)
     projects.add_commands(add)
+    creation.add_commands(add)
     add("model", _model, "construct, test or convert a model", CONFIGURATION, passes_on=True)
     told = "show samples, lengths and numbers of tokens of the data"
     dataset.add_options(add("dataset", dataset.show, told, CONFIGURATION))

@@ -31,6 +31,13 @@ def add_commands(add: Any) -> None:
     add("tlist", _tlist, "list the templates that a project can use", about="project")
 
 
+def show(options: argparse.Namespace) -> None:
+    """Print a project with its configurations, and what its meta.yaml says."""
+    _show(options.project_dir or ".")
+    print()
+    _meta(options)
+
+
 def _ls(options: argparse.Namespace) -> None:
     from forgather_hydra.project.listing import projects_below
 

@@ -54,8 +54,9 @@ class Meta:
 
     @property
     def folders(self) -> list[str]:
-        """Where its templates find each other: its search path, then the library."""
-        return list(dict.fromkeys([*self.searchpath, *map(str, library_dirs())]))
+        """Where its templates find each other: its search path, the workspace's, the library's."""
+        common = [os.path.join(self.workspace_root, WORKSPACE), *map(str, library_dirs())]
+        return list(dict.fromkeys([*self.searchpath, *common]))
 
     @cached_property
     def variables(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ META_FILE = "meta.yaml"
 
 def find_workspace(folder: str) -> str | None:
     """The nearest folder, from `folder` outwards, that holds a `forgather_workspace`."""
-    found = Path(folder).absolute()
+    found = Path(os.path.abspath(folder))
     return next((str(p) for p in (found, *found.parents) if (p / WORKSPACE).is_dir()), None)
 
 
