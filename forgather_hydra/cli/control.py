@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,8 @@ def control(options: argparse.Namespace) -> None:
     Raises:
         ForgatherError: ``no_run``, where a directory holds no run that can be told anything.
     """
+    if not options.directory.is_dir():
+        raise ForgatherError("no_run", f"there is no directory {options.directory}")
     if options.action == "list":
         for directory in runs_below(options.directory):
             print(f"{directory}  {told(directory)}")
@@ -53,7 +56,10 @@ def control(options: argparse.Namespace) -> None:
 
 def runs_below(directory: Path) -> list[Path]:
     """The runs at and below a directory that say how they are doing."""
-    return sorted(path.parent for path in directory.rglob(STATUS))
+    found = sorted(path.parent for path in directory.rglob(STATUS))
+    if not found:
+        print(f"no run below {directory} tells how it is doing", file=sys.stderr)
+    return found
 
 
 def told(directory: Path) -> str:
@@ -95,6 +101,6 @@ def _beat(directory: Path) -> dict[str, Any]:
         raise ForgatherError(
             "no_run",
             f"{directory} holds no run that tells how it is doing (no {STATUS})",
-            hint="forgather control list DIR finds them",
+            hint=f"forgather control list {directory} finds those below it",
         )
     return beat

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -11,17 +12,20 @@ from typing import Any
 
 from forgather_hydra.errors import ForgatherError
 
-EXIT_FAILED, EXIT_USAGE = 1, 2
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
 
 def main(words: list[str]) -> None:
     """Entry point for the commands of `COMMANDS`."""
     options = _parser().parse_args(words)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `forgather logs DIR | head` is no error
     try:
         code = options.command(options)
     except ForgatherError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_USAGE)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
     sys.exit(code or 0)
 
 
@@ -53,7 +57,7 @@ def _status(options: argparse.Namespace) -> int:
 
     found = views(options.directory)
     Console(highlight=False).print(table(found))
-    return EXIT_FAILED if any(view.state in ("failed", "died") for view in found) else 0
+    return EXIT_FAILED if any(view.has_failed for view in found) else 0
 
 
 def _show(options: argparse.Namespace) -> int:
@@ -72,18 +76,24 @@ def _results(options: argparse.Namespace) -> None:
 def _cancel(options: argparse.Namespace) -> None:
     from forgather_hydra.launchers.remote import cancel_jobs
 
-    for line in cancel_jobs(options.directory, options.jobs, options.save):
-        print(line)
+    print(*cancel_jobs(options.directory, options.jobs, options.save), sep="\n")
 
 
-def _logs(options: argparse.Namespace) -> None:
+def _logs(options: argparse.Namespace) -> int:
+    """Print a log; the exit code says whether there is one."""
     from forgather_hydra.launchers.remote import log_of
 
-    follow, has_ended = log_of(options.directory, options.job, options.rank)
-    follow.show()
-    while options.follow and not has_ended():
+    follow, look = log_of(options.directory, options.job, options.rank)
+    if not follow.show():
+        view, has_started = look(), follow.path.exists()
+        what = "has printed nothing" if has_started else "has not started"
+        waits = "; waiting for it" if options.follow and not view.is_over else ""
+        print(f"job {options.job} {what} ({view.state}){waits}", file=sys.stderr)
+    while options.follow and not look().is_over:
         time.sleep(0.5)
         follow.show()
+    follow.show()
+    return 0 if follow.path.exists() else EXIT_FAILED
 
 
 COMMANDS: dict[str, tuple[Callable[[Any], int | None], str]] = {

@@ -14,7 +14,8 @@ from hydra.core.utils import JobReturn, JobStatus
 from rich.console import Console
 from rich.live import Live
 
-from forgather_hydra.launchers.files import TRACEBACK, attempts, launch_dir
+from forgather_hydra.launchers.files import TRACEBACK, attempts
+from forgather_hydra.launchers.follow import Follow
 from forgather_hydra.launchers.job import Job
 from forgather_hydra.launchers.outcome import read_result, told_failure
 from forgather_hydra.launchers.view import View, table, view_of
@@ -43,7 +44,7 @@ class Display:
         self.console = Console(highlight=False, soft_wrap=True)
         self.live = Live(console=self.console, auto_refresh=False, transient=True)
         self.is_live = self.console.is_terminal and not self.is_single
-        self.log = Follow(self.last_log()) if self.is_single else None
+        self.log = Follow(jobs[0].directory) if self.is_single else None
         self._next = 0.0
 
     def __enter__(self) -> Self:
@@ -62,24 +63,11 @@ class Display:
 
     def refresh(self) -> None:
         """Draw the table, if it is time; of a single run, pass on what it prints."""
-        self.pass_on()
+        if self.log is not None:
+            self.log.show()
         if self.is_live and time.monotonic() >= self._next:
             self._next = time.monotonic() + PERIOD_S
             self.live.update(table(self.views()), refresh=True)
-
-    def pass_on(self) -> None:
-        """Print what a single run has printed since the last time, in this attempt or a new one."""
-        if self.log is None:
-            return
-        self.log.show()
-        if self.last_log() != self.log.path:
-            self.log = Follow(self.last_log(), from_start=True)
-            self.log.show()
-
-    def last_log(self) -> Path:
-        """What the first process of a single run prints to."""
-        directory = self.jobs[0].directory
-        return [launch_dir(directory), *attempts(directory)][-1] / "rank_0.log"
 
     def views(self) -> list[View]:
         found = []
@@ -95,7 +83,8 @@ class Display:
 
     def ended(self, job: Job, job_return: JobReturn, seconds: float | None = None) -> None:
         """Tell how a job ended; of several processes, what the one said that failed first."""
-        self.pass_on()
+        if self.log is not None:
+            self.log.show()
         result = read_result(job.directory) or {"status": FAILED}
         error = job_return._return_value  # the public property raises it
         word = CANCELLED if isinstance(error, JobCancelled) else result["status"]
@@ -105,16 +94,15 @@ class Display:
         found = "" if value is None else f", {name} {value:.6g}"
         self.say(job, f"{word}{took}{found}")
         if job_return.status == JobStatus.FAILED and word != CANCELLED:
-            if self.is_single:
-                self.tell_whole(job, error)
+            if self.log is not None:
+                self.tell_whole(job, error, self.log.path)
             else:
                 self.console.print(f"  {one_line(error)}", markup=False)
             where = " and ".join(os.path.relpath(p) for p in self.where_to_look(job.directory))
             self.console.print(f"  see {where}", markup=False)
 
-    def tell_whole(self, job: Job, error: BaseException) -> None:
+    def tell_whole(self, job: Job, error: BaseException, log: Path) -> None:
         """Tell all about the failure of a single run that has not been in what it printed."""
-        log = self.last_log()
         printed = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
         why, *more = str(error).splitlines()
         short = "\n".join([f"error: {why}", *(line for line in more if line not in printed)])
@@ -135,28 +123,3 @@ def differing(overrides: Sequence[Sequence[str]]) -> list[str]:
     """The overrides that not all jobs share, those of each job in one text."""
     shared = set.intersection(*map(set, overrides)) if len(overrides) > 1 else set()
     return [" ".join(o for o in job if o not in shared) for job in overrides]
-
-
-class Follow:
-    """Prints what is added to a file.
-
-    Args:
-        path: of the file, which may not exist yet.
-        from_start: print also what is there already.
-    """
-
-    def __init__(self, path: Path, from_start: bool = False) -> None:
-        self.path = path
-        self.position = path.stat().st_size if path.exists() and not from_start else 0
-
-    def show(self) -> bool:
-        """Print what is new; whether there was anything."""
-        if not self.path.exists():
-            return False
-        with open(self.path, encoding="utf-8", errors="replace") as file:
-            file.seek(self.position)
-            text = file.read()
-            self.position = file.tell()
-        sys.stdout.write(text)
-        sys.stdout.flush()
-        return bool(text)

@@ -74,7 +74,7 @@ class Manifest:
 def _about() -> dict[str, Any]:
     return {
         "created": time.time(),
-        "command": shlex.join(sys.argv),
+        "command": shlex.join([Path(sys.orig_argv[0]).name, *sys.orig_argv[1:]]),
         "user": getpass.getuser(),
         "host": socket.gethostname(),
         "jobs": {},

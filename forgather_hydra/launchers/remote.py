@@ -6,43 +6,25 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from forgather_hydra.errors import ForgatherError, counted
 from forgather_hydra.launchers import watch
-from forgather_hydra.launchers.display import Follow, differing
-from forgather_hydra.launchers.files import GIVEN_UP, PLACE, attempts, is_owned, launch_dir
+from forgather_hydra.launchers.display import differing
+from forgather_hydra.launchers.files import GIVEN_UP, is_owned, launch_dir
+from forgather_hydra.launchers.follow import Follow
 from forgather_hydra.launchers.manifest import Manifest
 from forgather_hydra.launchers.outcome import read_result
+from forgather_hydra.launchers.sweeps import jobs_of, place
 from forgather_hydra.launchers.view import View, view_of, with_state
 from forgather_hydra.run import record
-from forgather_hydra.run.files import read_json
 from forgather_hydra.run.report import report_results
-from forgather_hydra.run.results import JobResult, metric_of, metrics_in, relative
+from forgather_hydra.run.results import FAILED, FINISHED, JobResult, metric_of, metrics_in, relative
 
-
-def jobs_of(sweep_dir: Path) -> list[dict[str, Any]]:
-    """The jobs that have been launched in a directory.
-
-    Raises:
-        ForgatherError: ``no_sweep``, where there are none.
-    """
-    jobs = list(Manifest(sweep_dir).jobs().values())
-    if not jobs:
-        raise ForgatherError(
-            "no_sweep",
-            f"{sweep_dir} holds no jobs that a launcher has started",
-            hint="name the directory hydra.sweep.dir of a sweep, such as multirun/DATE/TIME",
-        )
-    return jobs
-
-
-def place(job: dict[str, Any]) -> dict[str, Any]:
-    """Where a job was started last."""
-    return read_json(launch_dir(Path(job["directory"])) / PLACE) or {}
+ASK_S = 5.0  # between two questions to a cluster
 
 
 def views(sweep_dir: Path) -> list[View]:
@@ -61,38 +43,44 @@ def views(sweep_dir: Path) -> list[View]:
 
 def about(sweep_dir: Path) -> str:
     """What a sweep is: who launched it when and where, with which command."""
-    launch = Manifest(sweep_dir).read().get("launch", {})
     jobs_of(sweep_dir)
+    launch = Manifest(sweep_dir).read()["launch"]
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(launch["created"]))
     who = f"{launch['user']} on {launch['host']}"
     return f"{counted(len(launch['jobs']), 'job')}, launched {when} by {who}\n{launch['command']}\n"
 
 
-def cancel_jobs(sweep_dir: Path, numbers: Iterable[int], save: bool) -> Iterator[str]:
+def cancel_jobs(sweep_dir: Path, numbers: Collection[int], save: bool) -> Iterator[str]:
     """End jobs, or all of a sweep, and say what was done.
 
     Args:
         sweep_dir: the sweep's directory.
         numbers: of the jobs; all if there are none.
         save: have those that run save a checkpoint and end by themselves.
+
+    Raises:
+        ForgatherError: ``no_sweep``, ``no_job``, or a job runs where it cannot be reached;
+            nothing has been done.
     """
-    jobs = jobs_of(sweep_dir)
-    wanted = set(numbers) or {job["number"] for job in jobs}
-    if unknown := wanted - {job["number"] for job in jobs}:
-        raise ForgatherError("no_sweep", f"{sweep_dir} holds no job {min(unknown)}")
+    jobs = jobs_of(sweep_dir, numbers)
+    if not save:
+        for job in jobs:
+            _check_host(job)
+    seen = {view.number: view for view in views(sweep_dir)}
+    if not numbers and all(view.is_over for view in seen.values()):
+        yield "all jobs have ended already"
     for job in jobs:
-        directory = Path(job["directory"])
-        result = read_result(directory)
-        if job["number"] not in wanted or (result and result["status"] != "stopped"):
-            continue
-        where = place(job)
-        if save and is_owned(directory):
+        view, directory = seen[job["number"]], Path(job["directory"])
+        if view.is_over:
+            if numbers:
+                yield f"job {view.number} has ended already ({view.state})"
+        elif save and is_owned(directory):
             (directory / "STOP").touch()
-            yield f"job {job['number']} is told to save and end"
-            continue
-        launch_dir(directory).mkdir(parents=True, exist_ok=True)
-        (launch_dir(directory) / GIVEN_UP).touch()
-        yield f"job {job['number']} {_end(where, directory)}"
+            yield f"job {view.number} is told to save and end"
+        else:
+            launch_dir(directory).mkdir(parents=True, exist_ok=True)
+            (launch_dir(directory) / GIVEN_UP).touch()
+            yield f"job {view.number} {_end(place(job), directory)}"
 
 
 def _end(where: dict[str, Any], directory: Path) -> str:
@@ -101,38 +89,54 @@ def _end(where: dict[str, Any], directory: Path) -> str:
         return f"({where['id']}) is cancelled"
     if not is_owned(directory):
         return "will not be started"
-    if where.get("host") != socket.gethostname():
-        raise ForgatherError(
-            "no_sweep", f"the job runs on {where.get('host')}: cancel it there, or with --save"
-        )
     with suppress(ProcessLookupError):
         os.kill(where["pid"], signal.SIGTERM)
     return "is told to end"
 
 
-def log_of(sweep_dir: Path, number: int, rank: int) -> tuple[Follow, Callable[[], bool]]:
-    """The log of the last attempt at a job, and whether the job has ended.
+def _check_host(job: dict[str, Any]) -> None:
+    host = place(job).get("host", socket.gethostname())  # a cluster's job is reached from anywhere
+    if host != socket.gethostname() and is_owned(Path(job["directory"])):
+        told = f"job {job['number']} runs on {host}"
+        raise ForgatherError("no_job", told, hint="cancel it there, or with --save")
+
+
+def log_of(sweep_dir: Path, number: int, rank: int) -> tuple[Follow, Callable[[], View]]:
+    """The log of a process of a job, from its newest attempt on, and what tells how the job is.
 
     Raises:
-        ForgatherError: ``no_sweep``, where there is no such job or process, or it has not begun.
+        ForgatherError: ``no_sweep`` or ``no_job``, where there is no such job or process.
     """
-    found = [Path(job["directory"]) for job in jobs_of(sweep_dir) if job["number"] == number]
-    logs = [attempts(directory)[-1] for directory in found if attempts(directory)]
-    path = logs[0] / f"rank_{rank}.log" if logs else None
-    if path is None or not path.exists():
-        raise ForgatherError("no_sweep", f"process {rank} of job {number} has printed nothing yet")
+    (job,) = jobs_of(sweep_dir, [number])
+    directory = Path(job["directory"])
+    follow = Follow(directory, rank, from_start=True)
+    ranks = sorted(follow.path.parent.glob("rank_*.log"))
+    if ranks and follow.path not in ranks:
+        has = "process 0" if len(ranks) == 1 else f"processes 0 to {len(ranks) - 1}"
+        raise ForgatherError("no_job", f"job {number} has no process {rank}, but {has}")
+    watcher = watch.Watcher()
+    last_asked = -ASK_S
 
-    def has_ended() -> bool:
-        result = read_result(found[0])
-        return result is not None and not is_owned(found[0])
+    def look() -> View:
+        nonlocal last_asked
+        view, name = view_of(number, "", directory), place(job).get("id")
+        if view.state in (FINISHED, FAILED) or not name:
+            return view
+        if time.monotonic() > last_asked + ASK_S:
+            last_asked = time.monotonic()
+            watcher.look([name])
+        return with_state(view, watcher.seen.get(name, watch.Seen("PENDING")))
 
-    return Follow(path, from_start=True), has_ended
+    return follow, look
 
 
 def report(sweep_dir: Path) -> None:
     """Print the results of a sweep, and save them."""
     content = Manifest(sweep_dir).read()
-    results = [_result(job, content, sweep_dir.absolute()) for job in jobs_of(sweep_dir)]
+    if "launch" not in content and "jobs" in content:  # by a launcher that keeps no record
+        results = [JobResult(**job) for job in content["jobs"]]
+    else:
+        results = [_result(job, content, sweep_dir.absolute()) for job in jobs_of(sweep_dir)]
     report_results(
         sweep_dir,
         results,

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 QUEUED, RUNNING, DIED = "queued", "running", "died"
 START_S = 60  # a process needs them to import what it runs, and to say that it lives
 HEARTBEAT = "status.json"  # written by the trainer
-_STYLE = {"running": "cyan", "finished": "green", "failed": "red", "died": "red"}
+_STYLE = {"running": "cyan", "finished": "green"}
+_BAD = {
+    *("failed", "died"),  # and what a cluster says, in small letters
+    *("gone", "timeout", "node_fail", "out_of_memory", "boot_fail", "deadline", "revoked"),
+}
 
 
 @dataclass
@@ -38,6 +42,7 @@ class View:
         loss: the last one logged.
         note: why it waits, or what it failed with.
         directory: its outputs.
+        is_over: whether it neither runs nor waits.
     """
 
     number: int
@@ -48,6 +53,11 @@ class View:
     loss: str = ""
     note: str = ""
     directory: str = ""
+    is_over: bool = False
+
+    @property
+    def has_failed(self) -> bool:
+        return self.state in _BAD
 
 
 def view_of(number: int, words: str, directory: Path) -> View:
@@ -58,13 +68,14 @@ def view_of(number: int, words: str, directory: Path) -> View:
     result = read_result(directory)
     if result is not None:
         view.state, view.note = str(result["status"]), str(result.get("error", ""))
+        view.is_over = True
     elif (launch_dir(directory) / GIVEN_UP).exists():
-        view.state = CANCELLED
+        view.state, view.is_over = CANCELLED, not is_owned(directory)
     elif is_owned(directory):
         view.state = RUNNING
     elif place and "id" not in place:
         is_new = time.time() < place["time"] + START_S
-        view.state = "starting" if is_new else DIED
+        view.state, view.is_over = "starting" if is_new else DIED, not is_new
     _add_progress(view, read_json(directory / HEARTBEAT) or {})
     return view
 
@@ -82,11 +93,11 @@ def _add_progress(view: View, beat: dict[str, Any]) -> None:
 def with_state(view: View, seen: Seen | None) -> View:
     """A job's view with what the cluster says about it, which counts for less than its files."""
     if seen is not None and view.state in (QUEUED, RUNNING, STOPPED) and seen.is_live:
-        view.state = seen.state.lower()
+        view.state, view.is_over = seen.state.lower(), False
         view.note = view.note or seen.reason
         view.place = f"{view.place} {seen.nodes}".strip()
     elif seen is not None and view.state == QUEUED:
-        view.state = seen.state.lower()
+        view.state, view.is_over = seen.state.lower(), True
     return view
 
 
@@ -101,6 +112,6 @@ def table(views: Iterable[View]) -> Table:
         made.columns[column].justify = "right"
     for view in views:
         cells = (view.words, view.state, view.place, view.step, view.loss, view.note)
-        style = _STYLE.get(view.state, "")
+        style = "red" if view.has_failed else _STYLE.get(view.state, "")
         made.add_row(str(view.number), *(Text(cell) for cell in cells), style=style)
     return made

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 PLANNED = "planned"
 FINISHED, PRUNED, FAILED, INTERRUPTED = "finished", "pruned", "failed", "interrupted"
 STOPPED, CANCELLED, SUBMITTED, NOT_RUN = "stopped", "cancelled", "submitted", "not run"
-_ORDER = (FINISHED, PRUNED, STOPPED, SUBMITTED, FAILED, INTERRUPTED, CANCELLED, NOT_RUN, PLANNED)
+_ORDER = (
+    *(FINISHED, PRUNED, STOPPED, "running", "starting", SUBMITTED, "queued"),
+    *(FAILED, "died", INTERRUPTED, CANCELLED, NOT_RUN, PLANNED),
+)
 MANIFEST, MANIFEST_LOCK = "sweep.json", ".sweep.lock"
 
 

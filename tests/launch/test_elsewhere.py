@@ -1,0 +1,131 @@
+"""What ``forgather`` tells about jobs from another terminal."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from forgather_hydra.cli.forgather import main
+from forgather_hydra.launchers.files import GIVEN_UP
+
+Run = Callable[..., Any]
+
+
+class Told(NamedTuple):
+    """What a command has told."""
+
+    code: int
+    out: str
+    error: str
+
+
+@pytest.fixture
+def forgather(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Told]:
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> Told:
+        with pytest.raises(SystemExit) as stop:
+            main(list(words))
+        code = stop.value.code
+        assert isinstance(code, int)
+        return Told(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def out(sweep: Run, tmp_path: Path) -> Path:
+    """A sweep: job 0 is finished, job 1 has failed, job 2 has not begun."""
+    sweep("fails", "+main.x=0,1,6", "hydra.launcher.on_error=continue", expect=1)
+    out = tmp_path / "out"
+    shutil.rmtree(out / "2")
+    return out
+
+
+def test_what_has_ended_cannot_be_cancelled(forgather: Run, out: Path) -> None:
+    assert forgather("cancel", "out", "0", "1") == (
+        0,
+        "job 0 has ended already (finished)\njob 1 has ended already (failed)\n",
+        "",
+    )
+    assert forgather("cancel", "out").out == "job 2 will not be started\n"
+    assert (out / "2/.launch" / GIVEN_UP).exists()
+    assert forgather("cancel", "out", "2").out == "job 2 has ended already (cancelled)\n"
+    assert forgather("cancel", "out", "--save").out == "all jobs have ended already\n"
+
+
+def test_logs_of_what_has_none(forgather: Run, out: Path) -> None:
+    assert "one is not wanted" in forgather("logs", "out", "1").out
+    assert forgather("logs", "out", "2") == (1, "", "job 2 has not started (queued)\n")
+    (out / "2/.launch").mkdir(parents=True)
+    (out / "2/.launch" / GIVEN_UP).touch()
+    told = forgather("logs", "out", "2", "-f")  # which waits for nothing
+    assert told == (1, "", "job 2 has not started (cancelled)\n")
+    assert forgather("logs", "out", "0") == (0, "", "job 0 has printed nothing (finished)\n")
+
+
+def test_logs_go_on_with_the_next_attempt(forgather: Run, out: Path) -> None:
+    logs = [out / f"0/.launch/attempt_{number}/rank_0.log" for number in (1, 2)]
+    logs[1].parent.mkdir()
+    logs[1].write_bytes(b"caf\xc3\xa9 \xff\x00\n")
+    assert forgather("logs", "out", "-f").out == "caf\u00e9 \ufffd\x00\n"
+
+
+def test_jobs_and_processes_that_there_are_not(forgather: Run, out: Path) -> None:
+    for words in (("cancel", "out", "0", "7"), ("logs", "out", "7")):
+        assert forgather(*words) == (2, "", "error: out holds no job 7, but 0 to 2\n")
+    told = forgather("logs", "out", "0", "--rank", "1")
+    assert told == (2, "", "error: job 0 has no process 1, but process 0\n")
+
+
+def test_directories_that_hold_no_sweep(forgather: Run, out: Path, tmp_path: Path) -> None:
+    for command in ("status", "logs", "cancel", "results", "sweep show"):
+        code, told, error = forgather(*command.split(), "nowhere")
+        assert (code, told) == (2, "")
+        assert "there is no directory nowhere" in error
+        assert f"the newest sweep below it is {out.name}" in forgather(*command.split(), ".").error
+        assert "that of job 0; name the sweep's, " in forgather(*command.split(), "out/0").error
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_results_of_a_sweep_that_goes_on(forgather: Run, out: Path) -> None:
+    lines = forgather("results", "out").out.splitlines()
+    assert [line.split()[-2] for line in lines[3:6]] == ["finished", "queued", "failed"]
+
+
+def test_results_of_another_launcher(forgather: Run, sweep: Run) -> None:
+    sweep("fails", "+main.x=0,1", "hydra/launcher=basic", expect=1)
+    told = forgather("status", "out")
+    assert told.code == 2
+    assert "forgather results out shows how they ended" in told.error
+    assert "best: job 0, eval_loss 0" in forgather("results", "out").out
+
+
+def test_what_a_sweep_is(forgather: Run, out: Path) -> None:
+    code, told, _ = forgather("sweep", "show", "out")
+    assert code == 1  # a job has failed
+    assert told.startswith("3 jobs, launched ")
+    assert "-m forgather_hydra -m" in told
+
+
+def test_a_cluster_says_how_jobs_failed(
+    forgather: Run, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(out / "1")
+    (out / "2/.launch").mkdir(parents=True)
+    (out / "2/.launch/place.json").write_text(json.dumps({"id": "31", "place": "slurm 31"}))
+    squeue = tmp_path / "squeue"
+    squeue.write_text("#!/bin/sh\necho '31|TIMEOUT|None|'\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    told = forgather("status", "out")
+    assert told.code == 1
+    assert "timeout" in told.out
+    assert forgather("cancel", "out", "2").out == "job 2 has ended already (timeout)\n"
