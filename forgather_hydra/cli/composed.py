@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
-SETTINGS = ("resources", "output_root", "resume", "optimized_metric")
-"""The keys of the primary config: how a job is run, rather than what it is made of."""
+from forgather_hydra.run import directory
 
 
-@contextmanager
-def composed(overrides: list[str]) -> Iterator[Any]:
+def composed(overrides: list[str]) -> AbstractContextManager[Any]:
     """The composed configuration, ``hydra`` included, with our errors."""
-    from hydra import compose, initialize_config_dir
-
-    from forgather_hydra.config.command_line import UsageExit, command_line
-    from forgather_hydra.paths import conf_dir
-    from forgather_hydra.run import directory
+    from forgather_hydra.config import application
 
     directory.register()
-    try:
-        with command_line(), initialize_config_dir(str(conf_dir()), version_base=None):
-            yield compose("config", overrides, return_hydra_config=True)
-    except UsageExit as stop:
-        raise stop.error from stop
+    return application.composed(overrides)
 
 
 def graph_of(overrides: list[str]) -> Any:
     """The node graph of the composed configuration, without the settings of the application."""
-    from forgather_hydra.config.check import decoded_job
-    from forgather_hydra.config.composition import latest
+    from forgather_hydra.config import application
 
-    with composed(overrides) as cfg:
-        graph = decoded_job(cfg)
-        for key in SETTINGS:
-            if key not in latest().positions:  # which has those that a template sets
-                graph.pop(key, None)
-        return graph
+    return application.graph_of(overrides)

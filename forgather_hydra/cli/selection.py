@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from forgather_hydra.errors import ForgatherError
+from forgather_hydra.project.workspace import is_project
 
-_PLAIN = re.compile(r"[\w./-]+\Z")
-_SEARCH_PATH = "hydra.searchpath="
+_NO_RUN = ("auto", "true", "null", "false")  # values of `resume` that name no run
 
 
 def selected(project: str | None, config: str | None, words: list[str]) -> list[str]:
@@ -22,11 +20,10 @@ def selected(project: str | None, config: str | None, words: list[str]) -> list[
     Raises:
         ForgatherError: there is no such project or configuration.
     """
-    from forgather_hydra.project.workspace import is_project
-
     if project is None and config is None and not is_project("."):
         return words
     from forgather_hydra.project.meta import load_meta
+    from forgather_hydra.project.overrides import SEARCH_PATH, choice, search_path
 
     meta = load_meta(project or ".")
     meta.add_system_path()
@@ -38,21 +35,12 @@ def selected(project: str | None, config: str | None, words: list[str]) -> list[
                 hint="leave it out, or use resume=auto",
             )
         return words
-    given = [word for word in words if word.startswith(_SEARCH_PATH)]
+    given = [word for word in words if word.startswith(SEARCH_PATH)]
     rest = [word for word in words if word not in given]
-    ours = [_search_path(f"forgather-project://{meta.project_dir}", given)]
+    ours = [search_path(meta, given[-1] if given else None)]
     if config is not None or not _keys(words) & {"experiment", "project"}:
-        name = meta.config(config or "").removesuffix(".yaml")
-        ours.append(f"+project={_quoted(name)}")
+        ours.append(choice(meta.config(config or "")))
     return _inserted(ours, rest)
-
-
-def _search_path(source: str, given: list[str]) -> str:
-    """The places where Hydra looks for configs: a project's, and those that the user names."""
-    ours = _quoted(source)
-    if not given:
-        return f"{_SEARCH_PATH}[{ours}]"
-    return given[-1].replace("[", f"[{ours},", 1)
 
 
 def _inserted(ours: list[str], words: list[str]) -> list[str]:
@@ -65,18 +53,8 @@ def _inserted(ours: list[str], words: list[str]) -> list[str]:
 def _continues(words: list[str]) -> bool:
     """Whether the words name a run, which has its configuration already."""
     values = {key: value for key, _, value in (word.partition("=") for word in words)}
-    return "rerun" in values or values.get("resume", "auto") not in (
-        "auto",
-        "true",
-        "null",
-        "false",
-    )
+    return "rerun" in values or values.get("resume", "auto") not in _NO_RUN
 
 
 def _keys(words: list[str]) -> set[str]:
     return {word.partition("=")[0].lstrip("+") for word in words}
-
-
-def _quoted(text: str) -> str:
-    """Text as a value in Hydra's grammar."""
-    return text if _PLAIN.match(text) else "'" + text.replace("'", "\\'") + "'"

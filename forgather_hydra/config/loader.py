@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from forgather_hydra.config.composition import COMMAND_LINE, Composition, latest, remember
 from forgather_hydra.config.resolvers import register
-from forgather_hydra.config.search_path import folders_of
+from forgather_hydra.config.search_path import added_sources, folders_of
 from forgather_hydra.config.settle import Compose, Settling
 
 MAX_VALIDATED = 1000  # jobs, of a few ten kB each
@@ -60,8 +61,7 @@ class ForgatherConfigLoader(ConfigLoader):
         second time it gets the one that was validated.
         """
         config_name = master_config.hydra.job.config_name
-        hydra_overrides: Any = OmegaConf.to_container(master_config.hydra.overrides.hydra)
-        key = (config_name, *hydra_overrides, *sweep_overrides)
+        key = (config_name, *_hydra_overrides(master_config), *sweep_overrides)
         if key not in self._validated:
             job = self._compose_job(master_config, sweep_overrides)
             if len(self._validated) < MAX_VALIDATED:
@@ -79,25 +79,38 @@ class ForgatherConfigLoader(ConfigLoader):
         def compose(overrides: list[str]) -> DictConfig:
             return self.inner.load_sweep_config(master_config, overrides)
 
-        job = self._settled(compose, sweep_overrides, RunMode.RUN)
+        job = self._settled(compose, sweep_overrides, RunMode.RUN, _hydra_overrides(master_config))
         if COMMAND_LINE.get():
             from forgather_hydra.config.command_line import check_if_asked
 
             check_if_asked(job)
         return job
 
-    def _settled(self, compose: Compose, overrides: list[str], run_mode: RunMode) -> DictConfig:
+    def _settled(
+        self,
+        compose: Compose,
+        overrides: list[str],
+        run_mode: RunMode,
+        hydra_overrides: Sequence[str] = (),
+    ) -> DictConfig:
         register()
         is_master = run_mode == RunMode.MULTIRUN
-        known = self._is_group, self.list_groups, self._folders
-        if not COMMAND_LINE.get():
-            return Settling(compose, overrides, *known).run(is_master)
-        from forgather_hydra.config.command_line import settled, with_saved_overrides
+        if COMMAND_LINE.get():
+            from forgather_hydra.config.command_line import settled, with_saved_overrides
 
-        return settled(Settling(compose, with_saved_overrides(overrides), *known), is_master)
+            overrides = with_saved_overrides(overrides)
+            return settled(self._settling(compose, overrides, hydra_overrides), is_master)
+        return self._settling(compose, overrides, hydra_overrides).run(is_master)
 
-    def _is_group(self, key: str) -> bool:
-        return any(source.is_group(key) for source in self.inner.get_sources())
+    def _settling(
+        self, compose: Compose, overrides: list[str], hydra_overrides: Sequence[str]
+    ) -> Settling:
+        sources = [*self.inner.get_sources(), *added_sources([*hydra_overrides, *overrides])]
+
+        def is_group(key: str) -> bool:
+            return any(source.is_group(key) for source in sources)
+
+        return Settling(compose, overrides, is_group, self.list_groups, self._folders)
 
     def get_search_path(self) -> ConfigSearchPath:
         return self.inner.get_search_path()
@@ -129,3 +142,8 @@ class ForgatherConfigLoader(ConfigLoader):
         if name == "inner":  # while being unpickled
             raise AttributeError(name)
         return getattr(self.inner, name)
+
+
+def _hydra_overrides(master_config: DictConfig) -> list[str]:
+    overrides: Any = OmegaConf.to_container(master_config.hydra.overrides.hydra)
+    return list(overrides)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathElement
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.plugins.config_source import ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
 from forgather_hydra.config.claim import holds_template
@@ -60,6 +64,21 @@ def folders_of(search_path: ConfigSearchPath) -> tuple[str, ...]:
     """The folders of an application's config sources, in search order."""
     folders = [_folder(element) for element in search_path.get_path()]
     return tuple(dict.fromkeys(folder for folder in folders if folder is not None))
+
+
+def added_sources(overrides: Iterable[str]) -> list[ConfigSource]:
+    """The sources at the places that ``hydra.searchpath=[...]`` names among some overrides.
+
+    Hydra makes these anew in each composition, and does not show them.
+    """
+    words = [word for word in overrides if word.startswith("hydra.searchpath=")]
+    found = []
+    for override in OverridesParser.create().parse_overrides(words[:1]):
+        places: Any = override.value()
+        for place in map(str, places if isinstance(places, list) else []):
+            scheme = place.partition("://")[0] if "://" in place else "file"
+            found.append(SourcesRegistry.instance().resolve(scheme)("added", place))
+    return found
 
 
 def _add_overlays(search_path: ConfigSearchPath) -> bool:

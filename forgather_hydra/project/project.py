@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from forgather_hydra.environment import Config, ConfigEnvironment
+from forgather_hydra.errors import ForgatherError
 from forgather_hydra.graph.build import materialize
 from forgather_hydra.graph.nodes import Mapping
 from forgather_hydra.project.meta import load_meta
@@ -14,10 +15,14 @@ from forgather_hydra.project.meta import load_meta
 class Project:
     """A project and one of its configurations.
 
+    A configuration with a list ``defaults`` chooses parts from config groups, as those do that
+    extend the training templates; it is composed by Hydra, as ``forgather train`` would.
+
     Args:
         config_name: configuration relative to the project's prefix; empty for the default one.
         project_dir: the folder with the meta.yaml.
-        render_vars: variables for the templates.
+        overrides: changes, as on the command line: ``["optimizer.lr=1e-3"]``.
+        render_vars: variables for the templates, where Hydra takes no part.
 
     Attributes:
         meta: what meta.yaml says.
@@ -28,19 +33,47 @@ class Project:
         ForgatherError: no_project, no_workspace, missing_template, and all that loading raises.
     """
 
-    def __init__(self, config_name: str = "", project_dir: str = ".", **render_vars: Any) -> None:
+    def __init__(
+        self,
+        config_name: str = "",
+        project_dir: str = ".",
+        overrides: Sequence[str] = (),
+        **render_vars: Any,
+    ) -> None:
         self.meta = load_meta(project_dir)
         self.meta.add_system_path()
         self.environment = ConfigEnvironment(self.meta.folders, self.meta.variables)
-        self.load_config(config_name, **render_vars)
+        self.load_config(config_name, overrides, **render_vars)
 
-    def load_config(self, config_name: str = "", **render_vars: Any) -> Config:
+    def load_config(
+        self, config_name: str = "", overrides: Sequence[str] = (), **render_vars: Any
+    ) -> Config:
         """Load another configuration of the project."""
         self.config_name = self.meta.config(config_name)
         template = f"{self.meta.config_prefix}/{self.config_name}"
         self.loaded = self.environment.load(template, **render_vars)
+        if overrides or _chooses_parts(self.loaded.config):
+            self.loaded = self._composed(overrides, render_vars)
         self.config, self.pp_config = self.loaded.config, self.loaded.pp_config
         return self.loaded
+
+    def _composed(self, overrides: Sequence[str], render_vars: dict[str, Any]) -> Config:
+        from forgather_hydra.config.application import graph_of
+        from forgather_hydra.config.composition import latest
+        from forgather_hydra.project.overrides import choice, search_path
+        from forgather_hydra.project.source import GROUP
+
+        if render_vars:
+            raise ForgatherError(
+                "bad_override",
+                f"Hydra composes this configuration, so {', '.join(render_vars)} reaches nothing",
+                hint="set variables of ns with overrides: overrides=['ns.NAME=VALUE']",
+            )
+        chosen = choice(self.config_name)
+        graph = graph_of([search_path(self.meta), chosen, *overrides])
+        _, document = latest().documents[f"{GROUP}/{self.config_name}"]
+        rendered = document.rendered
+        return Config(rendered.text, graph, rendered.source_map, rendered.assigned, rendered.files)
 
     def configs(self) -> list[str]:
         """The names of the project's configurations, sorted."""
@@ -79,6 +112,10 @@ def from_project(
         variables: values of its graph's variables.
     """
     return Project(config_template, project_dir, **(pp_kwargs or {}))(targets, **variables)
+
+
+def _chooses_parts(graph: Any) -> bool:
+    return isinstance(graph, dict) and isinstance(graph.get("defaults"), list)
 
 
 def _values(built: dict[str, Any], names: list[str]) -> Iterator[Any]:

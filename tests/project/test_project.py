@@ -187,3 +187,36 @@ def test_what_is_missing(layout: Layout, folder: str, kind: str, told: str) -> N
         fg.Project(project_dir=str(root / folder))
     assert caught.value.kind == kind
     assert caught.value.hint
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons")
+def test_a_configuration_that_chooses_parts_is_composed(
+    projects: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(projects)  # where a model's directory goes
+    project = fg.Project("small", "tiny", overrides=["optimizer=mine", "ns.heads=4"])
+    assert project("meta")["config_name"] == "Small"
+    assert project.config.optimizer.kwargs == {"lr": 0.2}
+    assert project.config["trainer"].kwargs["optimizer_factory"] is project.config.optimizer
+    assert "hidden_size: 64" in project.pp_config
+    project.load_config("sub/short")
+    assert "hidden_size: 32" in project.pp_config
+    assert project.config["trainer"].kwargs["args"].kwargs["max_steps"] == 2
+    with pytest.raises(ForgatherError, match=r"\['ns.NAME=VALUE'\]"):
+        fg.Project("small", "tiny", heads=4)
+    with pytest.raises(ForgatherError, match=r"did you mean optimizer\.lr"):
+        fg.Project("small", "tiny", overrides=["optimizr.lr=1"])
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons")
+def test_a_project_within_a_run_leaves_its_hydra_alone(projects: Path) -> None:
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    from forgather_hydra.paths import conf_dir
+
+    with initialize_config_dir(str(conf_dir()), version_base=None):
+        before = GlobalHydra.instance().hydra
+        assert fg.from_project(str(projects / "tiny"), "small", "meta")["config_name"] == "Small"
+        assert GlobalHydra.instance().hydra is before
+        assert compose("config", ["output_root=x"]).output_root == "x"

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from forgather_hydra.cli.composed import SETTINGS
 from forgather_hydra.cli.forgather import main
 from forgather_hydra.cli.selection import selected
+from forgather_hydra.config.application import SETTINGS
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.paths import conf_dir
 
