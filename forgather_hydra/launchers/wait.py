@@ -28,7 +28,7 @@ from forgather_hydra.run.results import STOPPED
 if TYPE_CHECKING:
     from forgather_hydra.launchers.slurm import Cluster
 
-LOOK_S = 0.5  # at the files of jobs
+LOOK_S = 0.5  # at the files of jobs, or as often as at the cluster
 # After the cluster has called a job over, its result may take a moment to be seen from here.
 SETTLE_S = 5.0
 
@@ -65,7 +65,7 @@ class Waiting:
                     for job in left:
                         self.collect(job)
                     self.display.refresh()
-                    time.sleep(LOOK_S)
+                    time.sleep(min(LOOK_S, self.poll_s))
             except KeyboardInterrupt:
                 print("\nthe jobs go on without this command")
                 self.cluster.tell()

@@ -3,49 +3,31 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-HERE = Path(__file__).parent
-MODULES = HERE / "modules"
-MAIN = "+main={_target_: launch_tasks.TASK, _partial_: true}"
+from command_line import CommandLine
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+def command(tmp_path: Path) -> CommandLine:
+    """Command lines in an empty folder."""
+    return CommandLine(tmp_path)
+
+
+@pytest.fixture
+def environment(command: CommandLine) -> dict[str, str]:
     """The environment of a command line: slots and modules of the test's own."""
-    kept = {k: v for k, v in os.environ.items() if k != "CUDA_VISIBLE_DEVICES"}
-    own = {"PYTHONPATH": str(MODULES), "OMP_NUM_THREADS": "1", "XDG_RUNTIME_DIR": str(tmp_path)}
-    return kept | own
+    return command.environment
 
 
 @pytest.fixture
-def start(tmp_path: Path, environment: dict[str, str]) -> Callable[..., subprocess.Popen[str]]:
+def start(command: CommandLine) -> Callable[..., subprocess.Popen[str]]:
     """Start ``python -m forgather_hydra`` in an empty folder, with a task of `launch_tasks`."""
-
-    def run(task: str, *words: str, **extra: str) -> subprocess.Popen[str]:
-        flags = [word for word in words if word == "-m"]  # these stand before overrides
-        words = tuple(word for word in words if word != "-m")
-        main = [*flags, MAIN.replace("TASK", task)] if task else flags
-        return subprocess.Popen(
-            [sys.executable, "-m", "forgather_hydra", *main, *words],
-            cwd=tmp_path,
-            env=environment | extra,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            # A shell that starts the tests in the background has them ignore Ctrl-C.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
-
-    return run
+    return command.start
 
 
 @pytest.fixture

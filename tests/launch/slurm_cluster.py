@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -52,6 +53,23 @@ def until(holds: Callable[[], Any], seconds: float = 240) -> Any:
 
 def state(job: str) -> str:
     return call("squeue", "-h", "-t", "all", "-j", job, "-o", "%T").strip()
+
+
+def place(job: Path) -> str:
+    """The cluster's id of the job in a directory."""
+    return str(json.loads((job / ".launch/place.json").read_text())["id"])
+
+
+def start_again(job: str, times: int = 1) -> None:
+    """Wait until a job has been queued again, and have it wait no more for its credential."""
+
+    def is_queued_again() -> bool:
+        shown = call("scontrol", "show", "job", job)
+        return f"Restarts={times} " in shown and "JobState=COMPLETING" not in shown
+
+    until(is_queued_again)
+    update = ("scontrol", "update", f"jobid={job}", "starttime=now")
+    subprocess.run(update, check=False, capture_output=True)  # refused if it runs already
 
 
 def has_text(path: Path) -> bool:

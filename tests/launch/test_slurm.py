@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
-from slurm_cluster import call, has_accounts, has_text, needs_cluster, state, until, why_not
+from slurm_cluster import call, has_accounts, has_text, needs_cluster, place, state, until, why_not
 
 from forgather_hydra.launchers.watch import Watcher
 
 pytestmark = needs_cluster
 Run = Callable[..., Any]
-SLURM = ("hydra/launcher=forgather_slurm", "hydra.launcher.poll_s=0.5")
+SLURM = ("hydra/launcher=forgather_slurm", "hydra.launcher.poll_s=0.1")
 QUICK = (*SLURM, "hydra.launcher.snapshot=false")
 
 
@@ -28,10 +28,6 @@ def forgather(*words: str, cwd: Path, expect: int = 0) -> str:
     done = subprocess.run([*command, *words], cwd=cwd, capture_output=True, text=True, timeout=60)
     assert done.returncode == expect, done.stdout + done.stderr
     return done.stdout
-
-
-def place(job: Path) -> str:
-    return str(json.loads((job / ".launch/place.json").read_text())["id"])
 
 
 def test_like_jobs_are_an_array_and_each_failure_is_told(
@@ -90,7 +86,7 @@ def test_a_failure_ends_what_waits(sweep: Run, saved: Run) -> None:
 
 
 def test_detached_jobs_are_followed_and_cancelled_from_elsewhere(
-    sweep: Run, tmp_path: Path, saved: Run
+    sweep: Run, start: Run, tmp_path: Path, saved: Run
 ) -> None:
     for x in (1, 2):
         (tmp_path / f"hold-{x}").touch()
@@ -111,10 +107,13 @@ def test_detached_jobs_are_followed_and_cancelled_from_elsewhere(
     assert "cancelled" in forgather("status", "out", cwd=tmp_path).splitlines()[3]
 
     # The same command attaches to what runs, keeps what is finished, and submits the rest again.
-    subprocess.Popen("sleep 4; rm hold-2", shell=True, cwd=tmp_path)
-    done = sweep("counted", *QUICK, "+main.x=1,2,3")
-    assert f"job 1 is in the queue already, as {ids[1]}" in done.stdout
-    assert "1 of 3 jobs is finished already" in done.stdout
+    process = start("counted", "-m", "hydra.sweep.dir=out", *QUICK, "+main.x=1,2,3")
+    told = [process.stdout.readline() for _ in range(2)]
+    (tmp_path / "hold-2").unlink()
+    assert told[0] == "1 of 3 jobs is finished already\n", told
+    assert told[1] == f"job 1 is in the queue already, as {ids[1]}\n", told
+    out_and_error = process.communicate(timeout=240)
+    assert process.returncode == 0, out_and_error
     assert sorted((tmp_path / "calls.txt").read_text().split()) == ["1", "2", "3"]
     assert [job["value"] for job in saved()["jobs"]] == [1.0, 2.0, 3.0]
     assert "best: job 0" in forgather("results", "out", cwd=tmp_path)
@@ -136,7 +135,7 @@ def test_what_the_queue_has_forgotten_is_in_the_accounts(
 
 def test_a_single_run_with_two_nodes(launch: Run, tmp_path: Path) -> None:
     words = ("cluster=slurm", "resources.nodes=2", "hydra.run.dir=run", "+main.x=0")
-    done = launch("ranks", *words, "hydra.launcher.poll_s=0.5")
+    done = launch("ranks", *words, "hydra.launcher.poll_s=0.1")
     record = json.loads((tmp_path / "run/run.json").read_text())
     assert record["result"]["eval_loss"] == 3, done.stdout
     assert "finished, eval_loss 3  run" in done.stdout

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from slurm_cluster import call, has_text, needs_cluster, state, until
+import pytest
+from command_line import CommandLine
+from slurm_cluster import call, has_text, needs_cluster, place, start_again, until
 from tiny_runs import TINY, metrics
 
 pytestmark = needs_cluster
@@ -19,70 +21,85 @@ TRAINING = (
     *(word for word in TINY if "max_steps" not in word and "save_steps" not in word),
     "trainer.args.max_steps=24",
     "trainer.args.save_steps=100",
-    "+callbacks.slow={_target_: launch_callbacks.Slow, _partial_: false}",
     "trainer=accel",
 )
+CLUSTER = ("cluster=slurm", "hydra.launcher.poll_s=0.1", "resources.gpus_per_proc=0")
+
+
+def held(*steps: int) -> str:
+    """The override by which a run waits after these steps for the cluster's warning."""
+    target = "_target_: launch_callbacks.Patient, _partial_: false"
+    return f"+callbacks.patient={{{target}, steps: {list(steps)}}}"
 
 
 def uninterrupted(launch: Run, folder: Path, processes: int) -> list[dict[str, Any]]:
     """The metrics of the same run on this machine."""
-    fast = [word for word in TRAINING if "slow" not in word]
-    launch("", *fast, f"resources.nproc_per_node={processes}", "hydra.run.dir=whole")
+    launch("", *TRAINING, f"resources.nproc_per_node={processes}", "hydra.run.dir=whole")
     return metrics(folder / "whole")
 
 
-def step(run: Path) -> int:
-    path = run / "status.json"
-    return int(json.loads(path.read_text())["step"]) if path.exists() else 0
+@pytest.fixture(scope="module")
+def out_of_time(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A run whose time is up while the other tests are at work: SLURM looks every 30 s.
+
+    A minute is the least that it grants; it warns when `signal_delay_s` of it are left, or earlier.
+    """
+    command = CommandLine(tmp_path_factory.mktemp("out-of-time"))
+    limit = ("hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=52")
+    process = command.start("", *TRAINING, held(8), *CLUSTER, *limit, "hydra.run.dir=run")
+    yield command.folder, process
+    process.kill()
 
 
 def test_preempted_and_requeued_equals_uninterrupted(
-    start: Run, launch: Run, tmp_path: Path
+    out_of_time: Any, start: Run, launch: Run, tmp_path: Path
 ) -> None:
     """Two nodes; once by a job of higher priority, with a warning, and once by hand, without."""
-    words = ("cluster=slurm", "hydra.launcher.partition=low", "hydra.launcher.poll_s=0.5")
-    shape = ("resources.nodes=2", "resources.gpus_per_proc=0")
-    process = start("", *TRAINING, *words, *shape, "hydra.run.dir=run")
+    most = 3 * int(call("sinfo", "-h", "-N", "-o", "%m").split()[0]) // 4  # of a node's memory
+    shape = ("hydra.launcher.partition=low", "resources.nodes=2", f"resources.mem_gb={most / 1024}")
+    process = start("", *TRAINING, held(8, 16), *CLUSTER, *shape, "hydra.run.dir=run")
     run = tmp_path / "run"
-    until(lambda: step(run) >= 5)
-    job = str(json.loads((run / ".launch/place.json").read_text())["id"])
-    call("sbatch", "-p", "high", "-N2", "--exclusive", "-t1", "-o/dev/null", "--wrap=sleep 1")
-    until(lambda: state(job) == "PENDING")
-    stopped = json.loads((run / "REQUEUE").read_text())["step"]
-    assert 5 <= stopped < 24
-    until(lambda: step(run) >= stopped + 3)
+    until((run / "held-8").exists)
+    job = place(run)
+    call("sbatch", "-phigh", "-N2", f"--mem={most}M", "-t1", "-o/dev/null", "--wrap=sleep 1")
+    start_again(job)
+    assert json.loads((run / "REQUEUE").read_text())["step"] in (8, 9)
+    whole = uninterrupted(launch, tmp_path, 2)
+    until((run / "held-16").exists)
     call("scontrol", "requeue", job)
+    start_again(job, times=2)
     out, error = process.communicate(timeout=300)
     assert process.returncode == 0, out + error
     attempts = sorted(path.name for path in (run / ".launch").glob("attempt_*"))
     assert attempts == ["attempt_1", "attempt_2", "attempt_3"]
 
-    whole = uninterrupted(launch, tmp_path, 2)
     assert len([record for record in whole if "loss" in record]) == 24
     assert whole[-1]["tokens"] == 24 * 2 * 4 * 64  # steps, processes, rows, tokens
     assert metrics(run) == whole
 
 
-def test_a_job_whose_time_is_up_goes_on_in_another(launch: Run, tmp_path: Path) -> None:
-    """A minute is the least that SLURM grants; it warns when `signal_delay_s` of it are left."""
-    words = ("cluster=slurm", "hydra.launcher.poll_s=0.5", "resources.gpus_per_proc=0")
-    limit = ("hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=52")
-    fast = [word.replace("Slow", "Patient") for word in TRAINING]
-    launch("", *fast, *words, *limit, "hydra.run.dir=run")
-    job = str(json.loads((tmp_path / "run/.launch/place.json").read_text())["id"])
+def test_a_job_whose_time_is_up_goes_on_in_another(
+    out_of_time: Any, launch: Run, tmp_path: Path
+) -> None:
+    folder, process = out_of_time
+    whole = uninterrupted(launch, tmp_path, 1)
+    job = place(folder / "run")
+    start_again(job)
+    out, error = process.communicate(timeout=300)
+    assert process.returncode == 0, out + error
     facts = call("scontrol", "show", "job", job)
     assert "TimeLimit=00:01:00" in facts
     assert "Restarts=0" not in facts
-    assert (tmp_path / "run/.launch/attempt_2").is_dir()
-    assert metrics(tmp_path / "run") == uninterrupted(launch, tmp_path, 1)
+    assert (folder / "run/.launch/attempt_2").is_dir()
+    assert metrics(folder / "run") == whole
 
 
 def test_a_node_that_fails_is_replaced(start: Run, tmp_path: Path) -> None:
-    words = ("cluster=slurm", "hydra.launcher.poll_s=0.5", "hydra.launcher.snapshot=false")
+    words = ("cluster=slurm", "hydra.launcher.poll_s=0.1", "hydra.launcher.snapshot=false")
     (tmp_path / "hold-1").touch()
     process = start("counted", *words, "+main.x=1", "hydra.run.dir=run")
     until(lambda: has_text(tmp_path / "pid"))
-    job = str(json.loads((tmp_path / "run/.launch/place.json").read_text())["id"])
+    job = place(tmp_path / "run")
     node = call("squeue", "-h", "-j", job, "-o", "%N").strip()
     daemons = Path(os.environ["SLURM_CONF"]).parent / "run"
     crash = [int((daemons / f"slurmd-{node}.pid").read_text()), int((tmp_path / "pid").read_text())]
@@ -90,6 +107,7 @@ def test_a_node_that_fails_is_replaced(start: Run, tmp_path: Path) -> None:
         os.kill(pid, signal.SIGKILL)
     try:
         call("scontrol", "update", f"nodename={node}", "state=down", "reason=crash")
+        start_again(job)
         until(lambda: len((tmp_path / "calls.txt").read_text().split()) == 2)
         assert call("squeue", "-h", "-j", job, "-o", "%N").strip() != node
         (tmp_path / "hold-1").unlink()

@@ -16,7 +16,7 @@ Plugins.instance()  # the suites restore the registry as they find it here
 
 pytestmark = needs_cluster
 WARNING = "ignore:Future Hydra versions will no longer change working directory"
-QUICK = ["hydra.launcher.poll_s=0.5", "hydra.launcher.snapshot=false"]
+QUICK = ["hydra.launcher.poll_s=0.1", "hydra.launcher.snapshot=false"]
 BATCHES = ["hydra/sweeper=forgather", "hydra.sweeper.max_batch_size=2"]
 
 

@@ -1,4 +1,4 @@
-"""Callbacks that make time to interrupt a run."""
+"""A callback that makes time to interrupt a run."""
 
 from __future__ import annotations
 
@@ -9,18 +9,25 @@ from typing import Any
 
 from forgather_hydra.train import TrainerCallback
 
+LOOK_S = 1.1  # the run looks for commands once a second
 
-class Slow(TrainerCallback):
-    """Sleeps after each step."""
+
+class Patient(TrainerCallback):
+    """Waits after some steps, at each of them once, until the cluster has warned.
+
+    The file ``held-STEP`` in the run's directory says that it does.
+    """
+
+    def __init__(self, steps: list[int]) -> None:
+        self.steps = steps
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        time.sleep(0.3)
-
-
-class Patient(Slow):
-    """Waits after step 8 until the cluster has warned, which it considers every 30 s."""
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        while state.global_step == 8 and not Path(os.environ["RUN"], ".launch/WARNED").exists():
-            time.sleep(0.1)
-        super().on_step_end(args, state, control, **kwargs)
+        run = Path(os.environ["RUN"])
+        held = run / f"held-{state.global_step}"
+        waits = state.is_world_process_zero and state.global_step in self.steps
+        if not waits or held.exists():
+            return
+        held.touch()
+        begin = time.monotonic()
+        while not (run / ".launch/WARNED").exists() or time.monotonic() < begin + LOOK_S:
+            time.sleep(0.05)
