@@ -36,6 +36,12 @@ class Composition:
     assigned: dict[str, list[Any]] = field(default_factory=dict)
     documents: dict[str, tuple[str, Document]] = field(default_factory=dict)
 
+    def take(self, other: Composition) -> None:
+        """Tell what templates did while another composition was made."""
+        self.is_asked = other.is_asked
+        self.assigned = {name: [*values] for name, values in other.assigned.items()}
+        self.documents = {**other.documents}
+
     @property
     def texts(self) -> dict[str, str]:
         """The rendered text of each template that took part."""

@@ -15,8 +15,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from forgather_hydra.config.composition import COMMAND_LINE, Composition, latest, remember
+from forgather_hydra.config.jobs import UNPICKLED, Base, JobComposer
 from forgather_hydra.config.resolvers import register
-from forgather_hydra.config.search_path import added_sources, folders_of
+from forgather_hydra.config.search_path import added_sources, folders_of, is_group_in, sources_of
 from forgather_hydra.config.settle import Compose, Settling
 
 MAX_VALIDATED = 1000  # jobs, of a few ten kB each
@@ -29,6 +30,7 @@ class ForgatherConfigLoader(ConfigLoader):
         self.inner = inner
         self._folders = folders_of(inner.get_search_path())
         self._validated: dict[tuple[Any, ...], tuple[bytes, Composition]] = {}
+        self._bases: dict[tuple[Any, ...], Base | None] = {}
 
     def load_configuration(
         self,
@@ -61,25 +63,30 @@ class ForgatherConfigLoader(ConfigLoader):
         second time it gets the one that was validated.
         """
         config_name = master_config.hydra.job.config_name
-        key = (config_name, *_hydra_overrides(master_config), *sweep_overrides)
+        shared = (config_name, *_hydra_overrides(master_config))
+        key = (*shared, *sweep_overrides)
         if key not in self._validated:
-            job = self._compose_job(master_config, sweep_overrides)
+            job = self._compose_job(master_config, sweep_overrides, shared)
             if len(self._validated) < MAX_VALIDATED:
-                # Classes of structured configs may be local, or have been loaded twice by Hydra.
-                with suppress(pickle.PicklingError, AttributeError, TypeError):
+                with suppress(*UNPICKLED):
                     self._validated[key] = pickle.dumps(job, pickle.HIGHEST_PROTOCOL), latest()
-            return job
-        pickled, record = self._validated.pop(key)
-        remember(record)
-        job = pickle.loads(pickled)
-        OmegaConf.copy_cache(from_config=master_config, to_config=job)
+        else:
+            pickled, record = self._validated.pop(key)
+            remember(record)
+            job = pickle.loads(pickled)
+            OmegaConf.copy_cache(from_config=master_config, to_config=job)
         return job
 
-    def _compose_job(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+    def _compose_job(
+        self, master_config: DictConfig, sweep_overrides: list[str], shared: tuple[Any, ...]
+    ) -> DictConfig:
         def compose(overrides: list[str]) -> DictConfig:
             return self.inner.load_sweep_config(master_config, overrides)
 
-        job = self._settled(compose, sweep_overrides, RunMode.RUN, _hydra_overrides(master_config))
+        sources = sources_of(master_config)
+        composer = JobComposer(compose, is_group_in(sources), self._bases, shared)
+        job = self._settled(composer, sweep_overrides, RunMode.RUN, sources)
+        OmegaConf.copy_cache(from_config=master_config, to_config=job)
         if COMMAND_LINE.get():
             from forgather_hydra.config.command_line import check_if_asked
 
@@ -91,7 +98,7 @@ class ForgatherConfigLoader(ConfigLoader):
         compose: Compose,
         overrides: list[str],
         run_mode: RunMode,
-        hydra_overrides: Sequence[str] = (),
+        sources: Sequence[ConfigSource] = (),
     ) -> DictConfig:
         register()
         is_master = run_mode == RunMode.MULTIRUN
@@ -99,18 +106,15 @@ class ForgatherConfigLoader(ConfigLoader):
             from forgather_hydra.config.command_line import settled, with_saved_overrides
 
             overrides = with_saved_overrides(overrides)
-            return settled(self._settling(compose, overrides, hydra_overrides), is_master)
-        return self._settling(compose, overrides, hydra_overrides).run(is_master)
+            return settled(self._settling(compose, overrides, sources), is_master)
+        return self._settling(compose, overrides, sources).run(is_master)
 
     def _settling(
-        self, compose: Compose, overrides: list[str], hydra_overrides: Sequence[str]
+        self, compose: Compose, overrides: list[str], sources: Sequence[ConfigSource]
     ) -> Settling:
-        sources = [*self.inner.get_sources(), *added_sources([*hydra_overrides, *overrides])]
-
-        def is_group(key: str) -> bool:
-            return any(source.is_group(key) for source in sources)
-
-        return Settling(compose, overrides, is_group, self.list_groups, self._folders)
+        sources = sources or [*self.inner.get_sources(), *added_sources(overrides)]
+        known = is_group_in(sources), self.list_groups, self._folders
+        return Settling(compose, overrides, *known)
 
     def get_search_path(self) -> ConfigSearchPath:
         return self.inner.get_search_path()
@@ -136,7 +140,7 @@ class ForgatherConfigLoader(ConfigLoader):
         return self.inner.compute_defaults_list(config_name, overrides, run_mode)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_validated": {}}
+        return {**self.__dict__, "_validated": {}, "_bases": {}}
 
     def __getattr__(self, name: str) -> Any:
         if name == "inner":  # while being unpickled

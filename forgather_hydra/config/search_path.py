@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hydra._internal.sources_registry import SourcesRegistry
@@ -13,6 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.plugins.config_source import ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import DictConfig
 
 from forgather_hydra.config.claim import holds_template
 
@@ -79,6 +80,20 @@ def added_sources(overrides: Iterable[str]) -> list[ConfigSource]:
             scheme = place.partition("://")[0] if "://" in place else "file"
             found.append(SourcesRegistry.instance().resolve(scheme)("added", place))
     return found
+
+
+def sources_of(cfg: DictConfig) -> list[ConfigSource]:
+    """The sources that a configuration was composed from, added ones included."""
+    registry = SourcesRegistry.instance()
+    return [
+        registry.resolve(each.schema)(each.provider, f"{each.schema}://{each.path}")
+        for each in cfg.hydra.runtime.config_sources
+    ]
+
+
+def is_group_in(sources: Sequence[ConfigSource]) -> Callable[[str], bool]:
+    """Whether a key of an override names a config group in one of the sources."""
+    return lambda key: any(source.is_group(key) for source in sources)
 
 
 def _add_overlays(search_path: ConfigSearchPath) -> bool:

@@ -1,0 +1,145 @@
+"""Compose the jobs of a sweep: those that differ in values alone start from one composition."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from forgather_hydra.config.composition import CURRENT, Composition
+
+MAX_BASES = 200  # of about a hundred kB each
+# Classes of structured configs may be local, or have been loaded twice by Hydra.
+UNPICKLED = (pickle.PicklingError, AttributeError, TypeError)
+
+Compose = Callable[[list[str]], DictConfig]
+
+
+class Base(NamedTuple):
+    """What several jobs have in common.
+
+    Attributes:
+        config: their configuration, pickled, before the values in which they differ are set.
+        record: what templates did.
+    """
+
+    config: bytes
+    record: Composition
+
+
+class JobComposer:
+    """Composes as Hydra does, but what the last values of the overrides do not change only once.
+
+    Hydra sets values when all files have been merged, in the order of the overrides. So a job whose
+    last overrides set values is one without these, with the values set.
+
+    Args:
+        compose: Hydra's own way, for the overrides of a job.
+        is_group: whether a key of an override names a config group.
+        bases: kept from one job to the next.
+        key: what else they depend on.
+    """
+
+    def __init__(
+        self,
+        compose: Compose,
+        is_group: Callable[[str], bool],
+        bases: dict[tuple[Any, ...], Base | None],
+        key: tuple[Any, ...],
+    ) -> None:
+        self.compose = compose
+        self.is_group = is_group
+        self.bases = bases
+        self.key = key
+
+    def __call__(self, overrides: list[str]) -> DictConfig:
+        """The configuration of a job; its templates tell the current composition what they did."""
+        try:
+            parsed = OverridesParser.create().parse_overrides(overrides)
+            base, values = self.split(parsed)
+            known = self.base(base) if values else None
+            if known is None:
+                return self.compose(overrides)
+            config: DictConfig = pickle.loads(known.config)
+            for override in values:
+                set_value(config, override)
+        except (HydraException, OmegaConfBaseException):
+            return self.compose(overrides)  # which tells what is wrong
+        name_overrides(config, [o for o in parsed if not o.is_hydra_override()])
+        _current().take(known.record)
+        return config
+
+    def split(self, parsed: Sequence[Override]) -> tuple[list[str], list[Override]]:
+        """The overrides that choose files or delete, and the values that are set after them."""
+        values: list[int] = []
+        for place, override in enumerate(parsed):
+            if self.is_value(override):
+                values.append(place)
+            elif override.is_delete() or isinstance(override.value(), dict):
+                values = []  # what comes before may be deleted, or is merged with this
+        base = [str(o.input_line) for place, o in enumerate(parsed) if place not in values]
+        return base, [parsed[place] for place in values]
+
+    def is_value(self, override: Override) -> bool:
+        """Whether an override gives a key of the job a value."""
+        return (
+            override.package is None
+            and not override.is_delete()
+            and not override.is_sweep_override()
+            and override.key_or_group.partition(".")[0] not in ("hydra", "ns")
+            and not self.is_group(override.key_or_group)
+        )
+
+    def base(self, overrides: list[str]) -> Base | None:
+        """What is composed of such overrides; None if that cannot be kept."""
+        current = _current()
+        key = (*self.key, *overrides, repr(current.pins), current.typed)
+        if key not in self.bases and len(self.bases) < MAX_BASES:
+            config = self.compose(overrides)
+            record = Composition()
+            record.take(current)
+            try:
+                pickled = pickle.dumps(config, pickle.HIGHEST_PROTOCOL)
+            except UNPICKLED:
+                self.bases[key] = None
+            else:
+                self.bases[key] = Base(pickled, record)
+        return self.bases.get(key)
+
+
+def set_value(config: DictConfig, override: Override) -> None:
+    """Set a value as Hydra does.
+
+    Raises:
+        HydraException, OmegaConfBaseException: where Hydra refuses it.
+    """
+    key, value = override.key_or_group, override.value()
+    is_new = override.is_add() or override.is_force_add()
+    is_merged = isinstance(value, (dict, list))
+    if override.is_add() and not is_merged and _has(config, key):
+        raise HydraException(f"{key} is there already")
+    OmegaConf.update(config, key, value, merge=True, force_add=is_new)
+
+
+def name_overrides(config: DictConfig, overrides: Sequence[Override]) -> None:
+    """Note the overrides of a job in its configuration, as Hydra does."""
+    config.hydra.overrides.task = [str(o.input_line) for o in overrides]
+    how = config.hydra.job.config.override_dirname
+    lines = sorted(str(o.input_line) for o in overrides if o.key_or_group not in how.exclude_keys)
+    config.hydra.job.override_dirname = how.item_sep.join(lines).replace("=", how.kv_sep)
+
+
+def _has(config: DictConfig, key: str) -> bool:
+    return OmegaConf.select(config, key, throw_on_missing=False) is not None
+
+
+def _current() -> Composition:
+    current = CURRENT.get()
+    assert current is not None
+    return current

@@ -1,0 +1,127 @@
+"""Jobs of a sweep are composed from what they share, and are what Hydra alone makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from omegaconf import DictConfig, OmegaConf
+
+from forgather_hydra.config.composition import latest
+from forgather_hydra.config.jobs import JobComposer
+from forgather_hydra.config.loader import ForgatherConfigLoader
+from forgather_hydra.config.settle import FAILURES
+
+ADDED = {"more/two.yaml": "x: 1\n", "db/new.yaml": "new: 1\n"}
+FILES = {
+    "config.yaml": "hydra: {searchpath: ['file://ADDED']}\n"
+    "defaults: [_self_, {optional db: null}]\nseed: 3\nplaces: {a: 1, b: [1, 2]}\n"
+    "later: ${seed}\nopen: ???\n",
+    "db/mysql.yaml": "host: there\nport: 1\n",
+    "db/lite.yaml": "path: here\n",
+    "other/one.yaml": "# @package _global_\nplaces: {a: 5}\n",
+    "experiment/base.yaml": """\
+# @package _global_
+-- set ns = namespace(size=3, heads=2)
+layer: &layer !partial:builtins:dict
+    sizes: [ {{ ns.size }}, 4]
+    heads: {{ ns.heads }}
+stack: !call:builtins:list
+    - [*layer, *layer]
+trainer: !call:builtins:dict
+    layer: *layer
+    seed: ${seed}
+""",
+    "late/follows.yaml": "# @package _global_\nns: {heads: '${seed}'}\n",
+}
+OVERRIDES = [
+    *("seed=1", "seed=2", "++seed=4", "+seed=5", "seed='${places.a}'", "~seed"),
+    *("places.a=2", "places.b=[3]", "places.b=[3,4]", "places={a: 7}", "places.c=1", "+places.c=1"),
+    *(
+        "~places.c",
+        "~places.a",
+        "++places={d: 1}",
+        "+places={a: 8}",
+        "places.a=null",
+        "places.b.0=9",
+    ),
+    *("db=mysql", "db=lite", "+db@more=mysql", "db.port=2", "+other=one", "+db.port=5", "db=null"),
+    *("db={port: 9}", "+db={port: 7}", "++db={user: me}", "~db", "~db=mysql", "db.host=x"),
+    *("+more=two", "more=two", "+more.x=5", "more.x=6", "db=new", "+db=new"),
+    *("+experiment=base", "layer.heads=7", "trainer.layer.heads=8", "stack._args_.0.1.heads=9"),
+    *(
+        "ns.size=5",
+        "ns.heads=6",
+        "+late=follows",
+        "layer.sizes.0=1",
+        "layer._target_=builtins.list",
+    ),
+    *("hydra.job.name=j", "open=1", "open='a=b'", "+new=x", "+new={y: 1}", "++new.y=2", "new.y=3"),
+    *("trainer.seed=9", "missing=1", "db@nowhere=x", "later=1", "seed=1,2", "seed="),
+]
+
+Compose = Callable[[list[str]], DictConfig]
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: Any) -> Iterator[tuple[ForgatherConfigLoader, DictConfig]]:
+    """The loader, and the configuration of a sweep."""
+    folder: Path = tmp_path_factory.mktemp("conf")
+    added: Path = tmp_path_factory.mktemp("added")
+    for place, files in ((folder, FILES), (added, ADDED)):
+        for name, text in files.items():
+            (place / name).parent.mkdir(exist_ok=True)
+            (place / name).write_text(text.replace("ADDED", str(added)))
+    with initialize_config_dir(str(folder), version_base=None):
+        loader = GlobalHydra.instance().config_loader()
+        assert isinstance(loader, ForgatherConfigLoader)
+        yield loader, loader.load_configuration("config", [], RunMode.MULTIRUN)
+
+
+def outcome(loader: ForgatherConfigLoader, master: DictConfig, overrides: list[str]) -> Any:
+    """All that a composition gives."""
+    try:
+        job = loader.load_sweep_config(master, overrides)
+    except (*FAILURES, ValueError) as error:
+        return type(error), str(error), str(error.__cause__)
+    record = latest()
+    told = record.pins, record.typed, record.assigned, sorted(record.documents), record.references
+    flags = [job._get_node_flag("struct"), job.hydra._get_node_flag("readonly")]
+    return OmegaConf.to_yaml(job), flags, told, repr(record.positions)
+
+
+@settings(max_examples=60, deadline=None)
+@given(overrides=st.lists(st.sampled_from(OVERRIDES), max_size=5))
+def test_a_job_is_what_hydra_alone_composes(sweep: Any, overrides: list[str]) -> None:
+    loader, master = sweep
+    ours = outcome(loader, master, overrides)
+    loader._validated.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JobComposer, "__call__", lambda self, words: self.compose(words))
+        assert ours == outcome(loader, master, overrides)
+    loader._validated.clear()
+
+
+def test_files_are_merged_once_for_jobs_that_differ_in_values(sweep: Any) -> None:
+    loader, master = sweep
+    loader._bases.clear()
+    merged: list[list[str]] = []
+    plain = loader.inner.load_sweep_config
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            loader.inner, "load_sweep_config", lambda cfg, o: (merged.append(o), plain(cfg, o))[1]
+        )
+        for seed in range(4):
+            for size in (5, 6):
+                words = ["+experiment=base", f"ns.size={size}", f"seed={seed}"]
+                job = loader.load_sweep_config(master, words)
+                assert (job.seed, job.layer.sizes[0]) == (seed, size)
+                assert job.hydra.overrides.task == words
+    assert merged == [["+experiment=base", "ns.size=5"], ["+experiment=base", "ns.size=6"]]
