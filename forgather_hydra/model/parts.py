@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 
@@ -29,8 +30,10 @@ def collect_parts(code: str, part_dirs: Iterable[Path]) -> dict[str, str]:
     return parts
 
 
-def sibling_imports(code: str) -> Iterator[str]:
+@lru_cache(maxsize=256)
+def sibling_imports(code: str) -> tuple[str, ...]:
     """Names of the sibling modules that `code` imports, at any depth of nesting."""
+    found = []
     for statement in ast.walk(ast.parse(code)):
         if not isinstance(statement, ast.ImportFrom) or not statement.level:
             continue
@@ -39,7 +42,8 @@ def sibling_imports(code: str) -> Iterator[str]:
                 f"'{ast.unparse(statement)}' is not an import from a sibling file; a model "
                 "directory is flat, so write 'from .part import Name'"
             )
-        yield statement.module
+        found.append(statement.module)
+    return tuple(found)
 
 
 def _find(name: str, directories: list[Path], importer: str) -> Path:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import pickle
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
@@ -15,9 +17,11 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
+from forgather_hydra import paths
 from forgather_hydra.errors import nearest
 
 from .build import build_model
+from .parts import collect_parts
 
 _READ = re.compile(r'\bconfig(?:\.(?!json\b)|, ")([a-z]\w*)')
 _ADDED = re.compile(r"\+\+?model_config\.(\w+)")
@@ -60,8 +64,19 @@ def check_model(
         UnknownKey: for the first such value.
     """
     _check_keys(code, config, {m[1] for o in overrides if (m := _ADDED.match(o))})
+    directories = tuple(map(Path, part_dirs or [paths.modelsrc_dir()]))
+    parts = frozenset(collect_parts(code, directories).items())
+    _build_on_meta(code, parts, pickle.dumps(dict(config)), directories)
+
+
+@lru_cache(maxsize=16)
+def _build_on_meta(
+    code: str, parts: frozenset[tuple[str, str]], config: bytes, part_dirs: tuple[Path, ...]
+) -> None:
+    """Build a model, once for all jobs of a sweep that have the same."""
     with TemporaryDirectory() as directory, torch.device("meta"):
-        build_model(code, {"vocab_size": 8, **config}, directory, part_dirs=part_dirs)
+        values = {"vocab_size": 8, **pickle.loads(config)}
+        build_model(code, values, directory, part_dirs=part_dirs)
 
 
 def _check_keys(code: str, config: Mapping[str, Any], added: set[str]) -> None:
