@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from forgather_hydra.errors import counted
+from forgather_hydra.run.parameters import parameters
 from forgather_hydra.run.plot import COLORS, Point, Series, plot
 from forgather_hydra.run.results import JobResult, best_of, differing, ranked
-from forgather_hydra.run.seeds import grouped
+from forgather_hydra.run.seeds import grouped, is_seed
 
 METRICS = "metrics.jsonl"
 CURVES = ("loss", "eval_loss")
@@ -39,7 +40,7 @@ def write_page(
         metric=metric,
         direction=direction,
         curves=[Markup(svg) for svg in _curves(sweep_dir, results, words)],
-        parameters=[Markup(svg) for svg in _parameters(results, metric)],
+        parameters=[Markup(svg) for svg in _parameters(results, metric) if svg],
         groups=grouped(results, direction),
         rows=_rows(results, words, direction),
     )
@@ -93,23 +94,12 @@ def _logged(directory: Path) -> dict[str, list[Point]]:
 
 
 def _parameters(results: Sequence[JobResult], metric: str) -> Iterator[str]:
-    """A plot of the metric by each number that differs between jobs."""
-    settings = [
-        {key: value for key, _, value in (text.lstrip("+").partition("=") for text in each)}
-        for each in differing(results)
-    ]
-    for key in dict.fromkeys(key for each in settings for key in each):
-        points = []
-        for i, (result, setting) in enumerate(zip(results, settings, strict=True)):
-            number = _number(setting.get(key))
-            if number is not None and result.value is not None:
-                points.append(Series(f"job {result.number}", [(number, result.value)], i))
-        if len({each.points[0][0] for each in points}) > 1:
-            yield plot(points, key, metric, is_points=True)
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text) if text is not None else None
-    except ValueError:
-        return None
+    """A plot of the metric by each parameter, seeds aside."""
+    for parameter in parameters(results):
+        points = [
+            Series(f"job {result.number}", [(place, result.value)], i)
+            for i, (result, place) in enumerate(zip(results, parameter.values, strict=True))
+            if result.value is not None
+        ]
+        if not is_seed(parameter.name):
+            yield plot(points, parameter, metric)

@@ -1,0 +1,62 @@
+"""What differs between the jobs of a sweep, as places on an axis each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from forgather_hydra.run.results import JobResult, differing
+
+FEW = 8  # values, so many that each has a label of its own
+NOT_SET = "not set"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What jobs have set a key to.
+
+    Attributes:
+        name: the key.
+        values: of each job: the number that it has set, or which of the words in `labels`.
+        labels: of values; empty where there are too many numbers.
+        is_log: whether the numbers are for a logarithmic axis.
+    """
+
+    name: str
+    values: list[float]
+    labels: dict[float, str]
+    is_log: bool
+
+
+def parameters(results: Sequence[JobResult]) -> list[Parameter]:
+    """All that jobs have set differently, in the order of their overrides."""
+    settings = [
+        {key: value for key, _, value in (text.lstrip("+").partition("=") for text in each)}
+        for each in differing(results)
+    ]
+    keys = dict.fromkeys(key for each in settings for key in each)
+    return [_parameter(key, [each.get(key, NOT_SET) for each in settings]) for key in keys]
+
+
+def _parameter(name: str, texts: Sequence[str]) -> Parameter:
+    numbers = [number for text in texts if (number := _number(text)) is not None]
+    if len(numbers) < len(texts):
+        places = {text: float(place) for place, text in enumerate(dict.fromkeys(texts))}
+        labels = {place: text for text, place in places.items()}
+        return Parameter(name, [places[text] for text in texts], labels, is_log=False)
+    labels = dict(sorted(zip(numbers, texts, strict=True)))
+    return Parameter(name, numbers, labels if len(labels) <= FEW else {}, is_wide(numbers))
+
+
+def is_wide(numbers: Sequence[float]) -> bool:
+    """Whether numbers are so far apart that a logarithmic axis shows them better."""
+    return min(numbers) > 0 and max(numbers) / min(numbers) >= 10
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
