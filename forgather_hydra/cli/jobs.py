@@ -38,6 +38,9 @@ def _parser() -> argparse.ArgumentParser:
         if name == "sweep":
             sub.add_argument("action", choices=["show"])
         sub.add_argument("directory", type=Path, metavar="SWEEP_DIR", help="or that of a run")
+        if name == "results":
+            told = "a page with plots to explore (5 MB, by the extra plotly)"
+            sub.add_argument("--interactive", action="store_true", help=told)
         if name == "cancel":
             sub.add_argument("jobs", nargs="*", type=int, metavar="JOB", help="all, if left out")
             sub.add_argument("--save", action="store_true", help="let them save, and end")
@@ -70,7 +73,7 @@ def _show(options: argparse.Namespace) -> int:
 def _results(options: argparse.Namespace) -> None:
     from forgather_hydra.launchers.remote import report
 
-    report(options.directory)
+    report(options.directory, options.interactive)
 
 
 def _cancel(options: argparse.Namespace) -> None:

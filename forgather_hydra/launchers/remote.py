@@ -130,8 +130,8 @@ def log_of(sweep_dir: Path, number: int, rank: int) -> tuple[Follow, Callable[[]
     return follow, look
 
 
-def report(sweep_dir: Path) -> None:
-    """Print the results of a sweep, and save them."""
+def report(sweep_dir: Path, is_interactive: bool) -> None:
+    """Print the results of a sweep, and save them; on a page with plots of plotly if wanted."""
     content = Manifest(sweep_dir).read()
     if "launch" not in content and "jobs" in content:  # by a launcher that keeps no record
         results = [JobResult(**job) for job in content["jobs"]]
@@ -142,6 +142,7 @@ def report(sweep_dir: Path) -> None:
         results,
         content.get("metric", "eval_loss"),
         content.get("direction", "minimize"),
+        is_interactive=is_interactive,
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from forgather_hydra.errors import counted
+from forgather_hydra.run import interactive
 from forgather_hydra.run.parameters import parameters
 from forgather_hydra.run.plot import COLORS, Point, Series, plot
 from forgather_hydra.run.results import JobResult, best_of, differing, ranked
@@ -18,7 +19,12 @@ CURVES = ("loss", "eval_loss")
 
 
 def write_page(
-    path: Path, sweep_dir: Path, results: Sequence[JobResult], metric: str, direction: str
+    path: Path,
+    sweep_dir: Path,
+    results: Sequence[JobResult],
+    metric: str,
+    direction: str,
+    is_interactive: bool = False,
 ) -> None:
     """Write the page.
 
@@ -28,19 +34,28 @@ def write_page(
         results: of the jobs.
         metric: what they are ranked by.
         direction: ``minimize`` or ``maximize``.
+        is_interactive: draw the plots with plotly, to be explored; the page has 5 MB then.
+
+    Raises:
+        ForgatherError: ``missing_extra``, where plotly is wanted and not installed.
     """
     from jinja2 import Environment, FileSystemLoader
     from markupsafe import Markup
 
     words = [" ".join(each) or "as it is" for each in differing(results)]
+    logs = _logs(sweep_dir, results, words)
+    by_parameters = (
+        _coordinates(results, metric, direction) if is_interactive else _parameters(results, metric)
+    )
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
     text = environment.get_template("page.html.jinja").render(
         title=f"Results of {sweep_dir}",
         count=counted(len(results), "job"),
         metric=metric,
         direction=direction,
-        curves=[Markup(svg) for svg in _curves(sweep_dir, results, words)],
-        parameters=[Markup(svg) for svg in _parameters(results, metric) if svg],
+        script=Markup(interactive.script()) if is_interactive else "",
+        curves=[Markup(drawn) for drawn in _curves(logs, is_interactive) if drawn],
+        parameters=[Markup(drawn) for drawn in by_parameters if drawn],
         groups=grouped(results, direction),
         rows=_rows(results, words, direction),
     )
@@ -67,18 +82,25 @@ def _rows(
     ]
 
 
-def _curves(sweep_dir: Path, results: Sequence[JobResult], words: Sequence[str]) -> Iterator[str]:
-    """A plot by step of each quantity that jobs have logged."""
+def _logs(
+    sweep_dir: Path, results: Sequence[JobResult], words: Sequence[str]
+) -> dict[str, list[Series]]:
+    """What jobs have logged by step, of each quantity."""
     logged = [
         _logged(sweep_dir / result.directory) if result.directory else {} for result in results
     ]
-    for name in CURVES:
-        series = [
+    return {
+        name: [
             Series(f"job {results[i].number}: {words[i]}", curves.get(name, []), i)
             for i, curves in enumerate(logged)
         ]
-        if svg := plot(series, "step", name):
-            yield svg
+        for name in CURVES
+    }
+
+
+def _curves(logs: dict[str, list[Series]], is_interactive: bool) -> Iterator[str]:
+    for name, series in logs.items():
+        yield interactive.curves(series, name) if is_interactive else plot(series, "step", name)
 
 
 def _logged(directory: Path) -> dict[str, list[Point]]:
@@ -103,3 +125,9 @@ def _parameters(results: Sequence[JobResult], metric: str) -> Iterator[str]:
         ]
         if not is_seed(parameter.name):
             yield plot(points, parameter, metric)
+
+
+def _coordinates(results: Sequence[JobResult], metric: str, direction: str) -> list[str]:
+    values = [result.value for result in results]
+    numbers = [result.number for result in results]
+    return [interactive.coordinates(numbers, parameters(results), values, metric, direction)]

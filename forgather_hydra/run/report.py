@@ -19,6 +19,7 @@ def report_results(
     metric: str,
     direction: str,
     are_failures_told: bool = False,
+    is_interactive: bool = False,
 ) -> None:
     """Print and save results.
 
@@ -29,9 +30,13 @@ def report_results(
         metric: what they are ranked by.
         direction: ``minimize`` or ``maximize``.
         are_failures_told: whether the user has read why jobs failed when they did.
+        is_interactive: whether the plots of the page are for plotly.
+
+    Raises:
+        ForgatherError: ``missing_extra``, where plotly is wanted and not installed.
     """
     save(sweep_dir, results, metric, direction)
-    write_page(sweep_dir / "results.html", sweep_dir, results, metric, direction)
+    write_page(sweep_dir / "results.html", sweep_dir, results, metric, direction, is_interactive)
     console = Console(highlight=False)
     console.print(f"\nresults of {sweep_dir}, best first", markup=False)
     console.print(table(ranked(results, direction), metric))

@@ -5,18 +5,22 @@ from __future__ import annotations
 import csv
 import json
 import re
+import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from forgather_hydra.errors import ForgatherError
+from forgather_hydra.run.parameters import parameters
 from forgather_hydra.run.plot import Series, plot
 from forgather_hydra.run.report import report_results
 from forgather_hydra.run.results import JobResult
 
 
 @pytest.fixture
-def sweep_dir(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+def results(tmp_path: Path) -> list[JobResult]:
     """Two learning rates by two seeds, and a job that failed with a message to be escaped."""
     results = []
     values = {(0.1, 1): 3.0, (0.1, 2): 5.0, (0.001, 1): 1.0, (0.001, 2): 2.0}
@@ -31,6 +35,11 @@ def sweep_dir(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
         results.append(JobResult(number, words, "finished", value, str(number)))
     failed = ["+experiment=x", "optimizer.lr=<b>", "trainer.args.seed=1"]
     results.append(JobResult(4, failed, "failed", error="ValueError: <script>"))
+    return results
+
+
+@pytest.fixture
+def sweep_dir(tmp_path: Path, results: list[JobResult], capsys: pytest.CaptureFixture[str]) -> Path:
     report_results(tmp_path, results, "eval_loss", "minimize")
     return tmp_path
 
@@ -48,14 +57,16 @@ def test_the_page_stands_alone(sweep_dir: Path) -> None:
     page = (sweep_dir / "results.html").read_text()
     assert not re.search(r"(src|href)\s*=|https?://|<script", page)
     assert "ValueError: &lt;script&gt;" in page
-    curves, by_lr, by_seed = (
+    curves, by_lr = (  # and none by seed
         ElementTree.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", page, re.DOTALL)
     )
     assert len(curves.findall("polyline")) == 4
     assert all(len(line.attrib["points"].split()) == 3 for line in curves.findall("polyline"))
-    assert len(by_lr.findall("circle")) == len(by_seed.findall("circle")) == 4
-    # Learning rates a hundred times apart are on a logarithmic axis: its labels are powers.
-    assert {"0.001", "0.01", "0.1"} <= {text.text for text in by_lr.findall("text")}
+    assert len(by_lr.findall("circle")) == 4
+    # "<b>" makes words of the learning rates; that of the job that failed is not on the axis.
+    labels = {text.text for text in by_lr.findall("text")}
+    assert {"0.001", "0.1"} <= labels
+    assert "<b>" not in labels
     (best,) = re.findall(r'<tr class="best">(.*)</tr>', page)
     assert "optimizer.lr=0.001 trainer.args.seed=1" in best
 
@@ -63,3 +74,58 @@ def test_the_page_stands_alone(sweep_dir: Path) -> None:
 def test_a_curve_of_one_value_is_seen() -> None:
     svg = ElementTree.fromstring(plot([Series("job 0", [(20, 5.0)], 0)], "step", "loss"))
     assert len(svg.findall("circle")) == 1
+
+
+def test_numbers_far_apart_are_on_a_logarithmic_axis() -> None:
+    rates = [1e-4, 2e-4, 1e-3, 5e-3, 8e-3, 1e-2, 2e-2, 3e-2, 1e-1]
+    jobs = [JobResult(i, [f"lr={rate}"], "finished", rate) for i, rate in enumerate(rates)]
+    (parameter,) = parameters(jobs)
+    assert (parameter.is_log, parameter.labels) == (True, {})
+    points = [Series("", [(value, 1.0)], 0) for value in parameter.values]
+    svg = ElementTree.fromstring(plot(points, parameter, "loss"))
+    assert {"0.001", "0.01", "0.1"} <= {text.text for text in svg.findall("text")}
+    places = [float(circle.attrib["cx"]) for circle in svg.findall("circle")]
+    assert places[5] - places[2] == pytest.approx(places[8] - places[5], abs=0.2)
+
+
+def figures(page: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """The first trace of each figure of a page, and its configuration."""
+    found = []
+    for match in re.finditer(r'Plotly\.newPlot\(\s*"[^"]*",\s*', page):
+        read = json.JSONDecoder().raw_decode
+        data, end = read(page, match.end())
+        _, end = read(page, page.index("{", end))
+        config, _ = read(page, page.index("{", end))
+        found.append((data, config))
+    return found
+
+
+def test_a_page_to_explore(tmp_path: Path, results: list[JobResult]) -> None:
+    for number, result in enumerate(results):
+        result.overrides += [f"a={'</script>' if number else 'x, y'}", f"n={10 ** (number % 3)}"]
+    results[3].value = float("nan")
+    report_results(tmp_path, results, "eval_loss", "minimize", is_interactive=True)
+    page = (tmp_path / "results.html").read_text()
+    assert not re.search(r"<(script|link|img)[^>]+(src|href)", page)
+    assert page.count("</script>") == page.count("<script")
+    (curves, _), ((lines,), config) = figures(page)
+    assert [line["x"] for line in curves] == [[1, 2, 3]] * 4
+    assert curves[1]["name"] == "job 1: optimizer.lr=0.1 trainer.args.seed=2 a=&lt;/script&gt; n=10"
+    axes = {axis["label"]: axis for axis in lines["dimensions"]}
+    assert list(axes) == ["job", "optimizer.lr", "trainer.args.seed", "a", "n", "eval_loss"]
+    assert axes["job"]["values"] == [0, 1, 2]  # job 3 has no value, job 4 has failed
+    assert axes["a"]["ticktext"] == ["x, y", "</script>"]
+    assert axes["a"]["values"] == [0, 1, 1]
+    assert (axes["n"]["values"], axes["n"]["ticktext"]) == ([0, 1, 2], ["1", "10", "100"])
+    assert axes["eval_loss"]["values"] == lines["line"]["color"] == [3, 5, 1]
+    assert not lines["line"]["reversescale"]
+    assert not config["showSendToCloud"]
+
+
+def test_a_page_to_explore_needs_plotly(
+    tmp_path: Path, results: list[JobResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "plotly.offline", None)
+    with pytest.raises(ForgatherError, match=r"forgather-hydra\[plotly\]"):
+        report_results(tmp_path, results, "eval_loss", "minimize", is_interactive=True)
+    assert not (tmp_path / "results.html").exists()
