@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from forgather_hydra.cli import (
@@ -12,10 +13,12 @@ from forgather_hydra.cli import (
     control,
     creation,
     dataset,
+    env,
     inspection,
     jobs,
     model,
     projects,
+    tensorboard,
     train,
 )
 from forgather_hydra.cli.selection import selected
@@ -27,8 +30,12 @@ CONFIGURATION, PROJECT = "configuration", "project"  # what -t and -p choose, an
 
 def main(words: list[str] | None = None) -> None:
     """Entry point; exits with 0, or with 2 and one message when the input is wrong."""
-    parser = _parser()
+    parser, commands = _parser()
     options, rest = parser.parse_known_args(words)
+    if options.interactive:
+        return _interact(parser, commands, options)
+    if options.name is None:
+        parser.error("say what to do; --help lists the commands")
     if rest and not options.passes_on:
         parser.error(f"{options.name} has no {' '.join(rest)}")
     if options.config and options.about != CONFIGURATION:
@@ -55,7 +62,18 @@ def _select(options: argparse.Namespace) -> None:
     setattr(options, words, found)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _interact(parser: Any, commands: Any, options: argparse.Namespace) -> None:
+    from forgather_hydra.cli.shell import Shell
+
+    def parse(words: Sequence[str]) -> argparse.Namespace:
+        found, _ = parser.parse_known_args(words)
+        return found
+
+    Shell(options.project_dir, options.config, parse, list(commands.choices)).cmdloop()
+
+
+def _parser() -> tuple[argparse.ArgumentParser, Any]:
+    """The parser, and what holds the parsers of all commands."""
     parser = argparse.ArgumentParser(
         prog="forgather",
         description="Look at configurations, run them, and compare the runs.",
@@ -65,7 +83,9 @@ def _parser() -> argparse.ArgumentParser:
         "-p", "--project-dir", metavar="DIR", help="a project; default: this folder, if it is one"
     )
     parser.add_argument("-t", "--config", metavar="CONFIG", help="a configuration of the project")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="name")
+    parser.add_argument("-i", "--interactive", action="store_true", help="ask for commands")
+    parser.set_defaults(about=None)
+    commands = parser.add_subparsers(metavar="COMMAND", dest="name")
 
     def add(
         name: str, command: Any, told: str, about: str | None = None, passes_on: bool = False
@@ -88,7 +108,9 @@ def _parser() -> argparse.ArgumentParser:
     for name, (_, told) in jobs.COMMANDS.items():
         add(name, _job, told, passes_on=True)
     comparison.add_command(add)
-    return parser
+    tensorboard.add_command(add)
+    env.add_command(add)
+    return parser, commands
 
 
 def _model(options: argparse.Namespace) -> None:
@@ -97,3 +119,7 @@ def _model(options: argparse.Namespace) -> None:
 
 def _job(options: argparse.Namespace) -> None:
     jobs.main([options.name, *options.words])
+
+
+if __name__ == "__main__":
+    main()
