@@ -21,17 +21,22 @@ def add_command(add: Any) -> None:
         add: adds one: name, function, what it does.
     """
     tb = add("tb", _tb, "start TensorBoard on all runs below a directory", passes_on=True)
-    tb.epilog = "Other options are TensorBoard's, such as --port 6007 or --bind_all."
-    tb.add_argument("folder", nargs="?", type=Path, default=Path(), metavar="DIR")
+    tb.usage = "forgather tb [-h] [DIR] [OPTION ...]"
+    tb.epilog = (
+        "The directory is this one, if none is named. The options are TensorBoard's, such as "
+        "--port 6007 or --bind_all."
+    )
 
 
 def _tb(options: argparse.Namespace) -> None:
     if importlib.util.find_spec("tensorboard") is None:
         told = "TensorBoard is not installed"
         raise ForgatherError("import_failed", told, hint="pip install 'forgather-hydra[tb]'")
-    if next(options.folder.rglob(EVENTS), None) is None:
-        told = f"no run below {options.folder.absolute()} has logs for TensorBoard"
+    words = [word for word in options.words if word != "--"]
+    folder = Path(words.pop(0) if words and not words[0].startswith("-") else ".")
+    if next(folder.rglob(EVENTS), None) is None:
+        told = f"no run below {folder.absolute()} has logs for TensorBoard"
         raise ForgatherError("no_run", told, hint="name another directory: forgather tb DIR")
-    where = f"--logdir={options.folder}"
-    command = [sys.executable, "-m", "tensorboard.main", where, *options.words]
+    where = f"--logdir={folder}"
+    command = [sys.executable, "-m", "tensorboard.main", where, *words]
     os.execv(command[0], command)

@@ -92,7 +92,7 @@ def test_tb_finds_the_logs_of_runs(tmp_path: Path) -> None:
         with SummaryWriter(str(tmp_path / folder)) as writer:
             writer.add_scalar("train/loss", 1.0, 1)
     script = "from forgather_hydra.cli.forgather import main; main()"
-    for words, count in (((), 2), (("outputs/a",), 1)):
+    for words, count in (((), 2), (("outputs/a",), 1), (("--", "--tag", "other"), 0)):
         done = subprocess.run(
             [sys.executable, "-c", script, "tb", *words, "--inspect"],
             cwd=tmp_path,
