@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TUTORIAL = ROOT / "docs/tutorials/projects"
 FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-NUMBER = re.compile(r"\d+(?:\.\d+)?|\d\d-\d\d-\d\d")
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
 FORGATHER = [sys.executable, "-m", "forgather_hydra.cli.forgather"]
 LEFT_BY_RUNS = {"outputs", "widths", "multirun", "runs", "model", "checkpoints"}
 
@@ -58,6 +58,8 @@ class Reader:
             self.printed = ""
         elif words[0] == "forgather":
             self.call([*FORGATHER, *words[1:]])
+        elif words[0] == "python":
+            self.call([sys.executable, *words[1:]])
         else:
             raise AssertionError(f"the page says {command}")
 
@@ -102,3 +104,8 @@ def test_who_follows_the_tutorial_has_the_project_beside_it(tmp_path: Path) -> N
     reader = Reader(tmp_path / "reader")
     reader.follow(TUTORIAL / "README.md")
     assert written(reader.folder / "play") == written(TUTORIAL / "workspace")
+
+
+def test_the_guide_tells_what_is_printed(tmp_path: Path) -> None:
+    (tmp_path / "reader").mkdir()
+    Reader(tmp_path / "reader").follow(ROOT / "docs/how-to/projects.md")

@@ -36,6 +36,8 @@ def main(words: list[str] | None = None) -> None:
         return _interact(parser, commands, options)
     if options.name is None:
         parser.error("say what to do; --help lists the commands")
+    if options.about == CONFIGURATION and {"-t", "--config"} & {*rest}:
+        parser.error(f"-t stands before the command: forgather -t CONFIG {options.name}")
     if rest and not options.passes_on:
         parser.error(f"{options.name} has no {' '.join(rest)}")
     if options.config and options.about != CONFIGURATION:

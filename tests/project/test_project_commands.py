@@ -162,6 +162,8 @@ def test_mistakes_name_the_projects_template(
     told = refused(capsys, "-p", "tiny", "-t", "smal.yaml", "targets")
     assert "did you mean 'small.yaml'" in told
     assert "-p DIR" in refused(capsys, "-t", "small.yaml", "targets")
+    for command in ("pp", "train"):
+        assert f"forgather -t CONFIG {command}" in refused(capsys, command, "-t", "small.yaml")
     assert "no project" in refused(capsys, "-p", "tiny", "status", ".")
 
 
