@@ -21,7 +21,7 @@ ACTIONS = {
     "save": "write a checkpoint",
     "stop": "write a checkpoint, and end; the run can go on later",
     "save-stop": "the same",
-    "abort": "end without a checkpoint",
+    "abort": "end without a checkpoint; the run can go on from its last one",
     "cleanup": "remove commands that dead runs have not carried out",
 }
 

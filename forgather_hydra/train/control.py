@@ -19,7 +19,7 @@ from .state import TrainerControl, TrainerState
 
 logger = logging.getLogger(__name__)
 
-STATUS, REQUEUE = "status.json", "REQUEUE"
+STATUS, REQUEUE, ABORTED = "status.json", "REQUEUE", "aborted"
 SAVE, STOP, ABORT = COMMANDS = ("SAVE", "STOP", "ABORT")
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 PERIOD = 1.0  # seconds between two looks at the run directory
@@ -47,6 +47,7 @@ class ControlCallback(TrainerCallback):
     def __init__(self) -> None:
         self._seen: set[str] = set()
         self._reason: str | None = None  # of an early end that wants to go on
+        self._is_aborted = False
         self._loss: float | None = None
         self._attempt = 1
         self._next = 0.0
@@ -56,6 +57,7 @@ class ControlCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         self._seen, self._reason, self._next = set(), None, 0.0
+        self._is_aborted = False
         if threading.current_thread() is threading.main_thread():
             self._former = {each: signal.signal(each, self._on_signal) for each in SIGNALS}
         if state.is_world_process_zero:
@@ -110,7 +112,7 @@ class ControlCallback(TrainerCallback):
             replace_json(Path(args.output_dir) / REQUEUE, {**todo, "reason": self._reason})
         if state.is_world_process_zero:
             facts = {"error": f"{type(failure).__name__}: {failure}"} if failure else {}
-            self._beat(args, state, _last_word(state, control, failure), **facts)
+            self._beat(args, state, self._last_word(state, control, failure), **facts)
 
     def _on_signal(self, number: int, frame: Any) -> None:
         self._reason = signal.Signals(number).name
@@ -118,7 +120,7 @@ class ControlCallback(TrainerCallback):
     def _ask(self, control: TrainerControl) -> None:
         """Sets the flags for what has been seen; the trainer makes all processes agree on them."""
         if ABORT in self._seen:
-            self._reason = None
+            self._reason, self._is_aborted = None, True
             control.should_training_stop = control.should_abort_without_save = True
             logger.warning("training is aborted without a checkpoint, as told by %s", ABORT)
         elif self._reason:
@@ -146,6 +148,18 @@ class ControlCallback(TrainerCallback):
         }
         replace_json(Path(args.output_dir) / STATUS, status | facts)
 
+    def _last_word(
+        self, state: TrainerState, control: TrainerControl, failure: BaseException | None
+    ) -> str:
+        if isinstance(failure, KeyboardInterrupt):
+            return "interrupted"
+        if failure:
+            return "failed"
+        if self._is_aborted:
+            return ABORTED
+        early = control.should_training_stop and state.global_step < state.max_steps
+        return "stopped" if early else "finished"
+
 
 def read_status(directory: Path) -> dict[str, Any]:
     """What `status.json` in a run directory says; {} if there is none."""
@@ -161,14 +175,3 @@ def replace_json(path: Path, content: dict[str, Any]) -> None:
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     aside.write_text(json.dumps(content) + "\n", encoding="utf-8")
     aside.replace(path)
-
-
-def _last_word(state: TrainerState, control: TrainerControl, failure: BaseException | None) -> str:
-    if isinstance(failure, KeyboardInterrupt):
-        return "interrupted"
-    if failure:
-        return "failed"
-    if control.should_abort_without_save:
-        return "aborted"
-    early = control.should_training_stop and state.global_step < state.max_steps
-    return "stopped" if early else "finished"

@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers.utils.logging import disable_progress_bar
 
-from .control import REQUEUE
+from .control import ABORTED, REQUEUE, read_status
 from .evaluation import perplexity
 from .jsonl import METRICS_FILE, append_record, position
 from .processes import once
@@ -41,12 +41,12 @@ def run_training(
 
     Returns:
         The final metrics, which are also the last line of `metrics.jsonl`, marked `"final": true`.
-        For a run that was told to stop and go on later, `"stopped": True` and how far it is.
+        For a run that was told to end before its time, `"stopped": True` and how far it is.
     """
     disable_progress_bar()  # saving one file needs none beside the training's own
     trainer.args.eval_on_start = trainer.eval_dataset is not None
     output = trainer.train(resume_from_checkpoint=resume)
-    if once(trainer.strategy, Path(trainer.args.output_dir, REQUEUE).exists):
+    if once(trainer.strategy, lambda: _was_told_to_end(trainer)):
         return {"stopped": True, "global_step": output.global_step, **output.metrics}
     _evaluate_last(trainer)
     metrics = _summary(trainer) | output.metrics
@@ -75,6 +75,14 @@ def run_training(
         print_samples(prompts, texts)
     print_report(trainer.args.output_dir, metrics, model_dir)
     return metrics
+
+
+def _was_told_to_end(trainer: Trainer) -> bool:
+    """Whether somebody has ended the run before its time, with a checkpoint or without."""
+    directory = Path(trainer.args.output_dir)
+    is_cut_short = trainer.control.should_abort_without_save  # also where a trial is pruned
+    is_aborted = is_cut_short and read_status(directory).get("state") == ABORTED
+    return is_aborted or (directory / REQUEUE).exists()
 
 
 def _evaluate_last(trainer: Trainer) -> None:

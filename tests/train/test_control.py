@@ -87,6 +87,13 @@ def test_abort_ends_without_a_checkpoint(make_trainer) -> None:
     assert status(trainer)["state"] == "aborted"
 
 
+def test_a_job_that_is_aborted_is_not_finished(make_trainer, tmp_path) -> None:
+    trainer = controlled(make_trainer, At(2, command("ABORT")))
+    result = run_training(trainer, model_dir=tmp_path / "model")
+    assert (result["stopped"], result["global_step"]) == (True, 2)
+    assert not (tmp_path / "model").exists()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 def test_a_signal_saves_and_stops_and_is_handled_as_before_afterwards(make_trainer, number) -> None:
     before = signal.getsignal(number)
