@@ -76,10 +76,13 @@ def _results(options: argparse.Namespace) -> None:
     report(options.directory, options.interactive)
 
 
-def _cancel(options: argparse.Namespace) -> None:
+def _cancel(options: argparse.Namespace) -> int:
+    """End jobs, and say which; the exit code says whether any could not be ended."""
     from forgather_hydra.launchers.remote import cancel_jobs
 
-    print(*cancel_jobs(options.directory, options.jobs, options.save), sep="\n")
+    told = list(cancel_jobs(options.directory, options.jobs, options.save))
+    print(*(line for line, _ in told), sep="\n")
+    return 0 if all(is_good for _, is_good in told) else EXIT_FAILED
 
 
 def _logs(options: argparse.Namespace) -> int:

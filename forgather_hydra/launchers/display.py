@@ -19,7 +19,15 @@ from forgather_hydra.launchers.follow import Follow
 from forgather_hydra.launchers.job import Job
 from forgather_hydra.launchers.outcome import read_result, told_failure
 from forgather_hydra.launchers.view import View, table, view_of
-from forgather_hydra.run.results import CANCELLED, FAILED, JobCancelled, metric_of, one_line
+from forgather_hydra.run.results import (
+    CANCELLED,
+    FAILED,
+    JobCancelled,
+    brief,
+    differing,
+    metric_of,
+    one_line,
+)
 
 PERIOD_S = 0.5
 
@@ -39,8 +47,9 @@ class Display:
         self.words = (
             [os.path.relpath(jobs[0].directory)]
             if self.is_single
-            else differing([job.overrides for job in jobs])
+            else [" ".join(each) for each in differing([job.overrides for job in jobs])]
         )
+        self.brief = brief(differing([job.overrides for job in jobs]))
         self.console = Console(highlight=False, soft_wrap=True)
         self.live = Live(console=self.console, auto_refresh=False, transient=True)
         self.is_live = self.console.is_terminal and not self.is_single
@@ -71,7 +80,7 @@ class Display:
 
     def views(self) -> list[View]:
         found = []
-        for job, words in zip(self.jobs, self.words, strict=True):
+        for job, words in zip(self.jobs, self.brief, strict=True):
             found.append(self.look(job, view_of(job.number, words, job.directory)))
         return found
 
@@ -117,9 +126,3 @@ class Display:
             yield trace
         if self.is_single or not trace.exists():
             yield [directory, *attempts(directory)][-1]
-
-
-def differing(overrides: Sequence[Sequence[str]]) -> list[str]:
-    """The overrides that not all jobs share, those of each job in one text."""
-    shared = set.intersection(*map(set, overrides)) if len(overrides) > 1 else set()
-    return [" ".join(o for o in job if o not in shared) for job in overrides]

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from forgather_hydra.errors import counted
-from forgather_hydra.launchers.display import differing
 from forgather_hydra.launchers.job import Job
 from forgather_hydra.launchers.local import LocalPool
 from forgather_hydra.launchers.process import worker_command
+from forgather_hydra.run.results import differing
 
 if TYPE_CHECKING:
     from forgather_hydra.launchers.script import Executor
@@ -22,9 +22,10 @@ def print_local_plan(pool: LocalPool) -> None:
     devices = f"{kind} {', '.join(pool.devices)}" if pool.devices else "CPU slots"
     most = f", at most {pool.parallel} at a time" if len(pool.jobs) > 1 else ""
     print(f"{counted(len(pool.jobs), 'job')}{most}, on {devices}")
-    for job, words in zip(pool.jobs, differing([job.overrides for job in pool.jobs]), strict=True):
+    overrides = differing([job.overrides for job in pool.jobs])
+    for job, words in zip(pool.jobs, overrides, strict=True):
         procs = job.topology.settled(len(pool.devices)).world_size
-        print(f"\njob {job.number}: {words}")
+        print(f"\njob {job.number}: {' '.join(words)}")
         print(f"  in {job.directory}")
         sizes = [counted(procs, "process"), counted(pool.needs(job), "slot")]
         sizes.append(counted(pool.starter.threads(procs), "thread") + (" each" * (procs > 1)))
@@ -46,6 +47,6 @@ def print_slurm_plan(groups: Iterable[tuple[list[Job], Executor]]) -> None:
         kind = f"an array of {len(jobs)} jobs" if len(jobs) > 1 else "a job"
         print(f"{kind}: {numbers(jobs)}")
         for job, words in zip(jobs, differing([job.overrides for job in jobs]), strict=True):
-            print(f"  job {job.number} in {job.directory}: {words}")
+            print(f"  job {job.number} in {job.directory}: {' '.join(words)}")
         print()
         print(executor.text())

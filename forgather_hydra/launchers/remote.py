@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from forgather_hydra.errors import ForgatherError, counted
 from forgather_hydra.launchers import watch
-from forgather_hydra.launchers.display import differing
 from forgather_hydra.launchers.files import GIVEN_UP, is_owned, launch_dir
 from forgather_hydra.launchers.follow import Follow
 from forgather_hydra.launchers.manifest import Manifest
@@ -22,7 +22,16 @@ from forgather_hydra.launchers.sweeps import jobs_of, place
 from forgather_hydra.launchers.view import View, view_of, with_state
 from forgather_hydra.run import record
 from forgather_hydra.run.report import report_results
-from forgather_hydra.run.results import FAILED, FINISHED, JobResult, metric_of, metrics_in, relative
+from forgather_hydra.run.results import (
+    FAILED,
+    FINISHED,
+    JobResult,
+    brief,
+    differing,
+    metric_of,
+    metrics_in,
+    relative,
+)
 
 ASK_S = 5.0  # between two questions to a cluster
 
@@ -31,11 +40,15 @@ def views(sweep_dir: Path) -> list[View]:
     """The jobs of a sweep, as they are now."""
     jobs = jobs_of(sweep_dir)
     names = {job["number"]: str(place(job).get("id", "")) for job in jobs}
-    seen = watch.Watcher(grace_s=-1).look([name for name in names.values() if name])
-    words = differing([job["overrides"] for job in jobs])
+    watcher = watch.Watcher(grace_s=-1)
+    watcher.look([name for name in names.values() if name])
+    if any(names.values()) and not watcher.seen:
+        print("the cluster does not answer; this is what the jobs' files say", file=sys.stderr)
+    words = brief(differing([job["overrides"] for job in jobs]))
     return [
         with_state(
-            view_of(job["number"], text, Path(job["directory"])), seen.get(names[job["number"]])
+            view_of(job["number"], text, Path(job["directory"])),
+            watcher.seen.get(names[job["number"]]),
         )
         for job, text in zip(jobs, words, strict=True)
     ]
@@ -50,7 +63,14 @@ def about(sweep_dir: Path) -> str:
     return f"{counted(len(launch['jobs']), 'job')}, launched {when} by {who}\n{launch['command']}\n"
 
 
-def cancel_jobs(sweep_dir: Path, numbers: Collection[int], save: bool) -> Iterator[str]:
+class Told(NamedTuple):
+    """What became of a wish."""
+
+    line: str
+    is_good: bool = True
+
+
+def cancel_jobs(sweep_dir: Path, numbers: Collection[int], save: bool) -> Iterator[Told]:
     """End jobs, or all of a sweep, and say what was done.
 
     Args:
@@ -68,30 +88,32 @@ def cancel_jobs(sweep_dir: Path, numbers: Collection[int], save: bool) -> Iterat
             _check_host(job)
     seen = {view.number: view for view in views(sweep_dir)}
     if not numbers and all(view.is_over for view in seen.values()):
-        yield "all jobs have ended already"
+        yield Told("all jobs have ended already")
     for job in jobs:
         view, directory = seen[job["number"]], Path(job["directory"])
         if view.is_over:
             if numbers:
-                yield f"job {view.number} has ended already ({view.state})"
+                yield Told(f"job {view.number} has ended already ({view.state})")
         elif save and is_owned(directory):
             (directory / "STOP").touch()
-            yield f"job {view.number} is told to save and end"
+            yield Told(f"job {view.number} is told to save and end")
         else:
             launch_dir(directory).mkdir(parents=True, exist_ok=True)
             (launch_dir(directory) / GIVEN_UP).touch()
-            yield f"job {view.number} {_end(place(job), directory)}"
+            yield _end(f"job {view.number}", place(job), directory)
 
 
-def _end(where: dict[str, Any], directory: Path) -> str:
+def _end(job: str, where: dict[str, Any], directory: Path) -> Told:
+    if "id" in where and not watch.cancel([where["id"]]):
+        (launch_dir(directory) / GIVEN_UP).unlink()
+        return Told(f"{job} ({where['id']}) is not cancelled: scancel has failed", False)
     if "id" in where:
-        watch.cancel([where["id"]])
-        return f"({where['id']}) is cancelled"
+        return Told(f"{job} ({where['id']}) is cancelled")
     if not is_owned(directory):
-        return "will not be started"
+        return Told(f"{job} will not be started")
     with suppress(ProcessLookupError):
         os.kill(where["pid"], signal.SIGTERM)
-    return "is told to end"
+    return Told(f"{job} is told to end")
 
 
 def _check_host(job: dict[str, Any]) -> None:

@@ -66,10 +66,11 @@ def view_of(number: int, words: str, directory: Path) -> View:
     place = read_json(launch_dir(directory) / PLACE) or {}
     view.place = str(place.get("place", ""))
     result = read_result(directory)
-    if result is not None:
+    is_given_up = (launch_dir(directory) / GIVEN_UP).exists()
+    if result is not None and not (is_given_up and result["status"] == STOPPED):
         view.state, view.note = str(result["status"]), str(result.get("error", ""))
         view.is_over = True
-    elif (launch_dir(directory) / GIVEN_UP).exists():
+    elif is_given_up:
         view.state, view.is_over = CANCELLED, not is_owned(directory)
     elif is_owned(directory):
         view.state = RUNNING
@@ -107,7 +108,7 @@ def table(views: Iterable[View]) -> Table:
     from rich.text import Text
 
     made = Table("job", "overrides", "state", "where", "step", "loss", "", box=None, pad_edge=False)
-    made.columns[1].overflow = "fold"
+    made.columns[1].overflow = made.columns[6].overflow = "fold"
     for column in (4, 5):
         made.columns[column].justify = "right"
     for view in views:

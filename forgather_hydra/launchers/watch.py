@@ -108,10 +108,16 @@ def _ask(*words: str | list[str]) -> str | None:
     return done.stdout
 
 
-def cancel(ids: Iterable[str]) -> None:
-    """Take jobs from the queue, or end them."""
-    if names := list(ids):
-        subprocess.run(["scancel", *names], capture_output=True, timeout=TIMEOUT_S, check=False)
+def cancel(ids: Iterable[str]) -> bool:
+    """Take jobs from the queue, or end them; whether the cluster has agreed."""
+    words = ["scancel", *ids]
+    if len(words) == 1:
+        return True
+    try:
+        done = subprocess.run(words, capture_output=True, timeout=TIMEOUT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
 
 
 def gpus_of_cluster(partition: str | None) -> int:

@@ -42,7 +42,7 @@ def write_page(
     from jinja2 import Environment, FileSystemLoader
     from markupsafe import Markup
 
-    words = [" ".join(each) or "as it is" for each in differing(results)]
+    words = [" ".join(each) or "as it is" for each in differing([r.overrides for r in results])]
     logs = _logs(sweep_dir, results, words)
     by_parameters = (
         _coordinates(results, metric, direction) if is_interactive else _parameters(results, metric)

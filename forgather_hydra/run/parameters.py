@@ -33,7 +33,7 @@ def parameters(results: Sequence[JobResult]) -> list[Parameter]:
     """All that jobs have set differently, in the order of their overrides."""
     settings = [
         {key: value for key, _, value in (text.lstrip("+").partition("=") for text in each)}
-        for each in differing(results)
+        for each in differing([r.overrides for r in results])
     ]
     keys = dict.fromkeys(key for each in settings for key in each)
     return [_parameter(key, [each.get(key, NOT_SET) for each in settings]) for key in keys]

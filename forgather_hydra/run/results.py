@@ -25,6 +25,7 @@ _ORDER = (
     *(FINISHED, PRUNED, STOPPED, "running", "starting", SUBMITTED, "queued"),
     *(FAILED, "died", INTERRUPTED, CANCELLED, NOT_RUN, PLANNED),
 )
+WIDEST = 40  # letters that the overrides of a job may take in a table
 MANIFEST, MANIFEST_LOCK = "sweep.json", ".sweep.lock"
 
 
@@ -164,10 +165,29 @@ def best_of(results: Iterable[JobResult], direction: str = "minimize") -> JobRes
     return None
 
 
-def differing(results: Sequence[JobResult]) -> list[list[str]]:
+def differing(overrides: Sequence[Sequence[str]]) -> list[list[str]]:
     """The overrides of each job that not all jobs share."""
-    shared = set.intersection(*(set(r.overrides) for r in results)) if len(results) > 1 else set()
-    return [[text for text in r.overrides if text not in shared] for r in results]
+    shared = set.intersection(*map(set, overrides)) if len(overrides) > 1 else set()
+    return [[text for text in each if text not in shared] for each in overrides]
+
+
+def brief(overrides: Sequence[Sequence[str]]) -> list[str]:
+    """The overrides of each job as a text for a table: long ones with the ends of their keys."""
+    texts = [" ".join(each) for each in overrides]
+    if max(map(len, texts), default=0) <= WIDEST:
+        return texts
+    keys = {text: _setting(text)[0].split(".") for each in overrides for text in each}
+    ends: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+    for key in map(tuple, keys.values()):
+        for first in range(len(key)):
+            ends.setdefault(key[first:], set()).add(key)
+
+    def cut(text: str) -> str:
+        key = tuple(keys[text])
+        end = next(key[i:] for i in reversed(range(len(key))) if len(ends[key[i:]]) == 1 or i == 0)
+        return ".".join(end) + "".join(text.partition("=")[1:])
+
+    return [" ".join(map(cut, each)) for each in overrides]
 
 
 def table(results: Sequence[JobResult], metric: str) -> Table:
@@ -178,9 +198,10 @@ def table(results: Sequence[JobResult], metric: str) -> Table:
     made = Table("job", "overrides", metric, "status", "directory", box=None, pad_edge=False)
     made.columns[1].overflow = "fold"
     made.columns[2].justify = "right"
-    for result, overrides in zip(results, differing(results), strict=True):
+    texts = brief(differing([r.overrides for r in results]))
+    for result, overrides in zip(results, texts, strict=True):
         value = "" if result.value is None else f"{result.value:.6g}"
-        words = (str(result.number), " ".join(overrides), value, result.status)
+        words = (str(result.number), overrides, value, result.status)
         made.add_row(*map(escape, (*words, result.directory or "")))
     return made
 
@@ -203,7 +224,7 @@ def save(sweep_dir: Path, results: Sequence[JobResult], metric: str, direction: 
 
 def _write_rows(file: Any, results: Sequence[JobResult], metric: str) -> None:
     rows = []
-    for result, overrides in zip(results, differing(results), strict=True):
+    for result, overrides in zip(results, differing([r.overrides for r in results]), strict=True):
         settings = dict(_setting(text) for text in overrides)
         rows.append(
             {"job": result.number, "status": result.status, metric: result.value}

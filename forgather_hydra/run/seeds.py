@@ -41,7 +41,7 @@ class Group:
 def grouped(results: Sequence[JobResult], direction: str = "minimize") -> list[Group]:
     """The experiments, best mean first; none where no experiment has several seeds."""
     found: dict[str, list[float]] = {}
-    for result, overrides in zip(results, differing(results), strict=True):
+    for result, overrides in zip(results, differing([r.overrides for r in results]), strict=True):
         key = " ".join(text for text in overrides if not is_seed(text))
         is_number = result.value is not None and math.isfinite(result.value)
         if result.status == FINISHED and result.value is not None and is_number:

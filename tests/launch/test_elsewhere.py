@@ -66,6 +66,7 @@ def test_logs_of_what_has_none(forgather: Run, out: Path) -> None:
     assert forgather("logs", "out", "2") == (1, "", "job 2 has not started (queued)\n")
     (out / "2/.launch").mkdir(parents=True)
     (out / "2/.launch" / GIVEN_UP).touch()
+    (out / "2/.launch/result.json").write_text('{"status": "stopped"}')  # as it had to
     told = forgather("logs", "out", "2", "-f")  # which waits for nothing
     assert told == (1, "", "job 2 has not started (cancelled)\n")
     assert forgather("logs", "out", "0") == (0, "", "job 0 has printed nothing (finished)\n")
@@ -129,3 +130,11 @@ def test_a_cluster_says_how_jobs_failed(
     assert told.code == 1
     assert "timeout" in told.out
     assert forgather("cancel", "out", "2").out == "job 2 has ended already (timeout)\n"
+    squeue.write_text("#!/bin/sh\nexit 1\n")
+    shutil.copy(squeue, tmp_path / "scancel")
+    told = forgather("status", "out")
+    assert (told.code, told.error.count("does not answer")) == (0, 1)
+    assert "queued" in told.out.splitlines()[3]
+    told = forgather("cancel", "out", "2")
+    assert told[:2] == (1, "job 2 (31) is not cancelled: scancel has failed\n")
+    assert "queued" in forgather("status", "out").out.splitlines()[3]

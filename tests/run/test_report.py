@@ -16,7 +16,7 @@ from forgather_hydra.errors import ForgatherError
 from forgather_hydra.run.parameters import parameters
 from forgather_hydra.run.plot import Series, plot
 from forgather_hydra.run.report import report_results
-from forgather_hydra.run.results import JobResult
+from forgather_hydra.run.results import JobResult, brief
 
 
 @pytest.fixture
@@ -129,3 +129,15 @@ def test_a_page_to_explore_needs_plotly(
     with pytest.raises(ForgatherError, match=r"forgather-hydra\[plotly\]"):
         report_results(tmp_path, results, "eval_loss", "minimize", is_interactive=True)
     assert not (tmp_path / "results.html").exists()
+
+
+def test_long_overrides_are_told_by_the_ends_of_their_keys() -> None:
+    short = [["optimizer.lr=0.1", "a.b=1"], ["optimizer.lr=0.2", "a.b=2"]]
+    assert brief(short) == ["optimizer.lr=0.1 a.b=1", "optimizer.lr=0.2 a.b=2"]
+    job = [
+        "+model.encoder.layers.size='x=1, [y]'",
+        "model.decoder.layers.size=3",
+        "~model.head",
+        "model=x",
+    ]
+    assert brief([job]) == ["encoder.layers.size='x=1, [y]' decoder.layers.size=3 head model=x"]
