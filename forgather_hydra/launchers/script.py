@@ -13,6 +13,7 @@ from typing import Any
 
 import submitit
 
+from forgather_hydra.launchers.snapshot import project_roots, site_packages
 from forgather_hydra.launchers.topology import Topology
 
 JOBS = "jobs.txt"
@@ -30,6 +31,8 @@ rm -f "$RUN/STOP" "$RUN/REQUEUE" "$RUN/traceback.txt" "$LAUNCH/"{result.json,fai
 ATTEMPT=$LAUNCH/attempt_$(($(ls -d "$LAUNCH"/attempt_* 2>/dev/null | wc -l) + 1))
 mkdir -p "$ATTEMPT"
 MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+getent hosts "$MASTER_ADDR" >/dev/null \
+  || MASTER_ADDR=$(scontrol show node "$MASTER_ADDR" | sed -n 's/.*NodeAddr=\([^ ]*\).*/\1/p')
 MASTER_PORT=$((20000 + SLURM_JOB_ID % 12000))
 export MASTER_ADDR MASTER_PORT RUN ATTEMPT
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}
@@ -50,9 +53,9 @@ exit $code
 _RANK = (
     "export RANK=$SLURM_PROCID LOCAL_RANK=$SLURM_LOCALID WORLD_SIZE=$SLURM_NTASKS "
     "LOCAL_WORLD_SIZE=$((SLURM_NTASKS / SLURM_NNODES)) GROUP_RANK=$SLURM_NODEID "
-    "NODE_RANK=$SLURM_NODEID; "
+    "NODE_RANK=$SLURM_NODEID"
 )
-_ALONE = "unset MASTER_ADDR MASTER_PORT; "
+_ALONE = "unset MASTER_ADDR MASTER_PORT"
 
 
 class Executor(submitit.SlurmExecutor):
@@ -102,6 +105,7 @@ def executor(
     topology: Topology,
     options: dict[str, Any],
     import_path: Sequence[str],
+    sweep_dir: Path,
 ) -> Executor:
     """An executor for jobs that ask for the same.
 
@@ -112,8 +116,10 @@ def executor(
         topology: of each job, with nothing left open.
         options: of the launcher.
         import_path: where the jobs look for modules.
+        sweep_dir: what the jobs share is below it.
     """
-    made = Executor(folder, tail(folder / JOBS, topology, options, import_path), count)
+    script = tail(folder / JOBS, topology, options, import_path, sweep_dir)
+    made = Executor(folder, script, count)
     made.update_parameters(**parameters(folder, topology, options, count))
     return made
 
@@ -151,26 +157,51 @@ def parameters(
 
 
 def tail(
-    jobs: Path, topology: Topology, options: dict[str, Any], import_path: Sequence[str]
+    jobs: Path,
+    topology: Topology,
+    options: dict[str, Any],
+    import_path: Sequence[str],
+    sweep_dir: Path,
 ) -> str:
     """What the script does, once it has been given its nodes."""
-    python = options["python"] or shlex.quote(sys.executable)
-    several = topology.world_size > 1
-    worker = f'exec {python} -P -u -m forgather_hydra.launchers.worker "$RUN" "$ATTEMPT"'
+    container = options["container"]
+    python = options["python"] or ("python3" if container else shlex.quote(sys.executable))
+    if options["python"] or container:  # which has packages of its own
+        import_path = [entry for entry in import_path if entry not in site_packages()]
     srun = ["srun", "--unbuffered", "--kill-on-bad-exit=1", "--wait=60"]
-    srun += [f"--container-image={options['container']}"] if options["container"] else []
+    srun += in_container(options, sweep_dir) if container else []
     srun += options["srun_args"] or []
-    output = '--output="$ATTEMPT/rank_%t.log"'
     variables = {"PYTHONPATH": os.pathsep.join(import_path)} | (options["env"] or {})
-    exports = (f"export {name}={shlex.quote(str(value))}" for name, value in variables.items())
+    exports = [f"export {name}={shlex.quote(str(value))}" for name, value in variables.items()]
+    rank = [*(exports if container else ()), _RANK if topology.world_size > 1 else _ALONE]
+    worker = f'exec {python} -P -u -m forgather_hydra.launchers.worker "$RUN" "$ATTEMPT"'
     values = {
         "EXPORT": "\n".join(exports),
         "LIST": shlex.quote(str(jobs)),
-        "SRUN": f"{shlex.join(srun)} {output}",
-        "RANK": shlex.quote((_RANK if several else _ALONE) + worker),
+        "SRUN": f'{shlex.join(srun)} --output="$ATTEMPT/rank_%t.log"',
+        "RANK": shlex.quote("; ".join([*rank, worker])),
         "REQUEUES": str(int(options["max_requeues"])),
     }
     text = _TAIL
     for name, value in values.items():
         text = text.replace(f"@{name}@", value)
     return text.strip()
+
+
+def in_container(options: dict[str, Any], sweep_dir: Path) -> list[str]:
+    """What ``srun`` is told of a container, in the words of the plugin pyxis.
+
+    The job finds its own files and code in it where they are outside. Variables are set inside once
+    more, since those of an image are stronger than those of ``srun``.
+    """
+    places = {sweep_dir, *project_roots()}
+    outer = [p for p in places if not any(p.is_relative_to(o) for o in places - {p})]
+    mounts = [
+        *(f"{place}:{place}" for place in sorted(outer)),
+        *(options["container_mounts"] or ()),
+    ]
+    return [
+        f"--container-image={options['container']}",
+        f"--container-mounts={','.join(mounts)}",
+        f"--container-workdir={Path.cwd()}",
+    ]

@@ -133,7 +133,8 @@ class Cluster:
                 some = group[first : first + size]
                 topology, options = self.topologies[id(some[0])], some[0].options
                 where = folder / str(number)
-                yield some, executor(where, len(some), topology, options, path)
+                made = executor(where, len(some), topology, options, path, self.sweep_dir)
+                yield some, made
                 number += 1
 
     def submitted(self, job: Job) -> JobReturn:

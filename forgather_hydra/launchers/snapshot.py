@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import shutil
+import site
 import subprocess
 import sys
 import sysconfig
@@ -33,6 +35,12 @@ def import_path(code: Path | None) -> list[str]:
     return [*copied, *own]
 
 
+def site_packages() -> set[str]:
+    """Where this interpreter has packages installed."""
+    installed = (sysconfig.get_path(name) for name in ("purelib", "platlib"))
+    return {*installed, site.getusersitepackages()}
+
+
 def _copy_of(entry: str, code: Path) -> str | None:
     for root in project_roots():
         if Path(entry).is_relative_to(root):
@@ -57,7 +65,12 @@ def take_snapshot(code: Path) -> None:
 
 def project_roots() -> list[Path]:
     """The projects that a job's code comes from: around the working directory, and this one's."""
-    roots = [_repository(Path.cwd()) or Path.cwd()]
+    return _project_roots(Path.cwd())
+
+
+@functools.cache  # asking git takes time
+def _project_roots(here: Path) -> list[Path]:
+    roots = [_repository(here) or here]
     checkout = conf_dir().parent
     if checkout != Path(__file__).resolve().parents[1]:  # where a wheel has it
         roots.append(checkout)

@@ -45,9 +45,10 @@ SLURM = {
     "exclude": None,
     "exclusive": None,
     "dependency": None,
-    "container": None,  # srun --container-image
+    "container": None,  # an image, for the plugin pyxis
+    "container_mounts": None,  # SOURCE:TARGET, besides the project and the sweep
     "setup": None,  # lines of shell before the job; one that fails ends it
-    "python": None,  # what to call instead of this interpreter
+    "python": None,  # what to call: this interpreter, or python3 of the container
     "srun_args": None,
     "additional_parameters": None,  # any other option of sbatch
     "array": True,  # submit like jobs together
