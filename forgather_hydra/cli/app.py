@@ -14,7 +14,7 @@ from forgather_hydra.config.command_line import UsageExit, command_line
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.paths import conf_dir
 from forgather_hydra.run import directory
-from forgather_hydra.run.failure import EXIT_USAGE, exit_code, says_enough, told, wants_traceback
+from forgather_hydra.run.failure import exit_code, says_enough, told, wants_traceback
 
 EXIT_INTERRUPTED = 130
 
@@ -57,7 +57,7 @@ def main() -> None:
             application()
     except UsageExit as stop:
         _tell(stop.error)
-        sys.exit(EXIT_USAGE)
+        sys.exit(exit_code(stop.error))
     except KeyboardInterrupt:
         print(
             "\ninterrupted; the same command with resume=auto goes on from the last checkpoint",
@@ -66,7 +66,7 @@ def main() -> None:
         sys.exit(EXIT_INTERRUPTED)
 
 
-def _tell(error: ForgatherError) -> None:
+def _tell(error: Exception) -> None:
     print(f"error: {error}", file=sys.stderr)
     if wants_traceback() and error.__cause__ is not None:
         traceback.print_exception(error.__cause__)

@@ -17,9 +17,13 @@ OWN_PLUGINS = {"hydra/sweeper": "forgather", "hydra/launcher": "forgather_local"
 
 
 class UsageExit(BaseException):
-    """Carries a configuration error past Hydra's own reporting to our command line."""
+    """Carries an error past Hydra's own reporting to our command line.
 
-    def __init__(self, error: ForgatherError) -> None:
+    Args:
+        error: a `ForgatherError` if the configuration is wrong; jobs may also have failed.
+    """
+
+    def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
         self.error = error
 

@@ -18,7 +18,7 @@ from forgather_hydra.launchers.files import TRACEBACK, attempts
 from forgather_hydra.launchers.follow import Follow
 from forgather_hydra.launchers.job import Job
 from forgather_hydra.launchers.outcome import read_result, told_failure
-from forgather_hydra.launchers.view import View, table, view_of
+from forgather_hydra.launchers.view import View, counts, most_telling, table, view_of
 from forgather_hydra.run.results import (
     CANCELLED,
     FAILED,
@@ -30,6 +30,7 @@ from forgather_hydra.run.results import (
 )
 
 PERIOD_S = 0.5
+BESIDE = 4  # lines of a terminal beside those of the table's jobs
 
 
 class Display:
@@ -76,7 +77,10 @@ class Display:
             self.log.show()
         if self.is_live and time.monotonic() >= self._next:
             self._next = time.monotonic() + PERIOD_S
-            self.live.update(table(self.views()), refresh=True)
+            views = self.views()
+            shown = table(most_telling(views, self.console.height - BESIDE), folds=False)
+            shown.caption = counts(views)
+            self.live.update(shown, refresh=True)
 
     def views(self) -> list[View]:
         found = []
@@ -94,6 +98,7 @@ class Display:
         """Tell how a job ended; of several processes, what the one said that failed first."""
         if self.log is not None:
             self.log.show()
+            self.log.end_line()
         result = read_result(job.directory) or {"status": FAILED}
         error = job_return._return_value  # the public property raises it
         word = CANCELLED if isinstance(error, JobCancelled) else result["status"]

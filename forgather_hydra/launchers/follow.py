@@ -23,6 +23,7 @@ class Follow:
     def __init__(self, directory: Path, rank: int = 0, from_start: bool = False) -> None:
         self.directory = directory
         self.rank = rank
+        self._is_mid_line = False
         self._open(0 if from_start or not self.newest.exists() else self.newest.stat().st_size)
 
     @property
@@ -41,6 +42,12 @@ class Follow:
         self._show()
         return is_new or self.position > 0
 
+    def end_line(self) -> None:
+        """Begin a new line, if what was printed last has not ended its own."""
+        if self._is_mid_line:
+            print()
+        self._is_mid_line = False
+
     def _open(self, position: int, path: Path | None = None) -> None:
         self.path, self.position = path or self.newest, position
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -52,5 +59,6 @@ class Follow:
             file.seek(self.position)
             while chunk := file.read(CHUNK):
                 sys.stdout.write(self._decoder.decode(chunk))
+                self._is_mid_line = not chunk.endswith(b"\n")
             self.position = file.tell()
         sys.stdout.flush()

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import socket
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
+from forgather_hydra.errors import counted
 from forgather_hydra.launchers.files import GIVEN_UP, PLACE, is_owned, launch_dir
 from forgather_hydra.launchers.outcome import read_result
+from forgather_hydra.run import record
 from forgather_hydra.run.files import read_json
-from forgather_hydra.run.results import CANCELLED, STOPPED
+from forgather_hydra.run.results import CANCELLED, INTERRUPTED, STOPPED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from rich.table import Table
 
@@ -75,10 +81,23 @@ def view_of(number: int, words: str, directory: Path) -> View:
     elif is_owned(directory):
         view.state = RUNNING
     elif place and "id" not in place:
-        is_new = time.time() < place["time"] + START_S
-        view.state, view.is_over = "starting" if is_new else DIED, not is_new
+        view.is_over = not _may_start(place)
+        view.state = _without_result(directory) if view.is_over else "starting"
     _add_progress(view, read_json(directory / HEARTBEAT) or {})
     return view
+
+
+def _may_start(place: dict[str, Any]) -> bool:
+    """Whether a process that does not hold its job yet may be about to."""
+    is_here = place["host"] == socket.gethostname()
+    is_new = time.time() < place["time"] + START_S
+    return is_new and not (is_here and not psutil.pid_exists(place["pid"]))
+
+
+def _without_result(directory: Path) -> str:
+    """The state of a job whose processes have gone, and have not left a result."""
+    recorded = record.read(directory) or {}
+    return INTERRUPTED if recorded.get("status") == INTERRUPTED else DIED
 
 
 def _add_progress(view: View, beat: dict[str, Any]) -> None:
@@ -102,13 +121,30 @@ def with_state(view: View, seen: Seen | None) -> View:
     return view
 
 
-def table(views: Iterable[View]) -> Table:
-    """The jobs as a table."""
+def most_telling(views: Sequence[View], room: int) -> list[View]:
+    """As many jobs as there is room for: those that run, then those that wait, then the others."""
+    if len(views) <= room:
+        return list(views)
+    ranked = sorted(views, key=lambda view: (view.is_over, view.state == QUEUED))
+    return sorted(ranked[: max(room, 1)], key=lambda view: view.number)
+
+
+def counts(views: Iterable[View]) -> str:
+    """How many jobs are in which state."""
+    found = Counter(view.state for view in views)
+    told = ", ".join(f"{count} {state}" for state, count in found.most_common())
+    return f"{counted(found.total(), 'job')}: {told}"
+
+
+def table(views: Iterable[View], folds: bool = True) -> Table:
+    """The jobs as a table; long cells get more lines, or are cut if it is not to fold them."""
     from rich.table import Table
     from rich.text import Text
 
     made = Table("job", "overrides", "state", "where", "step", "loss", "", box=None, pad_edge=False)
-    made.columns[1].overflow = made.columns[6].overflow = "fold"
+    for column in (1, 6):
+        made.columns[column].overflow = "fold" if folds else "ellipsis"
+        made.columns[column].no_wrap = not folds
     for column in (4, 5):
         made.columns[column].justify = "right"
     for view in views:

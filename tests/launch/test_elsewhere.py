@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import shutil
+import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from rich.console import Console
 
 from forgather_hydra.cli.forgather import main
 from forgather_hydra.launchers.files import GIVEN_UP
+from forgather_hydra.launchers.view import View, counts, most_telling, table
 
 Run = Callable[..., Any]
 
@@ -138,3 +144,34 @@ def test_a_cluster_says_how_jobs_failed(
     told = forgather("cancel", "out", "2")
     assert told[:2] == (1, "job 2 (31) is not cancelled: scancel has failed\n")
     assert "queued" in forgather("status", "out").out.splitlines()[3]
+
+
+def test_the_table_shows_what_matters_where_there_is_no_room() -> None:
+    states = ["finished"] * 20 + ["failed", "running"] + ["queued"] * 20 + ["running"]
+    views = [
+        View(
+            number, state, "word " * 20, note="note " * 20, is_over=state in ("finished", "failed")
+        )
+        for number, state in enumerate(states)
+    ]
+    assert [view.number for view in most_telling(views, 5)] == [21, 22, 23, 24, 42]
+    assert most_telling(views, 43) == views
+    assert counts(views) == "43 jobs: 20 finished, 20 queued, 2 running, 1 failed"
+    console = Console(width=80, file=io.StringIO())
+    with console.capture() as capture:
+        console.print(table(views[:3], folds=False))
+    assert len(capture.get().splitlines()) == 4
+
+
+def test_what_was_interrupted_has_neither_died_nor_finished(forgather: Run, out: Path) -> None:
+    job = out / "0"
+    (job / ".launch/result.json").unlink()
+    facts = {"place": "CPU", "host": socket.gethostname(), "time": time.time()}
+    for pid, status, expected in (
+        (os.getpid(), "interrupted", "starting"),
+        (2**22 + 1, "interrupted", "interrupted"),
+        (2**22 + 1, "failed", "died"),
+    ):
+        (job / ".launch/place.json").write_text(json.dumps(facts | {"pid": pid}))
+        (job / "run.json").write_text(json.dumps({"status": status}))
+        assert expected in forgather("status", "out").out.splitlines()[1]

@@ -85,7 +85,8 @@ def test_each_way_to_fail_is_told(sweep: Run, saved: Run, tmp_path: Path) -> Non
 
 def test_stop_at_the_first_failure(sweep: Run, saved: Run) -> None:
     words = ("hydra.launcher.on_error=stop", "hydra.launcher.max_parallel=1")
-    sweep("fails", *words, "+main.x=0,1,6", expect=1)
+    done = sweep("fails", *words, "+main.x=0,1,6", expect=1)
+    assert "1 of 3 jobs failed, and 1 cancelled; traceback.txt in their" in done.stderr
     assert [job["status"] for job in saved()["jobs"]] == ["finished", "failed", "cancelled"]
 
 

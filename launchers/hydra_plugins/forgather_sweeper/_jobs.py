@@ -108,13 +108,20 @@ class JobSweeper(Sweeper):
         report_results(sweep_dir, results, self.metric, self.direction, is_told)
 
     def end(self) -> None:
-        """Say with the exit code whether a job failed."""
+        """Say with the exit code whether a job failed, or was cancelled."""
+        from forgather_hydra.config.command_line import UsageExit
+        from forgather_hydra.run.results import JobCancelled
+
         jobs = [returned for batch in self.returns for returned in batch]
-        failed = sum(returned.status == JobStatus.FAILED for returned in jobs)
-        if failed:
-            where = "its directory" if failed == 1 else "their directories"
-            told = f"{failed} of {counted(len(jobs), 'job')} failed; traceback.txt in {where}"
-            raise JobsFailed(told, self.returns)
+        bad = [job._return_value for job in jobs if job.status == JobStatus.FAILED]
+        if bad:
+            cancelled = sum(isinstance(error, JobCancelled) for error in bad)
+            told = f"{len(bad) - cancelled} of {counted(len(jobs), 'job')} failed"
+            told += f", and {cancelled} cancelled" if cancelled else ""
+            where = "its directory" if len(bad) == 1 else "their directories"
+            told += f"; traceback.txt in {where}" if cancelled < len(bad) else ""
+            error = JobsFailed(told, self.returns)
+            raise UsageExit(error) if COMMAND_LINE.get() else error
 
 
 @contextlib.contextmanager
