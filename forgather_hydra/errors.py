@@ -35,6 +35,7 @@ class ForgatherError(Exception):
     line: int | None = None
     path: str | None = None
     hint: str | None = None
+    key: str | None = None  # below `path`, of what the message is about
     chain: list[str] = []  # noqa: RUF012
 
     def __init__(

@@ -72,9 +72,10 @@ def _construct(options: argparse.Namespace) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    from forgather_hydra.graph.check import check
+    from forgather_hydra.config.check import check_job
 
-    check(graph_of(options.overrides))
+    with composed(options.overrides) as cfg:
+        check_job(cfg)
     print("ok: every name can be imported and takes its arguments")
 
 

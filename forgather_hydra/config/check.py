@@ -10,11 +10,13 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from forgather_hydra.config.composition import Composition, latest
 from forgather_hydra.config.decode import from_omegaconf
+from forgather_hydra.config.package import join
 from forgather_hydra.config.policy import allowed_targets, check_policy
 from forgather_hydra.config.references import definition_of
 from forgather_hydra.errors import ForgatherError, error_like
 from forgather_hydra.graph.build import materialize
 from forgather_hydra.graph.check import problems, raise_all
+from forgather_hydra.template.source_map import Origin
 
 PREFLIGHT = "preflight"
 
@@ -74,11 +76,21 @@ def _placed(
     if any(target != subject for target in changes):
         return error
     file = f"{subject}/{cfg.hydra.runtime.choices.get(subject)}.yaml"
-    for path, marks in record.positions.items():
-        is_looked_at = any(path.startswith(f"{section}.") for section in sections)
-        if is_looked_at and (origin := marks[-1].origin) and origin.template == file:
-            return error.locate(origin)
-    return error
+    return error.locate(_line_below(sections, file, record))
+
+
+def _line_below(sections: list[str], file: str, record: Composition) -> Origin | None:
+    """A line that sets something in the sections: of an experiment's own, else of a file."""
+    found = None
+    for name, (package, document) in record.documents.items():
+        for path, marks in document.encoded.positions.items():
+            is_below = any(f"{join(package, path)}.".startswith(f"{s}.") for s in sections)
+            origin = marks[-1].origin if is_below else None
+            if origin and origin.template == file:
+                found = found or origin
+            elif origin and name.startswith(("experiment/", "project/")):
+                return origin
+    return found
 
 
 def _values(cfg: DictConfig, section: str) -> set[Any]:
@@ -110,13 +122,18 @@ def decoded_job(cfg: DictConfig) -> Any:
 
 def _traced(problem: ForgatherError, overrides: list[str], record: Composition) -> ForgatherError:
     """The problem, placed at the override that brought the value, else at the value's own line."""
-    problem.path = path = definition_of(problem.path or "", record.references)
+    at = path = definition_of(problem.path or "", record.references)
+    if problem.key is not None:
+        at = definition_of(f"{problem.path}.{problem.key}", record.references)
+        path = at.rpartition(".")[0]
+    problem.path = path
     for override in reversed(OverridesParser.create().parse_overrides(overrides)):
         target = definition_of(override.key_or_group, record.references)
         is_mapping = isinstance(override.value(), dict)
         if target == path or (is_mapping and path.startswith(f"{target}.")):
             problem.template, problem.path = None, override.input_line
             return problem
-    if (marks := record.positions.get(path)) and (origin := marks[-1].origin):
+    marks = record.positions.get(at) or record.positions.get(path)
+    if marks and (origin := marks[-1].origin):
         problem.template, problem.file, problem.line = origin.template, origin.file, origin.line
     return problem

@@ -18,6 +18,7 @@ from forgather_hydra.config.claim import is_template_file
 from forgather_hydra.config.references import definition_of, passed_through
 from forgather_hydra.config.settle import Settling
 from forgather_hydra.errors import ForgatherError, did_you_mean, nearest
+from forgather_hydra.template.source_map import Origin
 
 _UNKNOWN = re.compile(r"Could not (?:override|delete from config\.) '([^']+)'")
 _MAX_NAMES = 2
@@ -36,7 +37,7 @@ def told(error: Exception, settling: Settling) -> ForgatherError:
     if isinstance(error, ForgatherError):
         return error
     if isinstance(error, MissingConfigException):
-        return _missing_config(error)
+        return _missing_config(error, settling)
     if isinstance(error, MarkedYAMLError):
         return _no_yaml(error)
     if isinstance(error, OverrideParseException):
@@ -97,14 +98,32 @@ def _no_yaml(error: MarkedYAMLError) -> ForgatherError:
     return told
 
 
-def _missing_config(error: MissingConfigException) -> ForgatherError:
+def _missing_config(error: MissingConfigException, settling: Settling) -> ForgatherError:
     name = error.missing_cfg_file or "?"
     group, _, option = name.rpartition("/")
     options = list(error.options or [])
     known = f"{group} is one of: {', '.join(options)}" if options else None
     hint = "; ".join(part for part in (did_you_mean(option, options), known) if part) or None
     what = f"no {group} {option!r}" if group else f"no config {option!r}"
-    return ForgatherError("unknown_option", f"there is {what}", hint=hint)
+    told = ForgatherError("unknown_option", f"there is {what}", hint=hint)
+    return told.locate(_line_that_asks(group, option, settling))
+
+
+def _line_that_asks(group: str, option: str, settling: Settling) -> Origin | None:
+    """The template line whose defaults list asks for an option of a group, if any does."""
+    for _, document in settling.record.documents.values():
+        config = document.config()
+        entries = config.get("defaults") if OmegaConf.is_dict(config) else None
+        for i, entry in enumerate(entries or ()):
+            wanted = {str(key).split()[-1].strip("/"): value for key, value in _items(entry)}
+            marks = document.encoded.positions.get(f"defaults.{i}")
+            if wanted.get(group) == option and marks:
+                return marks[-1].origin
+    return None
+
+
+def _items(entry: Any) -> Iterator[tuple[Any, Any]]:
+    yield from entry.items() if OmegaConf.is_dict(entry) else ()
 
 
 def _unknown_key(key: str, settling: Settling) -> ForgatherError:

@@ -88,7 +88,9 @@ def _does_not_bind(node: Call, signature: inspect.Signature, error: TypeError) -
     if unknown and not takes_any:
         names = ", ".join(map(repr, unknown))
         hint = did_you_mean(unknown[0], known) or f"it takes {', '.join(known)}"
-        return ForgatherError("bad_arguments", f"{node.spec} takes no argument {names}", hint=hint)
+        told = ForgatherError("bad_arguments", f"{node.spec} takes no argument {names}", hint=hint)
+        told.key = unknown[0]
+        return told.locate(_line_of(node, unknown[0]))
     return ForgatherError(
         "bad_arguments", f"{node.spec}: {error}", hint=f"it takes {', '.join(known)}"
     )

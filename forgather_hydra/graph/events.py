@@ -31,12 +31,13 @@ LineOf = Callable[[Any], int]
 
 
 class SyntaxProblem(Exception):
-    """A YAML error, and the rendered line (1-based) on which it stands."""
+    """A YAML error, the rendered line (1-based) on which it stands, and that where it began."""
 
-    def __init__(self, error: ForgatherError, line: int) -> None:
+    def __init__(self, error: ForgatherError, line: int, start: int | None = None) -> None:
         super().__init__(error)
         self.error = error
         self.line = line
+        self.start = start
 
 
 def read_events(text: str) -> list[Any]:
@@ -83,9 +84,9 @@ def _problem(error: yaml.MarkedYAMLError, text: str) -> SyntaxProblem:
     mark, opening = error.problem_mark or error.context_mark, error.context_mark
     line = line_of(mark) if mark else 1
     problem = ", ".join(part for part in (error.context, error.problem) if part)
-    if (
-        line > last_line
-    ):  # something is never closed: its opening says more than the end of the text
-        line = line_of(opening) if opening else last_line
+    start = line_of(opening) if opening else None
+    if line > last_line:  # something is never closed: its opening says more than the end
+        line = start or last_line
     hint = next((hint for words, hint in _HINTS.items() if words in problem), None)
-    return SyntaxProblem(ForgatherError("yaml_syntax", problem, hint=hint), min(line, last_line))
+    told = ForgatherError("yaml_syntax", problem, hint=hint)
+    return SyntaxProblem(told, min(line, last_line), start)

@@ -67,7 +67,13 @@ class _Parser:
         try:
             stream = read_events(self.text)
         except SyntaxProblem as problem:
-            raise self.locate(problem.error, problem.line) from problem.__cause__
+            error = self.locate(problem.error, problem.line)
+            if problem.start is not None and problem.start != problem.line:
+                start = self.origin(problem.start)
+                error.chain.append(
+                    f"reading what begins at {start.file or start.template}:{start.line}"
+                )
+            raise error from problem.__cause__
         self.aliased = {str(event.anchor) for event in stream if type(event) is events.AliasEvent}
         take = {
             events.ScalarEvent: self.take_scalar,

@@ -167,6 +167,40 @@ def test_mistakes_name_the_projects_template(
     assert "no project" in refused(capsys, "-p", "tiny", "status", ".")
 
 
+BLOCK = "-- extends 'configs/small.yaml'\n\n-- block {0}\n{1}-- endblock {0}\n"
+
+
+@pytest.mark.parametrize(
+    ("block", "lines", "told"),
+    [
+        (
+            "trainer_args",
+            "        == super()\n        max_stepz: 1\n",
+            "wrong.yaml:5: trainer.args: forgather_hydra.train.TrainingArguments takes no argument",
+        ),
+        ("trainer_args", "        seed: [1\n", "while reading what begins at {here}/wrong.yaml:4"),
+        (
+            "defaults",
+            "    == super()\n    - override /optimizer: nope\n",
+            "wrong.yaml:5: there is no optimizer 'nope'",
+        ),
+        (
+            "model_config",
+            "model_config:\n    num_attention_heads: 3\n",
+            "wrong.yaml:5: preflight.model: d_model=64 is not a multiple of num_heads=3",
+        ),
+    ],
+    ids=["argument", "bracket", "option", "preflight"],
+)
+def test_mistakes_that_others_notice_are_told_at_the_projects_line(
+    projects: Path, capsys: pytest.CaptureFixture[str], block: str, lines: str, told: str
+) -> None:
+    file = projects / "tiny/templates/configs/wrong.yaml"
+    file.write_text(BLOCK.format(block, lines))
+    project = str(projects / "tiny")
+    assert told.format(here=file.parent) in refused(capsys, "-p", project, "-t", "wrong", "check")
+
+
 def test_a_project_without_main_says_what_it_lacks(projects: Path) -> None:
     words = ("-p", "language", "-t", "without_main", "train")
     told = run(projects, *words, expect=2).stderr
