@@ -221,12 +221,13 @@ IMPLEMENTATIONS = {
 
 
 class Turns:
-    """Lets one thread run at a time, in a ring, for `inner` steps each."""
+    """Lets one thread run at a time, in a ring, for `inner` steps each, until it leaves."""
 
     def __init__(self, count: int, inner: int) -> None:
         self.inner = inner
         self.events = [threading.Event() for _ in range(count)]
         self.events[0].set()
+        self.left: set[int] = set()
         self.times: list[list[float]] = [[] for _ in range(count)]
         self.steps = [0] * count
         self.began = [0.0] * count
@@ -237,7 +238,15 @@ class Turns:
 
     def hand_on(self, number: int) -> None:
         self.events[number].clear()
-        self.events[(number + 1) % len(self.events)].set()
+        ring = [*range(number + 1, len(self.events)), *range(number + 1)]
+        for following in ring:
+            if following not in self.left:
+                self.events[following].set()
+                return
+
+    def leave(self, number: int) -> None:
+        self.left.add(number)
+        self.hand_on(number)
 
     def tick(self, number: int) -> None:
         self.steps[number] += 1
@@ -259,17 +268,22 @@ def main() -> None:
     options = parser.parse_args()
     names = options.impls.split(",")
     runs = IMPLEMENTATIONS | {"ours": partial(ours, optimizer=options.optimizer)}
-    turns, losses = Turns(len(names), options.inner), {}
+    turns, results = Turns(len(names), options.inner), {}
 
     def body(number: int, name: str) -> None:
         turns.begin(number)
         torch.set_num_threads(1)
         make_model, make_rows = MODELS[options.model]
-        model, rows = make_model(), make_rows((options.turns + 3) * options.inner)
-        with tempfile.TemporaryDirectory() as out:
-            runs[name](model, rows, lambda: turns.tick(number), out)
-        losses[number] = model(rows.rows[:8], labels=rows.rows[:8])["loss"].item()
-        turns.hand_on(number)
+        try:
+            model, rows = make_model(), make_rows((options.turns + 3) * options.inner)
+            with tempfile.TemporaryDirectory() as out:
+                runs[name](model, rows, lambda: turns.tick(number), out)
+            loss = model(rows.rows[:8], labels=rows.rows[:8])["loss"].item()
+            results[number] = {"loss": round(loss, 4)}
+        except Exception as error:  # the others go on without it
+            results[number] = {"error": f"{type(error).__name__}: {error}"}
+        finally:
+            turns.leave(number)
 
     threads = [threading.Thread(target=body, args=pair) for pair in enumerate(names)]
     for thread in threads:
@@ -278,11 +292,12 @@ def main() -> None:
         thread.join()
     first = turns.times[0][3:]
     for number, name in enumerate(names):
-        mine = turns.times[number][3:]
-        ratio = statistics.median(b / a for a, b in zip(first, mine, strict=False))
-        step = 1e6 * statistics.median(mine)
-        row = {"impl": name, "step_us": round(step), "times_bare": round(ratio, 3)}
-        print(json.dumps(row | {"loss": round(losses[number], 4)}))
+        row, mine = {"impl": name}, turns.times[number][3:]
+        if first and mine:
+            ratio = statistics.median(b / a for a, b in zip(first, mine, strict=False))
+            row["step_us"] = round(1e6 * statistics.median(mine))
+            row["times_bare"] = round(ratio, 3)
+        print(json.dumps(row | results[number]))
 
 
 if __name__ == "__main__":
