@@ -25,7 +25,8 @@ from forgather_hydra.cli.selection import selected
 from forgather_hydra.errors import ForgatherError
 
 EXIT_USAGE = 2
-CONFIGURATION, PROJECT = "configuration", "project"  # what -t and -p choose, and commands are about
+# What a command is about, and so whether -p and -t mean something to it.
+PROJECT, CONFIGURATION, RUNS = "project", "configuration", "runs of a configuration"
 
 
 def main(words: list[str] | None = None) -> None:
@@ -36,11 +37,12 @@ def main(words: list[str] | None = None) -> None:
         return _interact(parser, commands, options)
     if options.name is None:
         parser.error("say what to do; --help lists the commands")
-    if options.about == CONFIGURATION and {"-t", "--config"} & {*rest}:
+    has_configuration = options.about in (CONFIGURATION, RUNS)
+    if has_configuration and {"-t", "--config"} & {*rest}:
         parser.error(f"-t stands before the command: forgather -t CONFIG {options.name}")
     if rest and not options.passes_on:
         parser.error(f"{options.name} has no {' '.join(rest)}")
-    if options.config and options.about != CONFIGURATION:
+    if options.config and not has_configuration:
         parser.error(f"{options.name} is about no configuration: leave out -t")
     if options.project_dir and options.about is None:
         parser.error(f"{options.name} is about no project: leave out -p")

@@ -14,9 +14,9 @@ def add_commands(add: Any) -> None:
     Args:
         add: adds one: name, function, what it does.
     """
-    told = {
+    families = {
         "pp": (_pp, "print the rendered templates"),
-        "graph": (_graph, "print the node graph as YAML"),
+        "graph": (_graph, "print the node graph"),
         "code": (_code, "print equivalent Python"),
         "targets": (_targets, "print the names that can be constructed"),
         "construct": (_construct, "construct a target, and print it"),
@@ -24,7 +24,10 @@ def add_commands(add: Any) -> None:
         "trefs": (_trefs, "print the templates that take part, as a tree"),
         "explain": (_explain, "print a value and everything that set it"),
     }
-    commands = {name: add(name, *each, about="configuration") for name, each in told.items()}
+    commands = {name: add(name, *each, about="configuration") for name, each in families.items()}
+    told = "default: yaml, which loads again"
+    formats = ("yaml", "python", "repr")
+    commands["graph"].add_argument("--format", choices=formats, default="yaml", help=told)
     commands["code"].add_argument("--target", help="print only what constructs this target")
     commands["construct"].add_argument("--target", default="main", help="default: main")
     commands["construct"].add_argument("--call", action="store_true", help="call it, too")
@@ -43,9 +46,14 @@ def _pp(options: argparse.Namespace) -> None:
 
 
 def _graph(options: argparse.Namespace) -> None:
+    from forgather_hydra.graph.codegen import generate_code
     from forgather_hydra.graph.dump import to_yaml
 
-    print(to_yaml(graph_of(options.overrides)), end="")
+    graph = graph_of(options.overrides)
+    if options.format == "repr":
+        print(repr(graph))
+    else:
+        print(to_yaml(graph) if options.format == "yaml" else generate_code(graph), end="")
 
 
 def _code(options: argparse.Namespace) -> None:

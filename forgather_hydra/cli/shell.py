@@ -69,7 +69,7 @@ class Shell(cmd.Cmd):
             pass
         else:
             kept = ["-p", self.project] if about and self.project else []
-            kept += ["-t", self.config] if about == "configuration" and self.config else []
+            kept += ["-t", self.config] if about not in (None, "project") and self.config else []
             _run([*kept, *words])
 
     def emptyline(self) -> bool:

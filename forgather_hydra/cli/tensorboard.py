@@ -6,6 +6,7 @@ import argparse
 import importlib.util
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,14 @@ def add_command(add: Any) -> None:
     Args:
         add: adds one: name, function, what it does.
     """
-    tb = add("tb", _tb, "start TensorBoard on all runs below a directory", passes_on=True)
-    tb.usage = "forgather tb [-h] [DIR] [OPTION ...]"
+    told = "start TensorBoard on the runs below a directory; with -t, on those of a configuration"
+    tb = add("tb", _tb, told, "runs of a configuration", passes_on=True)
+    tb.usage = "forgather tb [-h] [--all] [DIR] [OPTION ...]"
     tb.epilog = (
         "The directory is this one, if none is named. The options are TensorBoard's, such as "
         "--port 6007 or --bind_all."
     )
+    tb.add_argument("--all", action="store_true", help="on the runs of all configurations")
 
 
 def _tb(options: argparse.Namespace) -> None:
@@ -34,9 +37,30 @@ def _tb(options: argparse.Namespace) -> None:
         raise ForgatherError("import_failed", told, hint="pip install 'forgather-hydra[tb]'")
     words = [word for word in options.words if word != "--"]
     folder = Path(words.pop(0) if words and not words[0].startswith("-") else ".")
-    if next(folder.rglob(EVENTS), None) is None:
-        told = f"no run below {folder.absolute()} has logs for TensorBoard"
-        raise ForgatherError("no_run", told, hint="name another directory: forgather tb DIR")
-    where = f"--logdir={folder}"
-    command = [sys.executable, "-m", "tensorboard.main", where, *words]
+    config = None if options.all else options.config
+    command = [sys.executable, "-m", "tensorboard.main", _where(folder, config), *words]
     os.execv(command[0], command)
+
+
+def _where(folder: Path, config: str | None) -> str:
+    """The option that tells TensorBoard where to look."""
+    what, found = "run", [folder] if next(folder.rglob(EVENTS), None) else []
+    if config:
+        what, found = f"run of {config}", [*_runs_of(config, folder)]
+    if not found:
+        told = f"no {what} below {folder.absolute()} has logs for TensorBoard"
+        raise ForgatherError("no_run", told, hint="name another directory: forgather tb DIR")
+    if found == [folder]:
+        return f"--logdir={folder}"
+    return "--logdir_spec=" + ",".join(f"{path.relative_to(folder)}:{path}" for path in found)
+
+
+def _runs_of(config: str, folder: Path) -> Iterator[Path]:
+    """The directories of runs of a project's configuration that have logs."""
+    from forgather_hydra.project.overrides import choice
+    from forgather_hydra.run import record
+
+    for path in sorted(folder.rglob(record.RECORD)):
+        run = record.read(path.parent)
+        if run and choice(config) in run["overrides"] and next(path.parent.rglob(EVENTS), None):
+            yield path.parent

@@ -131,6 +131,9 @@ def test_the_language_alone_is_enough_for_a_project(
     monkeypatch.setattr(sys, "path", [*sys.path])
     assert printed(capsys, "-p", project, "targets").split() == ["main", "other"]
     assert printed(capsys, "-p", project, "-t", "a", "graph").startswith("main: !call:project_lang")
+    as_python = printed(capsys, "-p", project, "graph", "--format", "python")
+    assert as_python == printed(capsys, "-p", project, "code")
+    assert printed(capsys, "-p", project, "graph", "--format", "repr").startswith("{'main': Call(")
     constructed = printed(capsys, "-p", project, "construct", "vars.size=5")
     assert [line.strip(" │,") for line in constructed.splitlines()[1:3]] == ["5", f"'{project}'"]
     namespace: dict[str, Any] = {}
