@@ -105,13 +105,12 @@ def job_of(config: DictConfig, number: int, keys: tuple[str, str | None]) -> Job
 
     composition = latest()
     overrides: Any = OmegaConf.to_container(config.hydra.overrides.task)
-    job = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     return Job(
         number=number,
         overrides=overrides,
         config=config,
         directory=_directory(config, keys),
-        key=signature(job) if COMMAND_LINE.get() else str(number),
+        key=signature(config) if COMMAND_LINE.get() else str(number),
         topology=topology_of(config),
         composition=composition,
         keys=keys,
@@ -211,16 +210,35 @@ def returned(
     config: DictConfig, overrides: list[str], directory: Path, status: JobStatus, value: Any
 ) -> JobReturn:
     """The return of a job whose processes have left none."""
-    config = config.copy()
-    OmegaConf.set_readonly(config.hydra, None)
-    with open_dict(config):
-        config.hydra.runtime.output_dir = str(directory)
+    hydra = OmegaConf.masked_copy(config, "hydra")
+    OmegaConf.set_readonly(hydra.hydra, None)
+    with open_dict(hydra):
+        hydra.hydra.runtime.output_dir = str(directory)
     return JobReturn(
         overrides=overrides,
         cfg=OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]),
-        hydra_cfg=OmegaConf.masked_copy(config, "hydra"),
+        hydra_cfg=hydra,
         working_dir=str(directory),
         task_name=str(config.hydra.job.get("name")),
         status=status,
+        _return_value=value,
+    )
+
+
+def not_run(job: Job, value: Any) -> JobReturn:
+    """The return of a job that a launch does not run to its end; the configuration is the job's.
+
+    A copy, as of `returned`, takes longer than everything else that submits a job.
+    """
+    OmegaConf.set_readonly(job.config.hydra, None)
+    with open_dict(job.config):
+        job.config.hydra.runtime.output_dir = str(job.directory)
+    return JobReturn(
+        overrides=job.overrides,
+        cfg=job.config,
+        hydra_cfg=job.config,
+        working_dir=str(job.directory),
+        task_name=str(job.config.hydra.job.get("name")),
+        status=JobStatus.COMPLETED,
         _return_value=value,
     )

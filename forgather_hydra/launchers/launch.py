@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobReturn
 from hydra.errors import CompactHydraException
 from hydra.types import HydraContext, TaskFunction
 
@@ -15,7 +15,7 @@ from forgather_hydra.config.command_line import UsageExit
 from forgather_hydra.config.composition import COMMAND_LINE
 from forgather_hydra.errors import ForgatherError, counted
 from forgather_hydra.launchers.files import GIVEN_UP, launch_dir
-from forgather_hydra.launchers.job import Job, returned, write_task
+from forgather_hydra.launchers.job import Job, not_run, write_task
 from forgather_hydra.launchers.manifest import Manifest
 from forgather_hydra.launchers.outcome import read_result, return_of
 from forgather_hydra.launchers.snapshot import import_path, take_snapshot
@@ -76,10 +76,7 @@ def is_finished(job: Job) -> bool:
 
 def planned(jobs: Sequence[Job]) -> list[JobReturn]:
     """What a launch returns that has run nothing."""
-    return [
-        returned(job.config, job.overrides, job.directory, JobStatus.COMPLETED, Unknown(PLANNED))
-        for job in jobs
-    ]
+    return [not_run(job, Unknown(PLANNED)) for job in jobs]
 
 
 def snapshot(sweep_dir: Path, options: dict[str, Any]) -> Path | None:

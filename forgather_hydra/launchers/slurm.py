@@ -9,14 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobReturn
 from hydra.types import HydraContext, TaskFunction
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from forgather_hydra.errors import ForgatherError, counted
 from forgather_hydra.launchers import watch
 from forgather_hydra.launchers.files import PLACE, launch_dir
-from forgather_hydra.launchers.job import Job, returned, write_payload, write_task
+from forgather_hydra.launchers.job import Job, not_run, write_payload, write_task
 from forgather_hydra.launchers.launch import planned, run_unfinished, snapshot
 from forgather_hydra.launchers.manifest import Manifest
 from forgather_hydra.launchers.outcome import failed, forget_outcome, write_outcome
@@ -123,15 +123,17 @@ class Cluster:
     ) -> Iterator[tuple[list[Job], Executor]]:
         """The jobs that are submitted together, with what submits them."""
         alike: dict[str, list[Job]] = {}
+        asked = {id(job): job.options for job in jobs}
         for job in jobs:
-            unlike = "" if job.options["array"] else str(job.number)
-            alike.setdefault(f"{self.topologies[id(job)]} {job.options} {unlike}", []).append(job)
+            options = asked[id(job)]
+            unlike = "" if options["array"] else str(job.number)
+            alike.setdefault(f"{self.topologies[id(job)]} {options} {unlike}", []).append(job)
         size = watch.largest_array() if any(len(group) > 1 for group in alike.values()) else 1
         number = 0
         for group in alike.values():
             for first in range(0, len(group), size):
                 some = group[first : first + size]
-                topology, options = self.topologies[id(some[0])], some[0].options
+                topology, options = self.topologies[id(some[0])], asked[id(some[0])]
                 where = folder / str(number)
                 made = executor(where, len(some), topology, options, path, self.sweep_dir)
                 yield some, made
@@ -142,8 +144,7 @@ class Cluster:
         name = self.ids.get(id(job))
         if name is None:
             return failed(job, "the cluster refused the job")
-        value = Unknown(SUBMITTED, name)
-        return returned(job.config, job.overrides, job.directory, JobStatus.COMPLETED, value)
+        return not_run(job, Unknown(SUBMITTED, name))
 
     def tell(self) -> None:
         """Print the ids of the jobs, and where to look for them."""

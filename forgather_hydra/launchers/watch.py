@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 import time
@@ -120,6 +121,7 @@ def cancel(ids: Iterable[str]) -> bool:
     return done.returncode == 0
 
 
+@functools.cache
 def gpus_of_cluster(partition: str | None) -> int:
     """The most GPUs that a node of the cluster, or of a partition of it, has."""
     words = ["sinfo", "-h", "-o", "%G", *(["-p", partition] if partition else [])]

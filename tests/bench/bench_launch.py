@@ -10,6 +10,7 @@ and is left out without one.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -40,6 +41,26 @@ LAUNCHERS = {
     "forgather_local": ("hydra.launcher.max_parallel=2", "hydra.launcher.stagger_s=0"),
 }
 SUBMIT = 100
+HELD = (
+    "hydra/launcher=forgather_slurm",
+    "hydra.launcher.detach=true",
+    "hydra.launcher.additional_parameters={hold: true}",
+    "hydra.launcher.snapshot=false",
+    "hydra.launcher.job_name=bench",
+)
+# Put before the application: tells on stderr how long the launcher takes with composed jobs.
+MEASURED = """
+import sys, time
+import forgather_hydra.launchers.slurm as slurm
+launch = slurm.run_on_slurm
+def measured(*arguments):
+    begin = time.perf_counter(), time.process_time()
+    returns = launch(*arguments)
+    spent = time.perf_counter() - begin[0], time.process_time() - begin[1]
+    print("submission", *spent, file=sys.stderr)
+    return returns
+slurm.run_on_slurm = measured
+"""
 
 
 def seconds(*words: str, before: str = "") -> float:
@@ -76,17 +97,20 @@ def main() -> None:
 
 
 def submit() -> None:
-    """Submit jobs that never run, as an array and one by one."""
-    print(f"submit {SUBMIT} jobs")
-    hold = "hydra.launcher.additional_parameters={hold: true}"
-    words = ("hydra/launcher=forgather_slurm", "hydra.launcher.detach=true")
-    rest = (hold, "hydra.launcher.snapshot=false", "hydra.launcher.job_name=bench")
-    array, single = (
-        seconds(*words, *rest, f"hydra.launcher.array={flag}", f"+x=range({SUBMIT})")
-        for flag in ("true", "false")
-    )
+    """Submit jobs that never run, as an array and one by one; the submission is a part of it."""
+    print(f"submit {SUBMIT} jobs: the whole command, and what it does when they are composed")
+    for what, flag in (("as an array", "true"), ("one by one", "false")):
+        words = (*HELD, f"hydra.launcher.array={flag}", f"+x=range({SUBMIT})")
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "app.py").write_text(MEASURED + APPLICATION)
+            command = [sys.executable, "app.py", "-m", "hydra.sweep.dir=out", *words]
+            begin = time.perf_counter()
+            done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+            whole = time.perf_counter() - begin
+        took, cpu = map(float, re.findall(r"submission ([\d.]+) ([\d.]+)", done.stderr)[0])
+        each = 1000 * cpu / SUBMIT
+        print(f"  {what} {whole:6.2f} s, {took:6.2f} s, {each:4.1f} ms of processor time a job")
     subprocess.run(["scancel", "--name=bench"], check=True)
-    print(f"  as an array {array:6.2f} s, one by one {single:6.2f} s: {single / array:.1f} times")
 
 
 if __name__ == "__main__":
