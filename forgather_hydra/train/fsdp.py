@@ -80,9 +80,6 @@ class Sharded(DataParallel):
     def undivided(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
         return self._gathered(tensors, lambda number: 0)
 
-    def whole_model(self) -> None:
-        """Nothing: no process can run the model alone."""
-
     def part(self, tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
         if not isinstance(like, DTensor) or tensor.ndim == 0:
             return tensor

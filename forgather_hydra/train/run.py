@@ -13,7 +13,7 @@ from .evaluation import perplexity
 from .jsonl import METRICS_FILE, append_record, position
 from .processes import once
 from .report import print_report
-from .text_samples import generate_text, print_samples
+from .text_samples import print_samples, text_of_run
 from .trainer import Trainer
 
 
@@ -33,8 +33,7 @@ def run_training(
         trainer: its `args.output_dir` receives metrics, checkpoints and logs.
         resume: as `resume_from_checkpoint` of `Trainer.train`.
         model_dir: where to save model and tokenizer; not saved if None.
-        prompts: texts that the trained model continues, by `max_new_tokens` tokens each; not
-            where the model is divided among processes.
+        prompts: texts that the trained model continues, by `max_new_tokens` tokens each.
         temperature: of the sampling of these tokens; None takes the likeliest token each time.
         unigram_entropy: entropy of the evaluation tokens in nats, or a callable that computes it:
             the loss of the best model that ignores context, to hold the evaluation loss against.
@@ -56,22 +55,23 @@ def run_training(
         )
     if model_dir is not None:
         trainer.save_model(model_dir)
-    model = trainer.strategy.whole_model() if prompts else None
-    if not trainer.state.is_world_process_zero:
-        return metrics
-    append_record(
-        Path(trainer.args.output_dir) / METRICS_FILE,
-        {"final": True, **position(trainer.state), **metrics},
-    )
-    if model is not None and prompts:
-        texts = generate_text(
-            model,
+    texts = []
+    if prompts:
+        texts = text_of_run(
+            trainer.strategy,
             trainer.processing_class,
             prompts,
             max_new_tokens=max_new_tokens,
             do_sample=temperature is not None,
             temperature=temperature or 1.0,
         )
+    if not trainer.state.is_world_process_zero:
+        return metrics
+    append_record(
+        Path(trainer.args.output_dir) / METRICS_FILE,
+        {"final": True, **position(trainer.state), **metrics},
+    )
+    if prompts:
         print_samples(prompts, texts)
     print_report(trainer.args.output_dir, metrics, model_dir)
     return metrics

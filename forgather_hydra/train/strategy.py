@@ -100,7 +100,8 @@ class Strategy(Group, Protocol):
         """What this process holds of an undivided tensor that belongs to `like`, a parameter."""
 
     def whole_model(self) -> torch.nn.Module | None:
-        """The model with all its weights, at least in the first process; to be called by all."""
+        """The model with all its weights, at least in the first process; to be called by all. With
+        `in_step` it computes in all processes together."""
 
     def add_up(self, *numbers: int) -> list[int]:
         """The sum over processes of each number."""

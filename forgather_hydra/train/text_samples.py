@@ -21,7 +21,6 @@ class TextSamples(TrainerCallback):
 
     `samples` is a list of `{"step", "prompt", "text"}`.
     Always draws with the same seed, and does not disturb the random numbers of training.
-    None are written where the layers of the model are divided among processes (FSDP2).
     `generation` goes to `model.generate`, for example `temperature` or `top_k`.
     """
 
@@ -48,13 +47,23 @@ class TextSamples(TrainerCallback):
         processing_class: Any,
         **kwargs: Any,
     ) -> None:
-        model = strategy.whole_model()
-        if model is None or not state.is_world_process_zero:
+        texts = text_of_run(strategy, processing_class, self.prompts, **self.generation)
+        if not state.is_world_process_zero:
             return
-        texts = generate_text(model, processing_class, self.prompts, **self.generation)
         for prompt, text in zip(self.prompts, texts, strict=True):
             self.samples.append({"step": state.global_step, "prompt": prompt, "text": text})
         print_samples(self.prompts, texts)
+
+
+def text_of_run(
+    strategy: Strategy, tokenizer: Any, prompts: Sequence[str], **generation: Any
+) -> list[str]:
+    """As `generate_text` by the model of a run; to be called by all processes. The first one has
+    the texts, and where none can compute alone, they all write the same."""
+    model = strategy.whole_model()
+    if model is None or (strategy.rank and not strategy.in_step):
+        return []
+    return generate_text(model, tokenizer, prompts, **generation)
 
 
 @torch.no_grad()

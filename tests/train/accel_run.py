@@ -15,7 +15,11 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from toys import Rows, ToyModel, losses
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from toys import VOCABULARY, Rows, ToyModel, losses
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from forgather_hydra.train import (
     AccelTrainer,
@@ -24,6 +28,7 @@ from forgather_hydra.train import (
     JsonlCallback,
     NormsCallback,
     PeakMemoryCallback,
+    TextSamples,
     Trainer,
     TrainerCallback,
     TrainingArguments,
@@ -145,7 +150,23 @@ def train_sharded(output_dir: Path) -> dict[str, Any]:
         "kept": sum(parts),
         "averaged": seen(averaged),
         "refused": refused,
+        "samples": write_samples(AccelTrainer, output_dir / "samples", sharded=True),
     }
+
+
+def write_samples(kind: type[Trainer], output_dir: Path, **options: Any) -> list[dict[str, Any]]:
+    """The texts that a small Llama draws while it is trained."""
+    samples = TextSamples(["w3 w5", "w7"], max_new_tokens=4)
+    evaluating = {"eval_strategy": "steps", "eval_steps": 5, "callbacks": [samples]}
+    trainer = make(kind, output_dir, **evaluating, **options)
+    sizes = {"hidden_size": 8, "intermediate_size": 8, "num_attention_heads": 2}
+    config = LlamaConfig(vocab_size=VOCABULARY, num_hidden_layers=2, **sizes)
+    trainer.model_init = partial(LlamaForCausalLM, config)
+    words = Tokenizer(WordLevel({f"w{n}": n for n in range(VOCABULARY)}))
+    words.pre_tokenizer = Whitespace()
+    trainer.processing_class = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="w0")
+    trainer.train()
+    return samples.samples
 
 
 def four_processes(output_dir: Path, former: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import accel_run
 import pytest
 import torch
-from accel_run import CASES, MASKED, StopAt, make, seen, watchers
+from accel_run import CASES, MASKED, StopAt, make, seen, watchers, write_samples
 from safetensors.torch import load_file
 
 from forgather_hydra.train import AccelTrainer, Trainer
@@ -181,6 +181,12 @@ def test_averages_and_norms_of_a_divided_model_are_those_of_a_whole_one(ranks, t
     for rank in ranks:
         assert_close(rank["sharded"]["averaged"], seen(trainer))
         assert rank["sharded"]["averaged"]["all"] == pytest.approx(seen(trainer)["all"], rel=1e-4)
+
+
+def test_a_divided_model_writes_the_text_of_a_whole_one(ranks, tmp_path) -> None:
+    expected = write_samples(Trainer, tmp_path, per_device_train_batch_size=6)
+    assert len(expected) == 2 * 4  # before the first step, at steps 5 and 10, and at the last one
+    assert [rank["sharded"]["samples"] for rank in ranks] == [expected, []]
 
 
 def test_an_optimizer_that_needs_whole_weights_is_refused(ranks) -> None:
