@@ -82,8 +82,11 @@ def tell(directory: Path, action: str) -> None:
     beat = _beat(directory)
     if not is_alive(beat):
         raise ForgatherError("no_run", f"the run in {directory} is not running: {told(directory)}")
-    for name in FILES[action]:
-        (directory / name).touch()
+    try:
+        for name in FILES[action]:
+            (directory / name).touch()
+    except OSError as error:
+        raise ForgatherError("no_run", f"the run cannot be told: {error}") from error
     print(f"{directory}: {ACTIONS[action if action != 'save-stop' else 'stop']}")
 
 

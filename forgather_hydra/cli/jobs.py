@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -18,12 +17,17 @@ EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 def main(words: list[str]) -> None:
     """Entry point for the commands of `COMMANDS`."""
     options = _parser().parse_args(words)
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `forgather logs DIR | head` is no error
     try:
         code = options.command(options)
+        sys.stdout.flush()
     except ForgatherError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(EXIT_USAGE)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(code or 0)
@@ -39,8 +43,8 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("action", choices=["show"])
         sub.add_argument("directory", type=Path, metavar="SWEEP_DIR", help="or that of a run")
         if name == "results":
-            told = "a page with plots to explore (5 MB, by the extra plotly)"
-            sub.add_argument("--interactive", action="store_true", help=told)
+            told = "make a page with plots to explore, of 5 MB (extra plotly)"
+            sub.add_argument("--plotly", action="store_true", help=told)
         if name == "cancel":
             sub.add_argument("jobs", nargs="*", type=int, metavar="JOB", help="all, if left out")
             sub.add_argument("--save", action="store_true", help="let them save, and end")
@@ -73,7 +77,7 @@ def _show(options: argparse.Namespace) -> int:
 def _results(options: argparse.Namespace) -> None:
     from forgather_hydra.launchers.remote import report
 
-    report(options.directory, options.interactive)
+    report(options.directory, options.plotly)
 
 
 def _cancel(options: argparse.Namespace) -> int:

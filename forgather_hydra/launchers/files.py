@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
-
-from forgather_hydra.run.files import locked
 
 LAUNCH = ".launch"  # in the directory of a job, and in that of a sweep
 PAYLOAD = "payload.pkl"  # the job as it was composed
@@ -26,11 +25,14 @@ def launch_dir(directory: Path) -> Path:
 
 def is_owned(directory: Path) -> bool:
     """Whether a process of the job is alive."""
-    path = launch_dir(directory) / OWNER
-    if not path.exists():
+    try:
+        with open(launch_dir(directory) / OWNER, "rb") as file:  # perhaps of another user
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
         return False
-    with locked(path) as mine:
-        return mine is None
+    except BlockingIOError:
+        return True
+    return False
 
 
 def attempts(directory: Path) -> list[Path]:

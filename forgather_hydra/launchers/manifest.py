@@ -16,7 +16,7 @@ from forgather_hydra.config.composition import COMMAND_LINE
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.launchers.job import Job
 from forgather_hydra.run.files import locked, read_json, write_json
-from forgather_hydra.run.results import MANIFEST, MANIFEST_LOCK
+from forgather_hydra.run.results import MANIFEST, MANIFEST_LOCK, relative
 
 
 class Manifest:
@@ -37,6 +37,8 @@ class Manifest:
     def jobs(self) -> dict[str, dict[str, Any]]:
         """The jobs by key, in the order of their numbers."""
         found = self.read().get("launch", {}).get("jobs", {})
+        for entry in found.values():
+            entry["directory"] = str(self.sweep_dir / entry["directory"])
         return dict(sorted(found.items(), key=lambda item: item[1]["number"]))
 
     def add(self, jobs: Sequence[Job]) -> None:
@@ -52,14 +54,16 @@ class Manifest:
             content = self.read()
             launch = content.setdefault("launch", _about())
             known = launch["jobs"]
-            holders = {entry["directory"]: key for key, entry in known.items()}
+            holders = {
+                str(self.sweep_dir / entry["directory"]): key for key, entry in known.items()
+            }
             seen: Counter[str] = Counter()
             for job in jobs:
                 seen[job.key] += 1
                 job.key += f"-{seen[job.key]}" if seen[job.key] > 1 else ""
                 if job.key in known and COMMAND_LINE.get():
                     job.move_to(known[job.key]["number"])
-                    job.directory = Path(known[job.key]["directory"])
+                    job.directory = self.sweep_dir / known[job.key]["directory"]
                     continue
                 if holders.get(str(job.directory), job.key) != job.key:
                     numbers = [*(entry["number"] for entry in known.values()), jobs[-1].number]
@@ -67,7 +71,9 @@ class Manifest:
                 holder = holders.setdefault(str(job.directory), job.key)
                 if holder != job.key:
                     raise _differs(job, known[holder])
-                known[job.key] = job.describe()
+                # Relative, so that the sweep's directory can be moved or copied.
+                where = {"directory": relative(job.directory, self.sweep_dir)}
+                known[job.key] = job.describe() | where
             write_json(self.path, content, is_final=True)
 
 

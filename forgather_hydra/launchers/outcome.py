@@ -8,9 +8,10 @@ import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import DictConfig, OmegaConf
 
 from forgather_hydra.launchers.files import (
     FAILURE,
@@ -106,6 +107,10 @@ def return_of(job: Job) -> JobReturn:
     """The return of a job that has left a result."""
     content = (launch_dir(job.directory) / RETURN).read_bytes()
     job_return: JobReturn = pickle.loads(content)
+    runtime = cast(DictConfig, job_return.hydra_cfg).hydra.runtime
+    if runtime.output_dir != str(job.directory):  # the directory of the sweep has been moved
+        OmegaConf.set_readonly(runtime, False)
+        runtime.output_dir = str(job.directory)
     first = _other_process(job.directory)
     if job_return.status == JobStatus.FAILED and first:
         job_return._return_value = JobFailed(first)

@@ -28,7 +28,7 @@ def script() -> str:
         raise ForgatherError(
             "missing_extra",
             "plots to explore are drawn by plotly, which is not installed",
-            hint="pip install 'forgather-hydra[plotly]', or leave out --interactive",
+            hint="pip install 'forgather-hydra[plotly]', or leave out --plotly",
         ) from error
     return str(get_plotlyjs())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from rich.console import Console
 
 from forgather_hydra.run.page import write_page
 from forgather_hydra.run.results import FAILED, JobResult, best_of, ranked, save, table
-from forgather_hydra.run.seeds import grouped, save_seeds, seeds_table
+from forgather_hydra.run.seeds import Group, grouped, save_seeds, seeds_table
 
 
 def report_results(
@@ -35,10 +36,29 @@ def report_results(
     Raises:
         ForgatherError: ``missing_extra``, where plotly is wanted and not installed.
     """
-    save(sweep_dir, results, metric, direction)
-    write_page(sweep_dir / "results.html", sweep_dir, results, metric, direction, is_interactive)
+    groups = grouped(results, direction)
+    _print(sweep_dir, results, groups, metric, direction, are_failures_told)
+    try:
+        save(sweep_dir, results, metric, direction)
+        page = sweep_dir / "results.html"
+        write_page(page, sweep_dir, results, metric, direction, is_interactive)
+        if groups:
+            save_seeds(sweep_dir / "seeds.csv", groups, metric)
+        print(f"\nwith curves: {page}")
+    except OSError as error:  # somebody else's sweep, or a full disk
+        print(f"the results are not saved: {error}", file=sys.stderr)
+
+
+def _print(
+    sweep_dir: Path,
+    results: Sequence[JobResult],
+    groups: Sequence[Group],
+    metric: str,
+    direction: str,
+    are_failures_told: bool,
+) -> None:
     console = Console(highlight=False)
-    console.print(f"\nresults of {sweep_dir}, best first", markup=False)
+    console.print(f"\nresults of {sweep_dir}, best first", markup=False, soft_wrap=True)
     console.print(table(ranked(results, direction), metric))
     for result in results:
         if result.status == FAILED and not are_failures_told:
@@ -48,7 +68,6 @@ def report_results(
         words = shlex.join(best.overrides)
         line = f"best: job {best.number}, {metric} {best.value:.6g}: {words}"
         console.print(line, markup=False, soft_wrap=True)
-    if groups := grouped(results, direction):
-        save_seeds(sweep_dir / "seeds.csv", groups, metric)
+    if groups:
         console.print("\nover seeds")
         console.print(seeds_table(groups, metric))

@@ -107,6 +107,25 @@ def test_results_of_a_sweep_that_goes_on(forgather: Run, out: Path) -> None:
     assert [line.split()[-2] for line in lines[3:6]] == ["finished", "queued", "failed"]
 
 
+def test_a_sweep_that_was_moved(forgather: Run, out: Path, sweep: Run) -> None:
+    out.rename(out.with_name("moved"))
+    assert "finished" in forgather("status", "moved").out.splitlines()[1]
+    told = forgather("results", "moved")
+    assert "best: job 0, eval_loss 0" in told.out
+    assert "with curves: moved/results.html" in told.out
+    done = sweep("fails", "+main.x=0,6", "hydra.sweep.dir=moved")
+    assert "1 of 2 jobs is finished already" in done.stdout
+
+
+def test_results_that_cannot_be_saved_are_printed(forgather: Run, out: Path) -> None:
+    (out / ".sweep.lock").unlink()
+    (out / ".sweep.lock").mkdir()  # root may write whatever the permissions are
+    told = forgather("results", "out")
+    assert told.code == 0
+    assert "best: job 0, eval_loss 0" in told.out
+    assert "the results are not saved: " in told.error
+
+
 def test_results_of_another_launcher(forgather: Run, sweep: Run) -> None:
     sweep("fails", "+main.x=0,1", "hydra/launcher=basic", expect=1)
     told = forgather("status", "out")

@@ -78,6 +78,7 @@ def test_experiments_by_glob(sweep: Sweep, saved: Saved) -> None:
         (("hydra.sweeper.grid=5",), "must be a mapping"),
         (("batch=1,2", "nothing=1,2"), "no key 'nothing'"),
         (("batch=1,2", "hydra.sweeper.direction=down"), "must be minimize or maximize"),
+        (("batch=1,2", "hydra.sweep.dir=/dev/null/x"), "hint: set hydra.sweep.dir"),
         (("batch=1,2", "hydra.sweeper.max_batch_size=-1"), "must be a number of 1 or more"),
     ],
     ids=lambda value: value[-1] if isinstance(value, tuple) else "",

@@ -81,8 +81,13 @@ class JobSweeper(Sweeper):
         sweep_dir = Path(self.config.hydra.sweep.dir)
         if self.is_dry:
             return sweep_dir
-        sweep_dir.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.config, sweep_dir / "multirun.yaml")
+        try:
+            sweep_dir.mkdir(parents=True, exist_ok=True)
+            OmegaConf.save(self.config, sweep_dir / "multirun.yaml")
+        except OSError as error:
+            told = ForgatherError("sweep_directory", str(error), hint="set hydra.sweep.dir")
+            with mistakes_told():
+                raise told from error
         return sweep_dir
 
     def launch(self, batch: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
