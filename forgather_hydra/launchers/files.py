@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 LAUNCH = ".launch"  # in the directory of a job, and in that of a sweep
@@ -10,6 +12,7 @@ PAYLOAD = "payload.pkl"  # the job as it was composed
 RESULT = "result.json"  # how it ended; written once, by its first process
 RETURN = "return.pkl"  # what it returned, as Hydra has it
 OWNER = "OWNER"  # locked by the first process of the job while it lives
+LAUNCHER = "LAUNCHER"  # beside a sweep; locked while somebody launches jobs of it
 PLACE = "place.json"  # where it was started last: a device, or the id of a cluster's job
 FAILURE = "failure.json"  # what the process said that failed first
 GIVEN_UP = "CANCELLED"  # the user does not want it any more
@@ -25,9 +28,29 @@ def launch_dir(directory: Path) -> Path:
 
 def is_owned(directory: Path) -> bool:
     """Whether a process of the job is alive."""
+    return _is_locked(launch_dir(directory) / OWNER, fcntl.LOCK_SH)
+
+
+@contextmanager
+def launching(sweep_dir: Path) -> Iterator[None]:
+    """Let others know that jobs of a sweep are being launched; several launchers may do so."""
+    path = launch_dir(sweep_dir) / LAUNCHER
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+def is_launching(sweep_dir: Path) -> bool:
+    """Whether a launcher is at work in a sweep's directory."""
+    return _is_locked(launch_dir(sweep_dir) / LAUNCHER, fcntl.LOCK_EX)
+
+
+def _is_locked(path: Path, kind: int) -> bool:
+    """Whether another process keeps this one from such a lock; of another user's files as well."""
     try:
-        with open(launch_dir(directory) / OWNER, "rb") as file:  # perhaps of another user
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        with open(path, "rb") as file:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
     except BlockingIOError:

@@ -14,7 +14,7 @@ from hydra.types import HydraContext, TaskFunction
 from forgather_hydra.config.command_line import UsageExit
 from forgather_hydra.config.composition import COMMAND_LINE
 from forgather_hydra.errors import ForgatherError, counted
-from forgather_hydra.launchers.files import GIVEN_UP, launch_dir
+from forgather_hydra.launchers.files import GIVEN_UP, launch_dir, launching
 from forgather_hydra.launchers.job import Job, not_run, write_task
 from forgather_hydra.launchers.manifest import Manifest
 from forgather_hydra.launchers.outcome import read_result, return_of
@@ -55,6 +55,13 @@ def run_unfinished(
     jobs: list[Job], sweep_dir: Path, run: Callable[[list[Job]], list[JobReturn]]
 ) -> list[JobReturn]:
     """Note the jobs of a sweep, and run those that are not finished."""
+    with launching(sweep_dir):
+        return _run_unfinished(jobs, sweep_dir, run)
+
+
+def _run_unfinished(
+    jobs: list[Job], sweep_dir: Path, run: Callable[[list[Job]], list[JobReturn]]
+) -> list[JobReturn]:
     Manifest(sweep_dir).add(jobs)
     left = [job for job in jobs if not is_finished(job)]
     for job in left:

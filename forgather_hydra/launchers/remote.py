@@ -14,17 +14,18 @@ from typing import Any, NamedTuple
 
 from forgather_hydra.errors import ForgatherError, counted
 from forgather_hydra.launchers import watch
-from forgather_hydra.launchers.files import GIVEN_UP, is_owned, launch_dir
+from forgather_hydra.launchers.files import GIVEN_UP, is_launching, is_owned, launch_dir
 from forgather_hydra.launchers.follow import Follow
 from forgather_hydra.launchers.manifest import Manifest
 from forgather_hydra.launchers.outcome import read_result
 from forgather_hydra.launchers.sweeps import jobs_of, place
-from forgather_hydra.launchers.view import View, view_of, with_state
+from forgather_hydra.launchers.view import QUEUED, View, view_of, with_state
 from forgather_hydra.run import record
 from forgather_hydra.run.report import report_results
 from forgather_hydra.run.results import (
     FAILED,
     FINISHED,
+    NOT_RUN,
     JobResult,
     brief,
     differing,
@@ -45,13 +46,19 @@ def views(sweep_dir: Path) -> list[View]:
     if any(names.values()) and not watcher.seen:
         print("the cluster does not answer; this is what the jobs' files say", file=sys.stderr)
     words = brief(differing([job["overrides"] for job in jobs]))
+    is_alive = is_launching(sweep_dir)
     return [
-        with_state(
-            view_of(job["number"], text, Path(job["directory"])),
-            watcher.seen.get(names[job["number"]]),
-        )
+        _view(job, text, watcher.seen.get(names[job["number"]]), is_alive)
         for job, text in zip(jobs, words, strict=True)
     ]
+
+
+def _view(job: dict[str, Any], words: str, seen: watch.Seen | None, is_alive: bool) -> View:
+    """A job as its files and the cluster tell; what nobody is going to start does not wait."""
+    view = with_state(view_of(job["number"], words, Path(job["directory"])), seen)
+    if view.state == QUEUED and "id" not in place(job) and not is_alive:
+        view.state, view.is_over = NOT_RUN, True
+    return view
 
 
 def about(sweep_dir: Path) -> str:
@@ -88,12 +95,12 @@ def cancel_jobs(sweep_dir: Path, numbers: Collection[int], save: bool) -> Iterat
             _check_host(job)
     seen = {view.number: view for view in views(sweep_dir)}
     if not numbers and all(view.is_over for view in seen.values()):
-        yield Told("all jobs have ended already")
+        yield Told("no job runs or waits")
     for job in jobs:
         view, directory = seen[job["number"]], Path(job["directory"])
         if view.is_over:
             if numbers:
-                yield Told(f"job {view.number} has ended already ({view.state})")
+                yield Told(f"job {view.number} neither runs nor waits ({view.state})")
         elif save and is_owned(directory):
             (directory / "STOP").touch()
             yield Told(f"job {view.number} is told to save and end")
@@ -141,7 +148,7 @@ def log_of(sweep_dir: Path, number: int, rank: int) -> tuple[Follow, Callable[[]
 
     def look() -> View:
         nonlocal last_asked
-        view, name = view_of(number, "", directory), place(job).get("id")
+        view, name = _view(job, "", None, is_launching(sweep_dir)), place(job).get("id")
         if view.state in (FINISHED, FAILED) or not name:
             return view
         if time.monotonic() > last_asked + ASK_S:
@@ -171,7 +178,7 @@ def report(sweep_dir: Path, is_interactive: bool) -> None:
 def _result(job: dict[str, Any], content: dict[str, Any], sweep_dir: Path) -> JobResult:
     metric = content.get("metric", "eval_loss")
     directory = Path(job["directory"])
-    state = view_of(job["number"], "", directory).state
+    state = _view(job, "", None, is_launching(sweep_dir)).state
     found = read_result(directory) or {}
     value = found.get("value")
     return JobResult(

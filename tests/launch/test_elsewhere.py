@@ -16,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from forgather_hydra.cli.forgather import main
-from forgather_hydra.launchers.files import GIVEN_UP
+from forgather_hydra.launchers.files import GIVEN_UP, launching
 from forgather_hydra.launchers.view import View, counts, most_telling, table
 
 Run = Callable[..., Any]
@@ -58,18 +58,23 @@ def out(sweep: Run, tmp_path: Path) -> Path:
 def test_what_has_ended_cannot_be_cancelled(forgather: Run, out: Path) -> None:
     assert forgather("cancel", "out", "0", "1") == (
         0,
-        "job 0 has ended already (finished)\njob 1 has ended already (failed)\n",
+        "job 0 neither runs nor waits (finished)\njob 1 neither runs nor waits (failed)\n",
         "",
     )
-    assert forgather("cancel", "out").out == "job 2 will not be started\n"
+    assert forgather("cancel", "out", "2").out == "job 2 neither runs nor waits (not run)\n"
+    with launching(out):
+        assert forgather("cancel", "out").out == "job 2 will not be started\n"
     assert (out / "2/.launch" / GIVEN_UP).exists()
-    assert forgather("cancel", "out", "2").out == "job 2 has ended already (cancelled)\n"
-    assert forgather("cancel", "out", "--save").out == "all jobs have ended already\n"
+    assert forgather("cancel", "out", "2").out == "job 2 neither runs nor waits (cancelled)\n"
+    assert forgather("cancel", "out", "--save").out == "no job runs or waits\n"
 
 
 def test_logs_of_what_has_none(forgather: Run, out: Path) -> None:
     assert "one is not wanted" in forgather("logs", "out", "1").out
-    assert forgather("logs", "out", "2") == (1, "", "job 2 has not started (queued)\n")
+    with launching(out):
+        assert forgather("logs", "out", "2") == (1, "", "job 2 has not started (queued)\n")
+    told = forgather("logs", "out", "2", "-f")  # for which nobody is left to wait
+    assert told == (1, "", "job 2 has not started (not run)\n")
     (out / "2/.launch").mkdir(parents=True)
     (out / "2/.launch" / GIVEN_UP).touch()
     (out / "2/.launch/result.json").write_text('{"status": "stopped"}')  # as it had to
@@ -104,6 +109,9 @@ def test_directories_that_hold_no_sweep(forgather: Run, out: Path, tmp_path: Pat
 
 def test_results_of_a_sweep_that_goes_on(forgather: Run, out: Path) -> None:
     lines = forgather("results", "out").out.splitlines()
+    assert [line.split()[-2] for line in lines[3:6]] == ["finished", "failed", "run"]
+    with launching(out):
+        lines = forgather("results", "out").out.splitlines()
     assert [line.split()[-2] for line in lines[3:6]] == ["finished", "queued", "failed"]
 
 
@@ -154,7 +162,7 @@ def test_a_cluster_says_how_jobs_failed(
     told = forgather("status", "out")
     assert told.code == 1
     assert "timeout" in told.out
-    assert forgather("cancel", "out", "2").out == "job 2 has ended already (timeout)\n"
+    assert forgather("cancel", "out", "2").out == "job 2 neither runs nor waits (timeout)\n"
     squeue.write_text("#!/bin/sh\nexit 1\n")
     shutil.copy(squeue, tmp_path / "scancel")
     told = forgather("status", "out")
