@@ -14,6 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 TUTORIAL = ROOT / "docs/tutorials/projects"
 FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -25,12 +27,12 @@ LEFT_BY_RUNS = {"outputs", "widths", "multirun", "runs", "model", "checkpoints"}
 class Reader:
     """Does what a page says, in a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, cache: Path) -> None:
         self.folder = folder
         self.here = folder
         self.environment = {
             **os.environ,
-            "XDG_CACHE_HOME": str(folder.parent / "cache"),
+            "XDG_CACHE_HOME": str(cache),
             "OMP_NUM_THREADS": "1",
             "COLUMNS": "120",
         }
@@ -99,13 +101,16 @@ def written(folder: Path) -> dict[str, str]:
     return found
 
 
-def test_who_follows_the_tutorial_has_the_project_beside_it(tmp_path: Path) -> None:
-    (tmp_path / "reader").mkdir()
-    reader = Reader(tmp_path / "reader")
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def test_who_follows_the_tutorial_has_the_project_beside_it(tmp_path: Path, cache: Path) -> None:
+    reader = Reader(tmp_path, cache)
     reader.follow(TUTORIAL / "README.md")
-    assert written(reader.folder / "play") == written(TUTORIAL / "workspace")
+    assert written(tmp_path / "play") == written(TUTORIAL / "workspace")
 
 
-def test_the_guide_tells_what_is_printed(tmp_path: Path) -> None:
-    (tmp_path / "reader").mkdir()
-    Reader(tmp_path / "reader").follow(ROOT / "docs/how-to/projects.md")
+def test_the_guide_tells_what_is_printed(tmp_path: Path, cache: Path) -> None:
+    Reader(tmp_path, cache).follow(ROOT / "docs/how-to/projects.md")

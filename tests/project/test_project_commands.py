@@ -54,18 +54,15 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return capsys.readouterr().err
 
 
-def test_a_configuration_of_a_project_trains_and_sweeps(projects: Path) -> None:
-    tiny = projects / "tiny"
-    run(tiny, "-t", "small.yaml", "train", "optimizer=mine", "data.corpus.num_stories=200")
-    (record,) = tiny.glob("outputs/*/*/run.json")
-    saved = json.loads(record.read_text())
-    assert saved["status"] == "finished"
-    assert saved["overrides"][0] == "+project=small"
-    assert (record.parent / "model" / "model.safetensors").exists()
-    words = ("ns.heads=2,4", "data.corpus.num_stories=200", "hydra.sweep.dir=sweep")
-    done = run(projects, "-p", "tiny", "-t", "sub/short", "train", "-m", *words)
+def test_a_configuration_of_a_project_is_swept(projects: Path) -> None:
+    words = ("ns.heads=2,4", "optimizer=mine", "data.corpus.num_stories=200")
+    started = ("-p", "tiny", "-t", "sub/short", "train", "-m", "hydra.sweep.dir=sweep")
+    done = run(projects, *started, *words)
     assert "best: job" in done.stdout
     for job, size in ((0, 32), (1, 64)):
+        record = json.loads((projects / f"sweep/{job}/run.json").read_text())
+        assert record["status"] == "finished"
+        assert record["overrides"][0] == "+project=sub/short"
         config = json.loads((projects / f"sweep/{job}/model/config.json").read_text())
         assert config["hidden_size"] == size
 
