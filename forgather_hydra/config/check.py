@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -19,6 +21,7 @@ from forgather_hydra.graph.check import problems, raise_all
 from forgather_hydra.template.source_map import Origin
 
 PREFLIGHT = "preflight"
+MISSPELT = 0.85  # similarity from which on a word is another one with a letter or two mistaken
 
 
 def check_job(cfg: DictConfig) -> None:
@@ -31,9 +34,37 @@ def check_job(cfg: DictConfig) -> None:
     graph = decoded_job(cfg)
     overrides = list(cfg.hydra.overrides.task)
     check_policy(graph, allowed_targets(cfg), overrides)
-    raise_all(_traced(problem, overrides, latest()) for problem in problems(graph))
+    raise_all(
+        [
+            *(_traced(problem, overrides, latest()) for problem in problems(graph)),
+            *_misspelt_additions(cfg, overrides, latest()),
+        ]
+    )
     if isinstance(graph, dict) and PREFLIGHT in graph:
         _construct_preflight(graph, cfg)
+
+
+def _misspelt_additions(
+    cfg: DictConfig, overrides: list[str], record: Composition
+) -> Iterator[ForgatherError]:
+    """An error for each key that an override adds to a plain section, beside one of nearly the same
+    name. Sections that are read whole are judged by who reads them."""
+    read = set(record.references.values())
+    for override in OverridesParser.create().parse_overrides(overrides):
+        path = definition_of(override.key_or_group, record.references)
+        section, _, name = path.rpartition(".")
+        home: Any = OmegaConf.select(cfg, section) if section and override.is_add() else None
+        if (
+            not OmegaConf.is_dict(home)
+            or "_target_" in home
+            or not read.isdisjoint((section, path))
+        ):
+            continue
+        others = [str(key) for key in home if key != name]
+        if near := get_close_matches(name, others, 1, MISSPELT):
+            told = f"{override.input_line}: nothing reads {path}"
+            hint = f"did you mean {section}.{near[0]}?"
+            yield ForgatherError("unknown_key", told, hint=hint)
 
 
 def _construct_preflight(graph: Any, cfg: DictConfig) -> None:

@@ -26,6 +26,12 @@ CHOICES = [
 ]  # fmt: skip
 
 
+def test_keys_of_ones_own_may_be_added(hydra_restore_singletons) -> None:
+    words = ["+experiment=stories", "+note=first", "+data.note=mine", "+callbacks.sample=null"]
+    with initialize_config_dir(str(conf_dir()), version_base=None):
+        check_job(compose("config", words, return_hydra_config=True))
+
+
 @pytest.mark.parametrize("choice", CHOICES)
 def test_a_choice_composes_and_takes_what_it_is_given(hydra_restore_singletons, choice) -> None:
     with initialize_config_dir(str(conf_dir()), version_base=None):
@@ -42,6 +48,7 @@ WRONG = {
     "+lr_schedular=wsd": "no config group 'lr_schedular'\n  hint: did you mean lr_scheduler?",
     "callbak=ema": "no config group 'callbak'\n  hint: did you mean callback?",
     "+model/nom=rms_norm": "no config group 'model/nom'\n  hint: did you mean model/norm?",
+    "+data.blocksize=12": r"\+data.blocksize=12: nothing reads .*\n.* mean data.block_size\?",
     "+model/flavour=plain": "hint: model has the groups model/attention, ",
 }
 
