@@ -152,7 +152,7 @@ def make_accelerator(args: TrainingArguments, options: dict[str, Any]) -> Accele
         raise ValueError(
             f"device is {args.device!r}, but AccelTrainer gives each process its own: leave it out"
         )
-    has_device = torch.accelerator.current_accelerator() is not None
+    has_device = torch.accelerator.is_available()
     on_cpu = args.use_cpu or args.device == "cpu" or not has_device
     if args.fuse_optim_with_backward:
         raise ValueError(

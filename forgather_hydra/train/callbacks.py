@@ -76,9 +76,15 @@ class TrainerCallback:
 
 
 class CallbackHandler:
-    """Calls the callbacks in order."""
+    """Calls the callbacks in order.
+
+    Raises:
+        TypeError: for something that handles no event.
+    """
 
     def __init__(self, callbacks: Iterable[Any]) -> None:
+        if isinstance(callbacks, str):
+            callbacks = [callbacks]
         self.callbacks = [_instance(callback) for callback in callbacks]
         self._collect()
 
@@ -152,7 +158,12 @@ def _by_event(callbacks: Iterable[Any]) -> dict[str, list[Handler]]:
 
 
 def _instance(callback: Any) -> Any:
-    return callback() if isinstance(callback, type) else callback
+    made = callback() if isinstance(callback, type) else callback
+    if not isinstance(made, TrainerCallback) and not any(hasattr(made, e) for e in EVENTS):
+        raise TypeError(
+            f"{made!r} is no callback: it has no method named after an event, such as on_log"
+        )
+    return made
 
 
 def _handles(callback: Any, event: str) -> bool:

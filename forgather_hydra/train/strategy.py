@@ -276,9 +276,20 @@ def enable_gradient_checkpointing(
 
 
 def choose_device(args: TrainingArguments) -> torch.device:
-    """The device asked for, else the first accelerator, else the CPU."""
+    """The device asked for, else the first accelerator, else the CPU.
+
+    Raises:
+        ValueError: if this machine has no such device.
+    """
     if args.use_cpu:
         return torch.device("cpu")
-    if args.device:
-        return torch.device(args.device)
-    return torch.accelerator.current_accelerator() or torch.device("cpu")
+    # Torch may have been built for an accelerator that is not there.
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    here = accelerator or torch.device("cpu")
+    try:
+        device = torch.device(args.device) if args.device else here
+    except RuntimeError as error:
+        raise ValueError(f"device is {args.device!r}, which torch does not know") from error
+    if device.type not in ("cpu", here.type):
+        raise ValueError(f"device is {args.device!r}, and this machine has {here.type!r} only")
+    return device

@@ -49,5 +49,6 @@ class TensorBoardCallback(TrainerCallback):
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        self.writer.close()
-        self.writer = None
+        if self.writer is not None:  # which its folder may have prevented
+            self.writer.close()
+            self.writer = None

@@ -8,7 +8,7 @@ import pytest
 import transformers
 from toys import Rows, losses
 
-from forgather_hydra.train import TrainerCallback, TrainerControl
+from forgather_hydra.train import TensorBoardCallback, TrainerCallback, TrainerControl
 from forgather_hydra.train.callbacks import EVENTS
 
 
@@ -90,6 +90,17 @@ def test_train_end_is_fired_when_training_fails(make_trainer) -> None:
     with pytest.raises(ValueError, match="no target token"):
         trainer.train()
     assert recorder.events[-1] == "on_train_end"
+
+
+@pytest.mark.parametrize(("given", "told"), [("ema", "'ema'"), ([len], "<built-in")])
+def test_what_handles_no_event_is_refused(make_trainer, given, told) -> None:
+    with pytest.raises(TypeError, match=f"{told}.* is no callback"):
+        make_trainer(callbacks=given)
+
+
+def test_the_first_failure_is_told_where_tensorboard_cannot_write(make_trainer) -> None:
+    with pytest.raises(OSError, match="/proc/nowhere"):
+        make_trainer(callbacks=[TensorBoardCallback()], output_dir="/proc/nowhere").train()
 
 
 def test_callbacks_are_added_popped_and_removed(make_trainer) -> None:

@@ -164,6 +164,24 @@ def test_the_order_of_the_data_has_a_seed_of_its_own(make_trainer) -> None:
     assert first.fetched != second.fetched
 
 
+@pytest.mark.parametrize(
+    ("device", "told"), [("tpu", "torch does not know"), ("xpu", "this machine has '.*' only")]
+)
+def test_a_device_that_is_not_there_is_told(make_trainer, device: str, told: str) -> None:
+    with pytest.raises(ValueError, match=f"device is '{device}'.* {told}"):
+        make_trainer(use_cpu=False, device=device).train()
+
+
+def test_a_build_for_an_accelerator_that_is_not_there_trains_on_the_cpu(
+    make_trainer, monkeypatch
+) -> None:
+    def current(check_available: bool = False) -> torch.device | None:
+        return None if check_available else torch.device("cuda")
+
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", current)
+    assert make_trainer(use_cpu=False, max_steps=1).train().global_step == 1
+
+
 @pytest.mark.filterwarnings("error::FutureWarning")
 def test_layers_are_checkpointed_by_the_name_that_transformers_keeps() -> None:
     size = {"vocab_size": 8, "hidden_size": 8, "intermediate_size": 8, "num_attention_heads": 1}
