@@ -49,6 +49,7 @@ def main(words: list[str] | None = None) -> None:
     options.words = rest
     try:
         if options.about == CONFIGURATION:
+            sys.path.append(os.getcwd())  # where python -m, too, finds modules
             _select(options)
         options.command(options)
         sys.stdout.flush()

@@ -14,7 +14,7 @@ def add_commands(add: Any) -> None:
     Args:
         add: adds one: name, function, what it does.
     """
-    families = {
+    functions = {
         "pp": (_pp, "print the rendered templates"),
         "graph": (_graph, "print the node graph"),
         "code": (_code, "print equivalent Python"),
@@ -24,7 +24,7 @@ def add_commands(add: Any) -> None:
         "trefs": (_trefs, "print the templates that take part, as a tree"),
         "explain": (_explain, "print a value and everything that set it"),
     }
-    commands = {name: add(name, *each, about="configuration") for name, each in families.items()}
+    commands = {name: add(name, *each, about="configuration") for name, each in functions.items()}
     told = "default: yaml, which loads again"
     formats = ("yaml", "python", "repr")
     commands["graph"].add_argument("--format", choices=formats, default="yaml", help=told)

@@ -201,6 +201,20 @@ def test_mistakes_that_others_notice_are_told_at_the_projects_line(
     assert told.format(here=file.parent) in refused(capsys, "-p", project, "-t", "wrong", "check")
 
 
+def test_modules_beside_the_user_are_found_as_by_python_m(tmp_path: Path) -> None:
+    (tmp_path / "module_of_the_user.py").write_text("def told():\n    print('it is here')\n")
+    script = "from forgather_hydra.cli.forgather import main; main()"
+    words = ("train", "+main={_target_: module_of_the_user.told, _partial_: true}")
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script, *words],  # like an installed command
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "it is here" in done.stdout, done.stderr
+
+
 def test_a_project_without_main_says_what_it_lacks(projects: Path) -> None:
     words = ("-p", "language", "-t", "without_main", "train")
     told = run(projects, *words, expect=2).stderr
