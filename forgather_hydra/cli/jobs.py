@@ -57,13 +57,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _status(options: argparse.Namespace) -> int:
     """Print the table of jobs; the exit code says whether any has failed."""
-    from rich.console import Console
-
     from forgather_hydra.launchers.remote import views
     from forgather_hydra.launchers.view import table
+    from forgather_hydra.run.report import console_for_tables
 
     found = views(options.directory)
-    Console(highlight=False).print(table(found))
+    console_for_tables().print(table(found))
     return EXIT_FAILED if any(view.has_failed for view in found) else 0
 
 

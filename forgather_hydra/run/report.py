@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from rich.console import Console
 from forgather_hydra.run.page import write_page
 from forgather_hydra.run.results import FAILED, JobResult, best_of, ranked, save, table
 from forgather_hydra.run.seeds import Group, grouped, save_seeds, seeds_table
+
+UNLIMITED = 10_000  # letters in a line
 
 
 def report_results(
@@ -44,9 +47,17 @@ def report_results(
         write_page(page, sweep_dir, results, metric, direction, is_interactive)
         if groups:
             save_seeds(sweep_dir / "seeds.csv", groups, metric)
-        print(f"\nwith curves: {page}")
+        print(f"\npage: {page}")
     except OSError as error:  # somebody else's sweep, or a full disk
         print(f"the results are not saved: {error}", file=sys.stderr)
+
+
+def console_for_tables() -> Console:
+    """A console that does not break the lines of tables for other programs."""
+    made = Console(highlight=False)
+    if not (made.is_terminal or made.is_jupyter or "COLUMNS" in os.environ):
+        made.width = UNLIMITED
+    return made
 
 
 def _print(
@@ -57,7 +68,7 @@ def _print(
     direction: str,
     are_failures_told: bool,
 ) -> None:
-    console = Console(highlight=False)
+    console = console_for_tables()
     console.print(f"\nresults of {sweep_dir}, best first", markup=False, soft_wrap=True)
     console.print(table(ranked(results, direction), metric))
     for result in results:

@@ -196,7 +196,7 @@ def table(results: Sequence[JobResult], metric: str) -> Table:
     from rich.table import Table
 
     made = Table("job", "overrides", metric, "status", "directory", box=None, pad_edge=False)
-    made.columns[1].overflow = "fold"
+    made.columns[1].overflow = made.columns[4].overflow = "fold"
     made.columns[2].justify = "right"
     texts = brief(differing([r.overrides for r in results]))
     for result, overrides in zip(results, texts, strict=True):

@@ -120,7 +120,7 @@ def test_a_sweep_that_was_moved(forgather: Run, out: Path, sweep: Run) -> None:
     assert "finished" in forgather("status", "moved").out.splitlines()[1]
     told = forgather("results", "moved")
     assert "best: job 0, eval_loss 0" in told.out
-    assert "with curves: moved/results.html" in told.out
+    assert "page: moved/results.html" in told.out
     done = sweep("fails", "+main.x=0,6", "hydra.sweep.dir=moved")
     assert "1 of 2 jobs is finished already" in done.stdout
 
@@ -140,6 +140,16 @@ def test_results_of_another_launcher(forgather: Run, sweep: Run) -> None:
     assert told.code == 2
     assert "forgather results out shows how they ended" in told.error
     assert "best: job 0, eval_loss 0" in forgather("results", "out").out
+
+
+def test_tables_are_broken_for_terminals_only(
+    forgather: Run, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = out / "1/.launch/result.json"
+    result.write_text(json.dumps({"status": "failed", "error": "long " * 40}))
+    assert "long " * 40 in forgather("status", "out").out
+    monkeypatch.setenv("COLUMNS", "80")
+    assert max(map(len, forgather("status", "out").out.splitlines())) == 80
 
 
 def test_what_a_sweep_is(forgather: Run, out: Path) -> None:
