@@ -184,8 +184,9 @@ def brief(overrides: Sequence[Sequence[str]]) -> list[str]:
 
     def cut(text: str) -> str:
         key = tuple(keys[text])
-        end = next(key[i:] for i in reversed(range(len(key))) if len(ends[key[i:]]) == 1 or i == 0)
-        return ".".join(end) + "".join(text.partition("=")[1:])
+        tells = [i == 0 or (len(ends[key[i:]]) == 1 and key[i][0] != "_") for i in range(len(key))]
+        first = max(i for i, is_enough in enumerate(tells) if is_enough)
+        return ".".join(key[first:]) + "".join(text.partition("=")[1:])
 
     return [" ".join(map(cut, each)) for each in overrides]
 

@@ -138,6 +138,10 @@ def test_long_overrides_are_told_by_the_ends_of_their_keys() -> None:
         "+model.encoder.layers.size='x=1, [y]'",
         "model.decoder.layers.size=3",
         "~model.head",
+        "optimizer._target_=torch.optim.AdamW",
         "model=x",
     ]
-    assert brief([job]) == ["encoder.layers.size='x=1, [y]' decoder.layers.size=3 head model=x"]
+    target = job[3]  # whose end alone would say little
+    assert brief([job]) == [
+        f"encoder.layers.size='x=1, [y]' decoder.layers.size=3 head {target} model=x"
+    ]
