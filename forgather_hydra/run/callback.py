@@ -23,6 +23,10 @@ class CheckBeforeRun(Callback):
         if COMMAND_LINE.get() and is_first:
             prepare(Path(config.hydra.run.dir))
 
+    def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
+        if COMMAND_LINE.get() and config.hydra.launcher.get("dry_run", False):
+            record.forget_plan(Path(config.hydra.run.dir), f"{config.hydra.job.name}.log")
+
 
 def prepare(run_dir: Path) -> None:
     """Make the directory of a run, and keep the configuration that is in it.

@@ -116,6 +116,19 @@ def keep_configuration(run_dir: Path) -> None:
         shutil.copytree(run_dir / _HYDRA, run_dir / _KEPT)
 
 
+def forget_plan(run_dir: Path, log: str) -> None:
+    """Take away what Hydra has written for a job that was planned only: also its `log`, if empty."""
+    kept = run_dir / _KEPT
+    shutil.rmtree(run_dir / _HYDRA, ignore_errors=True)
+    if kept.is_dir():
+        kept.rename(run_dir / _HYDRA)
+    if read(run_dir) is None:
+        if (run_dir / log).is_file() and (run_dir / log).stat().st_size == 0:
+            (run_dir / log).unlink()
+        with contextlib.suppress(OSError):  # there was something in it before
+            run_dir.rmdir()
+
+
 def newest_unfinished(output_root: Path, wanted: str) -> Path | None:
     """The newest run with a signature that has neither finished nor is being run."""
     found = []

@@ -74,11 +74,14 @@ def test_devices_are_those_that_were_asked_for_and_a_dry_run_runs_nothing(projec
     done = run(projects, *words, "-d", "0,1", "--dry-run", "hydra.run.dir=run")
     assert "job 0: +project=seen" in done.stdout
     assert "on GPUs 0, 1" in done.stdout
-    assert not (projects / "run/run.json").exists()
+    assert not (projects / "run").exists()
     for devices, seen in (("1", "1"), ("none", "")):
         run(projects, *words, "-d", devices, f"hydra.run.dir=on_{devices}")
         record = json.loads((projects / f"on_{devices}/run.json").read_text())
         assert record["result"] == seen
+    before = {path: path.read_bytes() for path in (projects / "on_1").rglob("*") if path.is_file()}
+    run(projects, *words, "--dry-run", "hydra.run.dir=on_1", "+another=1")
+    assert before == {path: path.read_bytes() for path in before}
 
 
 def test_a_run_goes_on_without_the_project_being_named(projects: Path) -> None:
