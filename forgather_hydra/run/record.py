@@ -117,7 +117,7 @@ def keep_configuration(run_dir: Path) -> None:
 
 
 def forget_plan(run_dir: Path, log: str) -> None:
-    """Take away what Hydra has written for a job that was planned only: also its `log`, if empty."""
+    """Take away what Hydra has written for a job that was planned only, its empty `log` too."""
     kept = run_dir / _KEPT
     shutil.rmtree(run_dir / _HYDRA, ignore_errors=True)
     if kept.is_dir():
