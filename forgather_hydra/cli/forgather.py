@@ -28,6 +28,14 @@ EXIT_USAGE = 2
 # What a command is about, and so whether -p and -t mean something to it.
 PROJECT, CONFIGURATION, RUNS = "project", "configuration", "runs of a configuration"
 
+_EXAMPLES = """examples:
+  forgather train +experiment=baseline optimizer.lr=3e-4   run an experiment, with a change
+  forgather explain optimizer.lr +experiment=baseline      where does a value come from?
+  forgather ws create work                                 a place for projects of one's own
+  forgather project create work/first                      a project that trains
+  forgather -p work/first train -m optimizer.lr=1e-3,3e-3  sweep it
+"""
+
 
 def main(words: list[str] | None = None) -> None:
     """Entry point; exits with 0, or with 2 and one message when the input is wrong."""
@@ -82,6 +90,8 @@ def _parser() -> tuple[argparse.ArgumentParser, Any]:
     parser = argparse.ArgumentParser(
         prog="forgather",
         description="Look at configurations, run them, and compare the runs.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument(

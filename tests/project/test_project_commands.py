@@ -101,6 +101,7 @@ def test_a_run_goes_on_without_the_project_being_named(projects: Path) -> None:
         ("graph",),
         ("code", "--target", "optimizer"),
         ("targets",),
+        ("trefs",),
         ("explain", "trainer.args.max_steps"),
         ("train", "--cfg", "job"),
     ],
@@ -111,6 +112,11 @@ def test_looking_at_a_project_imports_nothing_heavy(words: tuple[str, ...], proj
     done = run(projects, "-p", "tiny", *words, "trainer.args.seed=1")
     assert done.stdout.splitlines()[-1] == "HEAVY []"
     assert sorted(projects.rglob("*")) == before
+
+
+def test_constructing_imports_only_what_the_project_names(projects: Path) -> None:
+    done = run(projects, "-p", "language", "construct")
+    assert done.stdout.splitlines()[-1] == "HEAVY []"
 
 
 def test_render_variables_and_groups_of_a_project(
