@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from forgather_hydra.run.files import locked
 
 LAUNCH = ".launch"  # in the directory of a job, and in that of a sweep
 PAYLOAD = "payload.pkl"  # the job as it was composed
@@ -24,6 +27,17 @@ TRACEBACK = "traceback.txt"  # beside the job's own outputs
 def launch_dir(directory: Path) -> Path:
     """The launcher's own folder in the directory of a job or a sweep."""
     return directory / LAUNCH
+
+
+@contextmanager
+def owned(directory: Path) -> Iterator[bool]:
+    """Own a job, unless another process does; whoever just looks keeps the lock for a moment."""
+    for is_last in (*[False] * 20, True):
+        with locked(launch_dir(directory) / OWNER) as mine:
+            if mine is not None or is_last:
+                yield mine is not None
+                return
+        time.sleep(0.02)
 
 
 def is_owned(directory: Path) -> bool:

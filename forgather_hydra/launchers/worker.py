@@ -17,11 +17,10 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import open_dict
 
 from forgather_hydra.config.composition import remember
-from forgather_hydra.launchers.files import FIRST_ATTEMPT, OWNER, launch_dir
+from forgather_hydra.launchers.files import FIRST_ATTEMPT, owned
 from forgather_hydra.launchers.job import Payload, hydra_config, read_payload, returned
 from forgather_hydra.launchers.outcome import JobFailed, told_failure, write_failure, write_outcome
 from forgather_hydra.run.failure import told
-from forgather_hydra.run.files import locked
 from forgather_hydra.run.record import keep_configuration
 
 EXIT_FAILED, EXIT_BUSY, EXIT_INTERRUPTED = 1, 75, 130
@@ -48,8 +47,8 @@ def main() -> None:
 
 
 def _first(directory: Path, attempt: Path, size: int) -> int:
-    with locked(launch_dir(directory) / OWNER) as mine:
-        if mine is None:
+    with owned(directory) as is_mine:
+        if not is_mine:
             print(f"another process runs the job in {directory}; nothing is done here")
             return EXIT_BUSY
         payload, context, task = read_payload(directory, attempt.name != FIRST_ATTEMPT)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from forgather_hydra.run.seeds import grouped, is_seed
 
 METRICS = "metrics.jsonl"
 CURVES = ("loss", "eval_loss")
+MOST_POINTS = 600  # of a curve
 
 
 def write_page(
@@ -104,15 +107,25 @@ def _curves(logs: dict[str, list[Series]], is_interactive: bool) -> Iterator[str
 
 
 def _logged(directory: Path) -> dict[str, list[Point]]:
-    """The values of each quantity in a job's log, by step."""
-    found: dict[str, list[Point]] = {name: [] for name in CURVES}
+    """The values of each quantity in a job's log, by step: the last one said, and not too many."""
+    found: dict[str, dict[float, float]] = {name: {} for name in CURVES}
     path = directory / METRICS
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        record = json.loads(line)
-        for name in CURVES:
-            if isinstance(record.get(name), (int, float)) and not record.get("final"):
-                found[name].append((float(record["step"]), float(record[name])))
-    return found
+        with suppress(json.JSONDecodeError):  # of the last line, where the job is writing it
+            _note(json.loads(line), found)
+    return {name: _thinned(sorted(curve.items())) for name, curve in found.items()}
+
+
+def _note(record: dict[str, Any], found: dict[str, dict[float, float]]) -> None:
+    for name in CURVES:
+        if isinstance(record.get(name), (int, float)) and not record.get("final"):
+            found[name][float(record["step"])] = float(record[name])
+
+
+def _thinned(points: list[Point]) -> list[Point]:
+    """Points evenly apart, and the last one: a plot cannot show more."""
+    apart = math.ceil(len(points) / MOST_POINTS)
+    return points if apart < 2 else [*points[:-1:apart], points[-1]]
 
 
 def _parameters(results: Sequence[JobResult], metric: str) -> Iterator[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
 import shutil
 import socket
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 from rich.console import Console
 
 from forgather_hydra.cli.forgather import main
-from forgather_hydra.launchers.files import GIVEN_UP, launching
+from forgather_hydra.launchers.files import GIVEN_UP, is_owned, launching, owned
 from forgather_hydra.launchers.view import View, counts, most_telling, table
 
 Run = Callable[..., Any]
@@ -212,3 +214,16 @@ def test_what_was_interrupted_has_neither_died_nor_finished(forgather: Run, out:
         (job / ".launch/place.json").write_text(json.dumps(facts | {"pid": pid}))
         (job / "run.json").write_text(json.dumps({"status": status}))
         assert expected in forgather("status", "out").out.splitlines()[1]
+
+
+def test_a_look_does_not_keep_a_job_from_starting(tmp_path: Path) -> None:
+    with owned(tmp_path) as is_mine:
+        assert is_mine
+        assert is_owned(tmp_path)
+        with owned(tmp_path) as is_mine_too:
+            assert not is_mine_too
+    looks = os.open(tmp_path / ".launch/OWNER", os.O_RDONLY)
+    fcntl.flock(looks, fcntl.LOCK_SH)
+    threading.Timer(0.1, os.close, [looks]).start()
+    with owned(tmp_path) as is_mine:
+        assert is_mine

@@ -145,3 +145,17 @@ def test_long_overrides_are_told_by_the_ends_of_their_keys() -> None:
     assert brief([job]) == [
         f"encoder.layers.size='x=1, [y]' decoder.layers.size=3 head {target} model=x"
     ]
+
+
+def test_a_long_curve_that_went_back_and_is_being_written(tmp_path: Path) -> None:
+    records = [{"step": step, "loss": 9.0} for step in range(900, 1100)]
+    records += [{"step": step, "loss": step / 5000} for step in range(1000, 5001)]
+    lines = "".join(json.dumps(record) + "\n" for record in records) + '{"step": 50'
+    (tmp_path / "metrics.jsonl").write_text(lines)
+    report_results(tmp_path, [JobResult(0, [], "running", None, ".")], "eval_loss", "minimize")
+    page = (tmp_path / "results.html").read_text()
+    (svg,) = (ElementTree.fromstring(text) for text in re.findall(r"<svg.*?</svg>", page, re.S))
+    (line,) = svg.findall("polyline")
+    places = [float(place.split(",")[0]) for place in line.attrib["points"].split()]
+    assert 300 < len(places) <= 601
+    assert places == sorted(places)
