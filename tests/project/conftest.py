@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hydra.core.plugins import Plugins
+
+Plugins.instance()  # Hydra's next version registers their configs once: not in a test that undoes it
 
 FILES = {
     "tiny/meta.yaml": "name: Tiny\ndescription: Small runs\ndefault_config: small.yaml\n",
