@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from hydra.core.plugins import Plugins
 
-Plugins.instance()  # Hydra's next version registers their configs once: not in a test that undoes it
+# Hydra's next version registers their configs once; a test would undo that.
+Plugins.instance()
 
 FILES = {
     "tiny/meta.yaml": "name: Tiny\ndescription: Small runs\ndefault_config: small.yaml\n",
