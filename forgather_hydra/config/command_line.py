@@ -44,8 +44,10 @@ def settled(settling: Settling, is_master: bool) -> DictConfig:
     Raises:
         UsageExit: the configuration cannot be composed.
     """
-    from forgather_hydra.config.hints import misspelt_group, told
+    from forgather_hydra.config.hints import misspelt_group, no_option, told
 
+    if wrong := no_option(settling):
+        raise UsageExit(wrong)
     try:
         cfg = settling.run(is_master)
     except FAILURES as error:
@@ -102,7 +104,7 @@ def with_own_plugins(overrides: list[str], defaults_list: Callable[[], Any]) -> 
     """
     try:
         chosen = defaults_list().overrides.known_choices
-    except FAILURES:  # told when the configuration is composed
+    except (*FAILURES, ValueError):  # told when the configuration is composed
         return overrides
     given = {*map(_key, overrides)}
     ours = [

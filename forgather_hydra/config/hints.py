@@ -62,6 +62,22 @@ def told(error: Exception, settling: Settling) -> ForgatherError:
     return ForgatherError("bad_override", "\n  ".join([*lines, cause or ""]).rstrip(), hint=hint)
 
 
+def no_option(settling: Settling) -> ForgatherError | None:
+    """The error for an override that gives a config group something else than options' names."""
+    for override in settling.parsed:
+        key, value = override.key_or_group, override.value()
+        is_choice = settling.is_group(key) and not (override.is_delete() or override.is_force_add())
+        if is_choice and not (override.is_sweep_override() or isinstance(value, (str, list))):
+            return ForgatherError(
+                "bad_override",
+                f"{override.input_line}: {key} is a config group, and takes the name of an option",
+                hint=f"a mapping goes into a file FOLDER/{key}/NAME.yaml, with --config-dir FOLDER"
+                if isinstance(value, dict)
+                else f"~{key} leaves the group out; a name like {value} is quoted",
+            )
+    return None
+
+
 def misspelt_group(settling: Settling) -> ForgatherError | None:
     """The error for an override that adds a key where it seems to mean a config group."""
     added = (_no_group(o, settling) for o in settling.parsed if o.is_add())

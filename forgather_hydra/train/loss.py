@@ -33,13 +33,15 @@ def mean_loss(
     The model computes it, returning a mapping with `loss` or a tuple `(loss, logits)`, unless
     `loss_function(logits, labels)` is given; that one has to shift the labels itself. In evaluation
     a model with an argument `skip_logits` is told that nobody looks at its logits.
+
+    Raises:
+        ValueError: if the model returns no loss.
     """
     inputs: dict[str, Any] = {"labels": batch["input_ids"], **batch}
     if loss_function is None:
         if not model.training and "skip_logits" in inspect.signature(model.forward).parameters:
             inputs["skip_logits"] = True
-        outputs = model(**inputs)
-        return outputs["loss"] if isinstance(outputs, Mapping) else outputs[0]
+        return _loss(model, model(**inputs))
     labels = inputs.pop("labels")
     outputs = model(**inputs)
     return loss_function(_logits(outputs), labels)
@@ -55,9 +57,20 @@ def loss_and_logits(
         logits = _logits(model(**inputs))
         return loss_function(logits, labels), logits
     outputs = model(**inputs)
+    return _loss(model, outputs), outputs["logits"] if isinstance(outputs, Mapping) else outputs[1]
+
+
+def _loss(model: torch.nn.Module, outputs: Any) -> torch.Tensor:
     if isinstance(outputs, Mapping):
-        return outputs["loss"], outputs["logits"]
-    return outputs[0], outputs[1]
+        loss = outputs.get("loss")
+    else:
+        loss = outputs[0] if isinstance(outputs, tuple) and outputs else None
+    if not isinstance(loss, torch.Tensor) or loss.ndim:
+        raise ValueError(
+            f"{type(model).__name__} returned no loss: given labels, it has to return a mapping "
+            "with 'loss', or a tuple that begins with it; or give the trainer a compute_loss_func"
+        )
+    return loss
 
 
 def _logits(outputs: Any) -> torch.Tensor:

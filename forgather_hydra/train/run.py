@@ -71,7 +71,7 @@ def run_training(
         Path(trainer.args.output_dir) / METRICS_FILE,
         {"final": True, **position(trainer.state), **metrics},
     )
-    if prompts:
+    if prompts and texts:
         print_samples(prompts, texts)
     print_report(trainer.args.output_dir, metrics, model_dir)
     return metrics

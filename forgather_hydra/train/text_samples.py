@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -14,6 +16,8 @@ from .callbacks import TrainerCallback
 from .rng import preserved_rng, seed_everything
 from .state import TrainerControl, TrainerState
 from .strategy import Strategy
+
+logger = logging.getLogger(__name__)
 
 
 class TextSamples(TrainerCallback):
@@ -48,7 +52,7 @@ class TextSamples(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         texts = text_of_run(strategy, processing_class, self.prompts, **self.generation)
-        if not state.is_world_process_zero:
+        if not state.is_world_process_zero or not texts:
             return
         for prompt, text in zip(self.prompts, texts, strict=True):
             self.samples.append({"step": state.global_step, "prompt": prompt, "text": text})
@@ -59,9 +63,15 @@ def text_of_run(
     strategy: Strategy, tokenizer: Any, prompts: Sequence[str], **generation: Any
 ) -> list[str]:
     """As `generate_text` by the model of a run; to be called by all processes. The first one has
-    the texts, and where none can compute alone, they all write the same."""
+    the texts, and where none can compute alone, they all write the same.
+
+    A model that cannot write is told of once, and writes nothing.
+    """
     model = strategy.whole_model()
     if model is None or (strategy.rank and not strategy.in_step):
+        return []
+    if missing := _missing(model, tokenizer):
+        _tell_once(f"no text samples: {missing}")
         return []
     return generate_text(model, tokenizer, prompts, **generation)
 
@@ -78,6 +88,18 @@ def generate_text(
         texts = [_continue(model, tokenizer, prompt, generation) for prompt in prompts]
     model.train(was_training)
     return texts
+
+
+def _missing(model: Any, tokenizer: Any) -> str | None:
+    """What is not there to write texts with, if anything."""
+    if not hasattr(model, "generate"):
+        return f"{type(model).__name__} has no method generate"
+    return "the trainer has no processing_class" if tokenizer is None else None
+
+
+@cache
+def _tell_once(text: str) -> None:
+    logger.warning(text)
 
 
 def print_samples(

@@ -120,3 +120,13 @@ def test_samples_leave_training_and_the_random_numbers_alone(make_job, capsys) -
     assert samples.samples[0]["text"]
     assert "> a b" in capsys.readouterr().out
     assert sampling.model.training
+
+
+def test_a_model_that_cannot_write_is_told_and_ends_its_run(make_trainer, caplog) -> None:
+    samples = TextSamples(["a b"])
+    evaluated = {"eval_dataset": Rows(4), "eval_strategy": "steps", "eval_steps": 1}
+    trainer = make_trainer(callbacks=[JsonlCallback(), samples], max_steps=2, **evaluated)
+    assert run_training(trainer, prompts=["a b"])["global_step"] == 2
+    assert lines(trainer)[-1]["final"]
+    assert samples.samples == []
+    assert caplog.text.count("no text samples: ToyModel has no method generate") == 1

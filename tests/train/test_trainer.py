@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch.overrides import TorchFunctionMode
-from toys import Rows, ToyModel, losses, shifted_loss
+from toys import VOCABULARY, Rows, ToyModel, losses, shifted_loss
 from transformers import get_scheduler
 
 from forgather_hydra.train import TrainerCallback
@@ -269,3 +269,21 @@ def test_training_leaves_the_environment_alone(make_trainer) -> None:
     before = dict(os.environ)
     make_trainer(max_steps=2, eval_dataset=Rows(4), eval_strategy="steps", eval_steps=1).train()
     assert dict(os.environ) == before
+
+
+class Silent(torch.nn.Module):
+    """Returns logits alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = torch.nn.Embedding(VOCABULARY, VOCABULARY)
+
+    def forward(self, input_ids, labels=None):
+        return self.embedding(input_ids)
+
+
+@pytest.mark.parametrize("eval_on_start", [False, True])
+def test_a_model_without_a_loss_is_told(make_trainer, eval_on_start: bool) -> None:
+    trainer = make_trainer(model=Silent(), eval_dataset=Rows(4), eval_on_start=eval_on_start)
+    with pytest.raises(ValueError, match="Silent returned no loss: given labels, it has to"):
+        trainer.train()
