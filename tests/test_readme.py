@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -31,6 +34,17 @@ def first_of_sweep(word: str) -> str:
     if not override.is_sweep_override():
         return word
     return f"{override.get_key_element()}={next(override.sweep_string_iterator())}"
+
+
+@pytest.mark.parametrize("start", ["forgather explain", "python -m .*momentun"])
+def test_what_is_shown_is_printed(start: str) -> None:
+    shown = re.search(rf"^    \$ ({start}.*)\n((?:    .*\n)+)", README, re.M)
+    assert shown
+    program, *words = shlex.split(shown[1])
+    start_of = {"python": ["-m"], "forgather": ["-m", "forgather_hydra.cli.forgather"]}
+    command = [sys.executable, *start_of[program], *words[program == "python" :]]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.stdout + done.stderr).strip() == textwrap.dedent(shown[2]).strip()
 
 
 def test_linked_files_exist() -> None:
