@@ -26,6 +26,7 @@ from forgather_hydra.run.results import (
     FAILED,
     FINISHED,
     NOT_RUN,
+    PRUNED,
     JobResult,
     brief,
     differing,
@@ -179,6 +180,9 @@ def _result(job: dict[str, Any], content: dict[str, Any], sweep_dir: Path) -> Jo
     metric = content.get("metric", "eval_loss")
     directory = Path(job["directory"])
     state = _view(job, "", None, is_launching(sweep_dir)).state
+    known = {each["number"]: each["status"] for each in content.get("jobs", [])}
+    if state == FINISHED and known.get(job["number"]) == PRUNED:  # which only the search knows
+        state = PRUNED
     found = read_result(directory) or {}
     value = found.get("value")
     return JobResult(

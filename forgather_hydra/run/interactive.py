@@ -14,6 +14,7 @@ from forgather_hydra.run.plot import COLORS, Series
 BEST, MIDDLE, WORST = "#1d4ed8", "#94a3b8", "#f59e0b"
 _FONT = {"family": "system-ui, sans-serif", "size": 12, "color": "#374151"}
 _LONGEST = 18  # letters of a label
+MOST_JOBS = 20  # whose numbers all stand on their axis
 
 
 def script() -> str:
@@ -75,7 +76,7 @@ def coordinates(
     found = [float(values[i] or 0.0) for i in shown]
     outcome = Parameter(metric, found, {}, is_wide(found))
     axes = [
-        _axis(Parameter("job", [float(numbers[i]) for i in shown], {}, is_log=False)),
+        _axis(_jobs([numbers[i] for i in shown])),
         *(
             _axis(Parameter(p.name, [p.values[i] for i in shown], p.labels, p.is_log))
             for p in parameters
@@ -91,6 +92,11 @@ def coordinates(
     lines = {"type": "parcoords", "dimensions": axes, "line": line, "labelangle": -12}
     margin = {"l": 60, "r": 60, "t": 80, "b": 30}
     return _figure([lines], {"margin": margin}, 420, 130 * len(axes))
+
+
+def _jobs(numbers: Sequence[int]) -> Parameter:
+    labels = {float(number): str(number) for number in numbers} if len(numbers) <= MOST_JOBS else {}
+    return Parameter("job", [float(number) for number in numbers], labels, is_log=False)
 
 
 def _axis(parameter: Parameter) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from forgather_hydra.run.results import JobResult, differing
 
-FEW = 8  # values, so many that each has a label of its own
+FEW, SHORT = 8, 8  # so many numbers, of so many letters, have labels of their own
 NOT_SET = "not set"
 
 
@@ -46,7 +46,8 @@ def _parameter(name: str, texts: Sequence[str]) -> Parameter:
         labels = {place: text for text, place in places.items()}
         return Parameter(name, [places[text] for text in texts], labels, is_log=False)
     labels = dict(sorted(zip(numbers, texts, strict=True)))
-    return Parameter(name, numbers, labels if len(labels) <= FEW else {}, is_wide(numbers))
+    is_short = len(labels) <= FEW and max(map(len, labels.values())) <= SHORT
+    return Parameter(name, numbers, labels if is_short else {}, is_wide(numbers))
 
 
 def is_wide(numbers: Sequence[float]) -> bool:

@@ -117,6 +117,15 @@ def test_results_of_a_sweep_that_goes_on(forgather: Run, out: Path) -> None:
     assert [line.split()[-2] for line in lines[3:6]] == ["finished", "queued", "failed"]
 
 
+def test_what_a_search_has_pruned_stays_pruned(forgather: Run, out: Path, saved: Run) -> None:
+    content = saved()
+    content["jobs"][0]["status"] = "pruned"
+    (out / "sweep.json").write_text(json.dumps(content))
+    assert "pruned" in forgather("results", "out").out
+    assert saved()["jobs"][0]["status"] == "pruned"
+    assert saved()["best"] is None
+
+
 def test_a_sweep_that_was_moved(forgather: Run, out: Path, sweep: Run) -> None:
     out.rename(out.with_name("moved"))
     assert "finished" in forgather("status", "moved").out.splitlines()[1]

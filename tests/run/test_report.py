@@ -113,7 +113,9 @@ def test_a_page_to_explore(tmp_path: Path, results: list[JobResult]) -> None:
     assert curves[1]["name"] == "job 1: optimizer.lr=0.1 trainer.args.seed=2 a=&lt;/script&gt; n=10"
     axes = {axis["label"]: axis for axis in lines["dimensions"]}
     assert list(axes) == ["job", "optimizer.lr", "trainer.args.seed", "a", "n", "eval_loss"]
-    assert axes["job"]["values"] == [0, 1, 2]  # job 3 has no value, job 4 has failed
+    assert (
+        axes["job"]["tickvals"] == axes["job"]["values"] == [0, 1, 2]
+    )  # job 3 has no value, job 4 has failed
     assert axes["a"]["ticktext"] == ["x, y", "</script>"]
     assert axes["a"]["values"] == [0, 1, 1]
     assert (axes["n"]["values"], axes["n"]["ticktext"]) == ([0, 1, 2], ["1", "10", "100"])
