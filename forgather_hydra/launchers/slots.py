@@ -37,13 +37,17 @@ def devices(wanted: str | Sequence[object] = "auto") -> list[str]:
     if isinstance(wanted, str):
         wanted = [wanted]
     names = [str(name) for name in wanted]
-    hidden = [name for name in names if name not in visible] if listed is not None else []
+    seen = visible if listed is not None else _found()
+    # Without the means to look, or of a UUID, nothing is known.
+    hidden = [n for n in names if n not in seen and (listed is not None or (seen and n.isdigit()))]
     if hidden:
-        raise ForgatherError(
-            "bad_resources",
-            f"hydra.launcher.devices asks for {', '.join(hidden)}, "
-            f"but {VISIBLE}={listed} does not show it",
+        reason = (
+            f"{VISIBLE}={listed} does not show it"
+            if listed is not None
+            else f"this machine has {', '.join(seen)}"
         )
+        told = f"hydra.launcher.devices asks for {', '.join(hidden)}, but {reason}"
+        raise ForgatherError("bad_resources", told)
     return names
 
 

@@ -84,6 +84,20 @@ def test_devices_are_those_that_were_asked_for_and_a_dry_run_runs_nothing(projec
     assert before == {path: path.read_bytes() for path in before}
 
 
+def test_devices_that_the_machine_lacks_are_told(
+    projects: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smi = projects / "bin/nvidia-smi"
+    smi.parent.mkdir()
+    smi.write_text("#!/bin/sh\necho 'GPU 0: A (UUID: GPU-1)'\necho 'GPU 1: B (UUID: GPU-2)'\n")
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", str(smi.parent), prepend=os.pathsep)
+    words = ("-p", "language", "-t", "a", "train", "--dry-run")
+    told = run(projects, *words, "-d", "1,2", expect=2).stderr
+    assert "hydra.launcher.devices asks for 2, but this machine has 0, 1" in told
+    assert "on GPU GPU-2" in run(projects, *words, "-d", "GPU-2").stdout
+
+
 def test_a_run_goes_on_without_the_project_being_named(projects: Path) -> None:
     language = projects / "language"
     run(language, "-t", "a", "train", "hydra.run.dir=../run")
