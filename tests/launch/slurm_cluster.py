@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -14,12 +15,13 @@ from typing import Any
 import pytest
 
 
+@functools.cache
 def why_not() -> str:
     """Why there is no cluster to test on; empty if there is one."""
     start = 'as root: eval "$(bash ../shared/slurm/start)"'
     if shutil.which("sbatch") is None:
         return f"SLURM is not installed ({start})"
-    if "SLURM_CONF" not in os.environ:
+    if not Path(os.environ.get("SLURM_CONF", "")).is_file():
         return f"SLURM_CONF names no cluster ({start})"
     if subprocess.run(["scontrol", "ping"], capture_output=True, check=False).returncode:
         return f"the cluster of SLURM_CONF={os.environ['SLURM_CONF']} does not answer"
