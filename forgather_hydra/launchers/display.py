@@ -14,7 +14,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from rich.console import Console
 from rich.live import Live
 
-from forgather_hydra.launchers.files import TRACEBACK, attempts
+from forgather_hydra.launchers.files import TRACEBACK, attempts, shell_log
 from forgather_hydra.launchers.follow import Follow
 from forgather_hydra.launchers.job import Job
 from forgather_hydra.launchers.outcome import read_result, told_failure
@@ -130,4 +130,4 @@ class Display:
         if trace.exists():
             yield trace
         if self.is_single or not trace.exists():
-            yield [directory, *attempts(directory)][-1]
+            yield [shell_log(directory) or directory, *attempts(directory)][-1]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from forgather_hydra.run.files import locked
+from forgather_hydra.run.files import locked, read_json
 
 LAUNCH = ".launch"  # in the directory of a job, and in that of a sweep
 PAYLOAD = "payload.pkl"  # the job as it was composed
@@ -18,6 +18,7 @@ OWNER = "OWNER"  # locked by the first process of the job while it lives
 LAUNCHER = "LAUNCHER"  # beside a sweep; locked while somebody launches jobs of it
 PLACE = "place.json"  # where it was started last: a device, or the id of a cluster's job
 FAILURE = "failure.json"  # what the process said that failed first
+USED_UP = "USED_UP"  # it is not finished, but has been queued as often as is allowed
 GIVEN_UP = "CANCELLED"  # the user does not want it any more
 FIRST_ATTEMPT = "attempt_1"
 TORCHRUN_LOG = "torchrun.log"  # in the folder of an attempt, where torchrun starts it
@@ -83,3 +84,9 @@ def new_attempt(directory: Path) -> Path:
     folder = launch_dir(directory) / f"attempt_{len(attempts(directory)) + 1}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def shell_log(directory: Path) -> Path | None:
+    """What the shell around a cluster's job has printed, once there is such a file."""
+    log = (read_json(launch_dir(directory) / PLACE) or {}).get("log")
+    return Path(log) if log and Path(log).is_file() else None

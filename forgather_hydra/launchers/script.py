@@ -27,7 +27,7 @@ RUN=$(sed -n "$((${SLURM_ARRAY_TASK_ID:-0} + 1))p" @LIST@)
 ID=${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}
 LAUNCH=$RUN/.launch
 grep -qsE '^  "status": "(finished|failed)"' "$LAUNCH/result.json" && exit 0
-rm -f "$RUN/STOP" "$RUN/REQUEUE" "$RUN/traceback.txt" "$LAUNCH/"{result.json,failure.json,WARNED}
+rm -f "$RUN/"{STOP,REQUEUE,traceback.txt} "$LAUNCH/"{result.json,failure.json,WARNED,USED_UP}
 ATTEMPT=$LAUNCH/attempt_$(($(ls -d "$LAUNCH"/attempt_* 2>/dev/null | wc -l) + 1))
 mkdir -p "$ATTEMPT"
 MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
@@ -38,12 +38,13 @@ export MASTER_ADDR MASTER_PORT RUN ATTEMPT
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}
 @EXPORT@
 trap 'touch "$LAUNCH/WARNED" "$RUN/STOP"' USR2 TERM
-@SRUN@ bash -c @RANK@ &
+@SRUN@ --output="${ATTEMPT//%/%%}/rank_%t.log" bash -c @RANK@ &
 step=$!
 while :; do wait $step; code=$?; kill -0 $step 2>/dev/null || break; done
-if [ $code = 0 ] && [ -e "$RUN/REQUEUE" ] && [ "${SLURM_RESTART_COUNT:-0}" -lt @REQUEUES@ ]; then
+if [ $code = 0 ] && [ -e "$RUN/REQUEUE" ] && [ "$(squeue -h -j "$ID" -o %T)" = RUNNING ]; then
   if [ -e "$LAUNCH/WARNED" ] || grep -q SIG "$RUN/REQUEUE"; then
-    [ "$(squeue -h -j "$ID" -o %T)" != RUNNING ] || { scontrol requeue "$ID" && sleep 60; }
+    [ "${SLURM_RESTART_COUNT:-0}" -lt @REQUEUES@ ] || { touch "$LAUNCH/USED_UP"; exit 0; }
+    scontrol requeue "$ID" && sleep 60
   fi
 fi
 exit $code
@@ -128,7 +129,8 @@ def parameters(
     folder: Path, topology: Topology, options: dict[str, Any], count: int
 ) -> dict[str, Any]:
     """What is asked of SLURM, in submitit's words; what is None is left to the cluster."""
-    output = str(folder / ("%A_%a.log" if count > 1 else "%j.log"))
+    name = "%A_%a.log" if count > 1 else "%j.log"
+    output = str(folder / name)
     always = {
         "output": output,
         "error": output,
@@ -178,7 +180,7 @@ def tail(
     values = {
         "EXPORT": "\n".join(exports),
         "LIST": shlex.quote(str(jobs)),
-        "SRUN": f'{shlex.join(srun)} --output="$ATTEMPT/rank_%t.log"',
+        "SRUN": shlex.join(srun),
         "RANK": shlex.quote("; ".join([*rank, worker])),
         "REQUEUES": str(int(options["max_requeues"])),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -44,6 +45,7 @@ def run_on_slurm(
         KeyboardInterrupt: the jobs go on.
     """
     OnError.parse(options["on_error"])
+    check_possible(jobs, sweep_dir.absolute())
     cluster = Cluster(jobs, sweep_dir.absolute())
     if options["dry_run"]:
         print_slurm_plan(cluster.groups(jobs, Path("SUBMISSION"), []))
@@ -152,6 +154,27 @@ class Cluster:
         print(f"submitted {counted(len(self.ids), 'job')} as {', '.join(names)}")
         print(f"  look:   forgather status {self.sweep_dir}")
         print(f"  cancel: forgather cancel {self.sweep_dir}")
+
+
+def check_possible(jobs: Sequence[Job], sweep_dir: Path) -> None:
+    """Raise if nothing can be submitted from here.
+
+    Raises:
+        ForgatherError: ``bad_launcher``, where SLURM is missing, or cannot name the logs.
+    """
+    if not all(map(shutil.which, ("sbatch", "srun", "squeue"))):
+        raise ForgatherError(
+            "bad_launcher",
+            "SLURM's commands (sbatch, srun, squeue) are not on this machine",
+            hint="launch from a node of the cluster, or use cluster=local",
+        )
+    for path, special in [(sweep_dir, "%\\\n"), *((job.directory, "\\\n") for job in jobs)]:
+        if found := set(special).intersection(str(path)):
+            raise ForgatherError(
+                "bad_launcher",
+                f"SLURM cannot keep logs in {path}, which has {found.pop()!r} in its name",
+                hint="choose another hydra.sweep.dir or hydra.run.dir",
+            )
 
 
 def place_of(job: Job) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from forgather_hydra.launchers import watch
 from forgather_hydra.launchers.display import Display
-from forgather_hydra.launchers.files import GIVEN_UP, PLACE, is_owned, launch_dir
+from forgather_hydra.launchers.files import GIVEN_UP, USED_UP, is_owned, launch_dir, shell_log
 from forgather_hydra.launchers.job import Job
 from forgather_hydra.launchers.outcome import (
     cancelled,
@@ -22,7 +23,6 @@ from forgather_hydra.launchers.outcome import (
 )
 from forgather_hydra.launchers.policy import OnError
 from forgather_hydra.launchers.view import View, with_state
-from forgather_hydra.run.files import read_json
 from forgather_hydra.run.results import STOPPED
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 LOOK_S = 0.5  # at the files of jobs, or as often as at the cluster
 # After the cluster has called a job over, its result may take a moment to be seen from here.
 SETTLE_S = 5.0
+# Why jobs wait that will start in their turn; other reasons are worth a line.
+ORDINARY = ("", "Priority", "Resources", "JobArrayTaskLimit", "BeginTime", "Dependency", "Cleaning")
 
 
 class Waiting:
@@ -51,6 +53,7 @@ class Waiting:
         self.tries: dict[int, int] = {}
         self.states: dict[str, watch.Seen] = {}
         self.over: dict[int, float] = {}
+        self.told: defaultdict[int, set[str]] = defaultdict(set)
         self._asked = 0.0
 
     def run(self) -> list[JobReturn]:
@@ -80,12 +83,24 @@ class Waiting:
         self._asked = time.monotonic()
         ids = [self.cluster.ids[id(job)] for job in jobs if id(job) in self.cluster.ids]
         self.states |= self.cluster.watcher.look(ids)
+        for job in jobs:
+            seen = self.states.get(self.cluster.ids.get(id(job), ""))
+            if seen and seen.state == "PENDING":
+                self.tell_reason(job, seen.reason)
+
+    def tell_reason(self, job: Job, reason: str) -> None:
+        """Say once why a job does not start, unless it will in its turn."""
+        if reason not in ORDINARY and reason not in self.told[id(job)]:
+            self.told[id(job)].add(reason)
+            self.display.say(job, f"waits: {reason}")
 
     def collect(self, job: Job) -> None:
         """Take in a job if it has ended."""
         result = read_result(job.directory)
         is_over = self.is_over(job)
-        if result and (is_over or result["status"] != STOPPED):
+        if is_over and (launch_dir(job.directory) / USED_UP).exists():
+            self.take_in(job, self.unfinished(job))
+        elif result and (is_over or result["status"] != STOPPED):
             self.take_in(job, return_of(job))
         elif is_over and time.monotonic() > self.over.setdefault(id(job), time.monotonic()) + (
             SETTLE_S
@@ -104,9 +119,17 @@ class Waiting:
         told = "vanished from the scheduler" if state == watch.GONE else f"ended as {state}"
         if state == "CANCELLED" or (launch_dir(job.directory) / GIVEN_UP).exists():
             return cancelled(job, f"the job was cancelled ({state})")
-        lost = failed(job, "\n".join([f"the job {told}", *shell_log(job)]))
+        *before, last = ["", *last_words(shell_log(job.directory))]
+        lost = failed(job, "\n".join([f"the job {told}{last and ': '}{last}", *before]))
         write_outcome(job.directory, lost)
         return lost
+
+    def unfinished(self, job: Job) -> JobReturn:
+        """The return of a job that had to stop more often than it is queued again."""
+        told = "the job has more to do, but has been queued as often as hydra.launcher.max_requeues"
+        unfinished = failed(job, f"{told} allows; the same command goes on with it")
+        write_outcome(job.directory, unfinished)
+        return unfinished
 
     def take_in(self, job: Job, job_return: JobReturn) -> None:
         self.display.ended(job, job_return)
@@ -139,8 +162,7 @@ class Waiting:
         return with_state(view, seen)
 
 
-def shell_log(job: Job) -> list[str]:
-    """The last lines that the shell of a job has printed."""
-    place = read_json(launch_dir(job.directory) / PLACE) or {}
-    log = Path(place.get("log", ""))
-    return log.read_text(encoding="utf-8").splitlines()[-5:] if log.is_file() else []
+def last_words(log: Path | None) -> list[str]:
+    """The last lines that the shell around a job has printed."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log else []
+    return [line.rpartition("/slurm_script: ")[2] for line in lines[-5:]]

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from forgather_hydra.errors import ForgatherError
+
 LIVE = {
     *("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "REQUEUED", "REQUEUE_HOLD"),
     *("RESIZING", "SIGNALING", "STAGE_OUT", "STOPPED", "PREEMPTED", "SPECIAL_EXIT"),
@@ -123,9 +125,15 @@ def cancel(ids: Iterable[str]) -> bool:
 
 @functools.cache
 def gpus_of_cluster(partition: str | None) -> int:
-    """The most GPUs that a node of the cluster, or of a partition of it, has."""
+    """The most GPUs that a node of the cluster, or of a partition of it, has.
+
+    Raises:
+        ForgatherError: ``bad_launcher``, where the cluster does not say.
+    """
     words = ["sinfo", "-h", "-o", "%G", *(["-p", partition] if partition else [])]
     done = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    if done.returncode:
+        raise ForgatherError("bad_launcher", f"the cluster does not answer: {done.stderr.strip()}")
     counts = re.findall(r"gpu(?::[^:,(\s]+)?:(\d+)", done.stdout)
     return max(map(int, counts), default=0)
 

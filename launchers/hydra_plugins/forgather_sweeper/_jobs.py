@@ -16,6 +16,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.forgather_sweeper._options import direction
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationKeyError
 
 from forgather_hydra.config.composition import COMMAND_LINE
 from forgather_hydra.errors import ForgatherError, counted
@@ -60,9 +61,12 @@ class JobSweeper(Sweeper):
 
         self.config = config
         self.hydra_context = hydra_context
-        self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
-        )
+        try:
+            self.launcher = Plugins.instance().instantiate_launcher(
+                hydra_context=hydra_context, task_function=task_function, config=config
+            )
+        except InterpolationKeyError as problem:
+            raise _open_option(problem) from problem
 
     def check_options(self) -> None:
         direction(self.direction)
@@ -155,3 +159,15 @@ def _keep_traceback(returned: JobReturn) -> None:
         directory = Path(returned.hydra_cfg.hydra.runtime.output_dir)
         lines = traceback.format_exception(error)
         (directory / "traceback.txt").write_text("".join(lines), encoding="utf-8")
+
+
+def _open_option(problem: InterpolationKeyError) -> BaseException:
+    """The error for an option of a launcher that refers to what only a job has."""
+    from forgather_hydra.config.command_line import UsageExit
+
+    error = ForgatherError(
+        "bad_launcher",
+        f"an option in hydra.launcher has no value: {problem}",
+        hint="what it refers to needs a value outside the sweep too, in a configuration file",
+    )
+    return UsageExit(error) if COMMAND_LINE.get() else error
