@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 from safetensors.torch import load_file
 
@@ -98,15 +99,11 @@ def test_the_table_tells_what_and_where(finished: Finished) -> None:
 
 
 def test_the_snapshot_reloads_to_the_graph_that_was_written(
-    finished: Finished, monkeypatch: pytest.MonkeyPatch
+    finished: Finished, hydra_restore_singletons: None
 ) -> None:
     run_dir, _ = finished
-    text = (
-        (run_dir / ".hydra" / "config.yaml")
-        .read_text()
-        .replace("${hydra:runtime.output_dir}", str(run_dir))
-    )
-    from_snapshot = fg.from_omegaconf(OmegaConf.create(text))
+    HydraConfig.instance().cfg = OmegaConf.load(run_dir / ".hydra" / "hydra.yaml")
+    from_snapshot = fg.from_omegaconf(OmegaConf.load(run_dir / ".hydra" / "config.yaml"))
     from_yaml = fg.ConfigEnvironment().parse((run_dir / "graph.yaml").read_text()).config
     assert isomorphic(from_snapshot, from_yaml)
 
