@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import setup_globals
 from omegaconf import OmegaConf
 from safetensors.torch import load_file
 
@@ -102,6 +103,7 @@ def test_the_snapshot_reloads_to_the_graph_that_was_written(
     finished: Finished, hydra_restore_singletons: None
 ) -> None:
     run_dir, _ = finished
+    setup_globals()
     HydraConfig.instance().cfg = OmegaConf.load(run_dir / ".hydra" / "hydra.yaml")
     from_snapshot = fg.from_omegaconf(OmegaConf.load(run_dir / ".hydra" / "config.yaml"))
     from_yaml = fg.ConfigEnvironment().parse((run_dir / "graph.yaml").read_text()).config
