@@ -113,7 +113,7 @@ class TrainingLoop(ABC):
         agree(self.strategy, self.control)
         return (
             self.state.global_step < self.state.max_steps
-            and self.sampler.epoch < self.state.num_train_epochs
+            and (self.args.max_steps > 0 or self.sampler.epoch < self.state.num_train_epochs)
             and not self.control.should_training_stop
         )
 

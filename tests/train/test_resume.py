@@ -185,3 +185,10 @@ def test_every_generator_goes_on_where_it_was(make_trainer) -> None:
     make_trainer(max_steps=6, callbacks=[first, StopAt(3)]).train()
     make_trainer(max_steps=6, callbacks=[second]).train(resume_from_checkpoint=True)
     assert first.drawn + second.drawn == whole.drawn
+
+
+def test_steps_that_were_asked_for_are_taken_though_epochs_have_become_longer(make_trainer) -> None:
+    saving = {"save_strategy": "steps", "save_steps": 5}
+    make_trainer(max_steps=5, per_device_train_batch_size=8, **saving).train()
+    resumed = make_trainer(max_steps=8, per_device_train_batch_size=2, **saving)
+    assert resumed.train(resume_from_checkpoint=True).global_step == 8
