@@ -83,7 +83,7 @@ def load_named_state(
 
     Raises:
         ValueError: if a parameter has no saved state, or the parameters of a group were in groups
-            of different settings.
+            of different settings, or of another optimizer.
     """
     by_name = {name: group for group in saved.values["groups"] for name in group["params"]}
     keys = _keys_by_parameter(saved.tensors)
@@ -94,7 +94,9 @@ def load_named_state(
         sources = [name if name in by_name else aliases.get(name, name) for name in names]
         named = {"param_names": names} if "param_names" in group else {}
         numbers = range(first, first + len(names))
-        groups.append({**_settings(sources, by_name), **named, "params": list(numbers)})
+        settings = _settings(sources, by_name)
+        _check_optimizer(group, settings)
+        groups.append({**settings, **named, "params": list(numbers)})
         for number, source, parameter in zip(numbers, sources, group["params"], strict=True):
             if not holds(parameter):
                 continue
@@ -143,6 +145,15 @@ def _settings(names: list[str], by_name: dict[str, dict[str, Any]]) -> dict[str,
                 "settings when the checkpoint was written: resume with the same groups"
             )
     return settings[0] if settings else {}
+
+
+def _check_optimizer(group: dict[str, Any], saved: dict[str, Any]) -> None:
+    names = ("params", "param_names")
+    if missing := [key for key in group if key not in saved and key not in names]:
+        raise ValueError(
+            f"the checkpoint is of another optimizer, which has no {', '.join(missing)}: resume "
+            "with the one that it was written by, or begin another run"
+        )
 
 
 def _keep_types(optimizer: torch.optim.Optimizer, state: dict[int, dict[str, Any]]) -> None:

@@ -116,3 +116,10 @@ def test_types_and_plain_values_are_kept() -> None:
     for key in ("order", "mean"):
         assert theirs[key].dtype == ours[key].dtype
         assert torch.equal(theirs[key], ours[key])
+
+
+def test_the_state_of_another_optimizer_is_refused() -> None:
+    model = ToyModel()
+    saved = named_state(trained(model, [{"params": list(model.parameters())}]), model)
+    with pytest.raises(ValueError, match="another optimizer, which has no momentum, dampening"):
+        load(torch.optim.SGD(model.parameters(), lr=0.1), model, saved)
