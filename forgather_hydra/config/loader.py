@@ -41,8 +41,9 @@ class ForgatherConfigLoader(ConfigLoader):
         validate_sweep_overrides: bool = True,
     ) -> DictConfig:
         if COMMAND_LINE.get():
-            from forgather_hydra.config.command_line import with_own_plugins
+            from forgather_hydra.config.command_line import with_own_plugins, with_saved_overrides
 
+            overrides = with_saved_overrides(overrides)
             overrides = with_own_plugins(
                 overrides, lambda: self.compute_defaults_list(config_name, overrides, run_mode)
             )

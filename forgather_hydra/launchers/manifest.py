@@ -15,6 +15,7 @@ from typing import Any
 from forgather_hydra.config.composition import COMMAND_LINE
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.launchers.job import Job
+from forgather_hydra.launchers.outcome import forget_outcome, read_result
 from forgather_hydra.run.files import locked, read_json, write_json
 from forgather_hydra.run.results import MANIFEST, MANIFEST_LOCK, relative
 
@@ -59,6 +60,10 @@ class Manifest:
             }
             seen: Counter[str] = Counter()
             for job in jobs:
+                if job.keys[1] is None and job.key not in known and read_result(job.directory):
+                    forget_outcome(job.directory)  # a run that has ended may go on in another way
+                    known.clear()
+                    holders.clear()
                 seen[job.key] += 1
                 job.key += f"-{seen[job.key]}" if seen[job.key] > 1 else ""
                 if job.key in known and COMMAND_LINE.get():

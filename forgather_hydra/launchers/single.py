@@ -17,6 +17,7 @@ from forgather_hydra.launchers.launch import run_locally
 from forgather_hydra.launchers.slots import devices
 from forgather_hydra.launchers.topology import topology_of
 from forgather_hydra.run.job import run
+from forgather_hydra.run.record import put_back_configuration
 
 
 def run_here_or_elsewhere(cfg: DictConfig) -> Any:
@@ -44,6 +45,14 @@ def run_elsewhere(cfg: DictConfig) -> JobReturn | None:
     Raises:
         ForgatherError: the job needs several processes, and the launcher can't start them.
     """
+    try:
+        return _run_elsewhere(cfg)
+    except ForgatherError:
+        put_back_configuration(Path(HydraConfig.get().runtime.output_dir))
+        raise
+
+
+def _run_elsewhere(cfg: DictConfig) -> JobReturn | None:
     hydra = HydraConfig.get()
     launcher = str(hydra.launcher._target_)
     is_ours = launcher.startswith("hydra_plugins.forgather_launcher.")
@@ -81,8 +90,9 @@ def _launched(whole: DictConfig, is_slurm: bool) -> JobReturn:
     context = HydraContext(
         config_loader=GlobalHydra.instance().config_loader(), callbacks=Callbacks(whole)
     )
+    with open_dict(whole):  # a later attempt, which resumes, must not look for a directory anew
+        whole.hydra.run.dir = whole.hydra.runtime.output_dir
     job = job_of(whole, 0, ("hydra.run.dir", None))
-    job.directory = Path(whole.hydra.runtime.output_dir)
     options = job.options
     if is_slurm:
         from forgather_hydra.launchers.slurm import run_on_slurm

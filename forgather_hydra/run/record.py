@@ -129,6 +129,13 @@ def forget_plan(run_dir: Path, log: str) -> None:
             run_dir.rmdir()
 
 
+def put_back_configuration(run_dir: Path) -> None:
+    """Undo what Hydra has written for an attempt that was refused before it began."""
+    if (run_dir / _KEPT).is_dir() and (read(run_dir) or {}).get("status") != "running":
+        shutil.rmtree(run_dir / _HYDRA)
+        (run_dir / _KEPT).rename(run_dir / _HYDRA)
+
+
 def newest_unfinished(output_root: Path, wanted: str) -> Path | None:
     """The newest run with a signature that has neither finished nor is being run."""
     found = []

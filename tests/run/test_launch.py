@@ -79,6 +79,23 @@ def test_a_failed_attempt_does_not_change_what_a_run_is(tmp_path: Path) -> None:
     assert fg.launch(f"resume={tmp_path}").return_value == 2
 
 
+def test_an_attempt_that_is_refused_does_not_change_what_a_run_is(tmp_path: Path) -> None:
+    fg.launch(NUMBER, f"hydra.run.dir={tmp_path}")
+    with pytest.raises(fg.errors.ForgatherError, match="the chosen launcher starts one"):
+        fg.launch(f"resume={tmp_path}", "resources.nproc_per_node=2", "hydra/launcher=basic")
+    assert "resources" not in (tmp_path / ".hydra/overrides.yaml").read_text()
+    assert not (tmp_path / ".hydra.former").exists()
+
+
+def test_a_run_goes_on_in_other_processes(tmp_path: Path) -> None:
+    """Its own launcher starts them, as often as its overrides change."""
+    fg.launch(NUMBER, f"hydra.run.dir={tmp_path}")
+    for number in (5, 6):
+        words = (f"main._args_=['{number}']", "resources.nproc_per_node=2")
+        assert fg.launch(f"resume={tmp_path}", *words).return_value == number
+    assert len(record.read(tmp_path)["attempts"]) == 3  # type: ignore[index]
+
+
 def test_a_failed_attempt_does_not_change_what_a_job_of_a_sweep_is(tmp_path: Path) -> None:
     result = tmp_path / "result.json"
     path = f"_args_: [{{_target_: pathlib.Path, _args_: [{result}]}}]"
