@@ -32,10 +32,9 @@ def main() -> None:
         importlib.import_module(name)
     restore_state(Path(task))
     gc.freeze()  # what jobs need not look at is never copied for them
-    with suppress(BrokenPipeError):  # the launcher has gone
-        start = Server(socket.socket(fileno=int(descriptor))).serve()
-        if start is not None:
-            become(start)
+    start = Server(socket.socket(fileno=int(descriptor))).serve()
+    if start is not None:
+        become(start)
 
 
 class Server:
@@ -93,10 +92,11 @@ class Server:
 
     def signal(self, pid: int, number: int) -> None:
         """Signal a job; where it is SIGKILL, whatever the job has started as well."""
-        if pid in self.jobs and number == signal.SIGKILL:
+        if pid not in self.jobs:
+            return
+        if number == signal.SIGKILL:
             kill_group(pid)
-        elif pid in self.jobs:
-            os.kill(pid, number)
+        os.kill(pid, number)  # which may have no group of its own yet
 
     def reap(self) -> None:
         """Tell the launcher of each job that has ended."""
@@ -107,7 +107,8 @@ class Server:
             self.send(ended=pid, status=os.waitstatus_to_exitcode(status))
 
     def send(self, **message: int) -> None:
-        self.launcher.send(json.dumps(message).encode())
+        with suppress(ConnectionError):  # the launcher has gone, as `serve` will see
+            self.launcher.send(json.dumps(message).encode())
 
 
 def become(start: dict[str, Any]) -> None:
@@ -118,10 +119,22 @@ def become(start: dict[str, Any]) -> None:
         os.dup2(log, descriptor)
     os.close(log)
     os.environ.update(start["environment"])
-    if "numpy.random" in sys.modules:  # the standard library's generator sees to itself
-        sys.modules["numpy.random"].seed()
+    seed()
     sys.argv = [worker.__file__, start["directory"], str(Path(start["log"]).parent)]
     worker.main()
+
+
+def seed() -> None:
+    """Seed what would draw the same in each job; the standard library's generator sees to itself.
+
+    The names of files in which `datasets` keeps what it has computed are drawn as well.
+    """
+    if "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].seed()
+    if "torch" in sys.modules:
+        sys.modules["torch"].default_generator.seed()
+    if "datasets.fingerprint" in sys.modules:
+        sys.modules["datasets.fingerprint"].fingerprint_rng.seed()
 
 
 if __name__ == "__main__":

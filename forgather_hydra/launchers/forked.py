@@ -43,8 +43,7 @@ class ForkServer:
 
     def __init__(self, task: Path, environment: Mapping[str, str], modules: Sequence[str]) -> None:
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._running: set[int] = set()
-        self._ended: dict[int, int] = {}
+        self._running: dict[int, ForkedJob] = {}
         self._is_ready, self.is_alive = False, True
         command = [sys.executable, "-P", "-m", "forgather_hydra.launchers.fork_server"]
         with theirs:
@@ -78,21 +77,17 @@ class ForkServer:
             self._receive()
         words = {"directory": str(directory), "environment": environment, "log": str(log)}
         self.tell(words, keep_open)
-        while self.is_alive:
-            if pid := self._receive().get("started"):
-                self._running.add(pid)
-                return ForkedJob(self, pid)
-        return None
+        try:
+            return self._started()
+        except KeyboardInterrupt:
+            if job := self._started():  # nobody would know of it
+                job.kill()
+            raise
 
     def tell(self, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
         """Send the server a message."""
-        with suppress(BrokenPipeError):
+        with suppress(ConnectionError):
             socket.send_fds(self._channel, [json.dumps(message).encode()], list(descriptors))
-
-    def status(self, pid: int) -> int | None:
-        """The exit status of a job that has ended."""
-        self.wait(0)
-        return self._ended.get(pid)
 
     def wait(self, seconds: float) -> None:
         """Wait for news of jobs, at most for so long."""
@@ -100,36 +95,51 @@ class ForkServer:
             self._receive()
             seconds = 0
 
+    def _started(self) -> ForkedJob | None:
+        while self.is_alive:
+            if pid := self._receive().get("started"):
+                return self._running[pid]
+        return None
+
     def _receive(self) -> dict[str, Any]:
+        select.select([self._channel], [], [])  # where Ctrl-C may come: no message is lost here
         try:
             message = json.loads(self._channel.recv(LARGEST) or "{}")
         except ConnectionResetError:
             message = {}
         if not message:
             self.is_alive = False
-            for pid in self._running:  # nobody would learn how they end
-                kill_group(pid)
-                self._ended[pid] = -signal.SIGKILL
-            self._running = set()
+            for job in self._running.values():  # nobody would learn how they end
+                kill_group(job.pid)
+                job.exit_status = -signal.SIGKILL
+            self._running = {}
         self._is_ready |= "ready" in message
+        if "started" in message:
+            self._running[message["started"]] = ForkedJob(self, message["started"])
         if "ended" in message:
-            self._running.remove(message["ended"])
-            self._ended[message["ended"]] = message["status"]
+            self._running.pop(message["ended"]).exit_status = message["status"]
         return dict(message)
 
 
 class ForkedJob(JobProcess):
-    """A job that a fork server has started."""
+    """A job that a fork server has started.
+
+    Attributes:
+        exit_status: None until the server has told it.
+    """
 
     def __init__(self, server: ForkServer, pid: int) -> None:
         self.server = server
         self.pid = pid
+        self.exit_status: int | None = None
 
     def status(self) -> int | None:
-        return self.server.status(self.pid)
+        self.server.wait(0)
+        return self.exit_status
 
     def signal(self, number: signal.Signals) -> None:
-        self.server.tell({"signal": number, "pid": self.pid})
+        if self.exit_status is None:  # else the number may be another job's
+            self.server.tell({"signal": number, "pid": self.pid})
 
     def kill(self) -> None:
         self.signal(signal.SIGKILL)

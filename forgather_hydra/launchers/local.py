@@ -165,10 +165,10 @@ class LocalPool:
         attempt = new_attempt(job.directory)
         place = f"GPU {','.join(names)}" if self.devices else "CPU"
         process = self.starter.start(job, attempt, names, [lock for _, lock in taken])
-        facts = {"place": place, "host": socket.gethostname(), "pid": process.pid}
-        write_json(launch_dir(job.directory) / PLACE, facts | {"time": time.time()})
         self._last_start = time.monotonic()
         self.running.append(Running(job, process, numbers, self._last_start))
+        facts = {"place": place, "host": socket.gethostname(), "pid": process.pid}
+        write_json(launch_dir(job.directory) / PLACE, facts | {"time": time.time()})
         self.display.say(job, f"started on {place}")
 
     def collect(self) -> None:

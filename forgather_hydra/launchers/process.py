@@ -40,7 +40,6 @@ def worker_environment(
     import_path: Sequence[str],
     threads: int,
     own: Mapping[str, str],
-    extra: Mapping[str, object],
 ) -> dict[str, str]:
     """The environment of a job: this process's, with what is the job's alone.
 
@@ -48,7 +47,6 @@ def worker_environment(
         import_path: where it looks for modules.
         threads: of each process, unless the user's environment says so.
         own: variables of this job.
-        extra: the user's own variables.
     """
     environment = {
         name: value
@@ -57,7 +55,7 @@ def worker_environment(
     }
     environment["PYTHONPATH"] = os.pathsep.join(import_path)
     environment.setdefault("OMP_NUM_THREADS", str(threads))
-    return environment | dict(own) | {name: str(value) for name, value in extra.items()}
+    return environment | dict(own)
 
 
 class JobProcess(ABC):

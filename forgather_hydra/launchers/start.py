@@ -73,10 +73,10 @@ class Starter:
             devices: that it gets.
             keep_open: descriptors that it inherits.
         """
-        own = self.visible(job, devices)
+        own = self.visible(job, devices) | self.variables
         procs = self.topology(job).world_size
         log = attempt / ("rank_0.log" if procs == 1 else TORCHRUN_LOG)
-        if procs == 1 and self.is_one_of_several and sys.platform == "linux":
+        if procs == 1 and self.can_be_forked(job):
             self.server = self.server or self.new_server()
             forked = self.server.start(job.directory, own, log, keep_open)
             if forked:
@@ -84,15 +84,18 @@ class Starter:
         command = worker_command(job.directory, attempt, procs)
         return SpawnedJob(command, self.environment(procs, own), log, keep_open)
 
-    @property
-    def is_one_of_several(self) -> bool:
-        """Whether there are other jobs, in this launch or before it."""
-        return any(job.number > 0 for job in self.jobs)
+    def can_be_forked(self, job: Job) -> bool:
+        """Whether there are other jobs, in this launch or before it, and the job sets no variables.
+
+        What these are for may be read when a module is imported, which Hydra sets them before.
+        """
+        is_one_of_several = any(job.number > 0 for job in self.jobs)
+        return is_one_of_several and not job.config.hydra.job.env_set and sys.platform == "linux"
 
     def new_server(self) -> ForkServer:
         """What jobs of one process are forked from."""
         modules = () if self.devices else tuple(name for name in HEAVY if name in sys.modules)
-        return fork_server(self.task, tuple(self.environment(1, {}).items()), modules)
+        return fork_server(self.task, tuple(self.environment(1, self.variables).items()), modules)
 
     def wait(self, seconds: float) -> None:
         """Wait until a job may have ended, at most for so long."""
@@ -105,6 +108,11 @@ class Starter:
         """The processes that a job has on this machine."""
         return job.topology.settled(len(self.devices))
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """The user's own variables."""
+        return {name: str(value) for name, value in (self.options["env"] or {}).items()}
+
     def visible(self, job: Job, devices: Sequence[str]) -> dict[str, str]:
         """The variable that keeps a job to its devices, if there are any to be kept from."""
         if self.devices:
@@ -113,9 +121,7 @@ class Starter:
 
     def environment(self, procs: int, own: Mapping[str, str]) -> dict[str, str]:
         """The environment of a job of so many processes, with what is its own."""
-        return worker_environment(
-            self.import_path, self.threads(procs), own, self.options["env"] or {}
-        )
+        return worker_environment(self.import_path, self.threads(procs), own)
 
     def threads(self, procs: int) -> int:
         """Threads of each process, so that all together have one a core."""

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import socket
+import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from forgather_hydra.launchers import forked
+from forgather_hydra.launchers.fork_server import Server
 from forgather_hydra.launchers.slots import Slots
 
 Run = Callable[..., Any]
@@ -25,13 +31,25 @@ def until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize(("devices", "loaded"), [("none", True), ("[4,6]", False)])
-def test_what_takes_long_is_imported_once_unless_there_are_devices(
-    sweep: Run, saved: Run, devices: str, loaded: bool
+@pytest.mark.parametrize(
+    ("words", "loaded", "device"),
+    [
+        (("hydra.launcher.devices=none",), True, ""),
+        (("hydra.launcher.devices=none", "+hydra.job.env_set.HF_HUB_OFFLINE=1"), False, ""),
+        (
+            ("hydra.launcher.devices=[4,6]", "hydra.launcher.env={CUDA_VISIBLE_DEVICES: 5}"),
+            False,
+            "5",
+        ),
+    ],
+    ids=["alike", "variables", "devices"],
+)
+def test_what_takes_long_is_imported_once_if_that_changes_nothing(
+    sweep: Run, saved: Run, words: tuple[str, ...], loaded: bool, device: str
 ) -> None:
-    sweep("", FORKED.replace("TASK", "drawn"), f"hydra.launcher.devices={devices}")
+    sweep("", FORKED.replace("TASK", "drawn"), *words)
     one, two = (job["metrics"] for job in saved()["jobs"])
-    assert (one["loaded"], two["loaded"]) == (loaded, loaded)
+    assert [(each["loaded"], each["device"]) for each in (one, two)] == [(loaded, device)] * 2
     assert not set(one["numbers"]) & set(two["numbers"])
     assert [Path(each["argv"][1]).name for each in (one, two)] == ["0", "1"]
 
@@ -73,3 +91,63 @@ def test_jobs_outlive_their_launcher_and_keep_their_slots(
     assert "1 of 2 jobs is finished already" in done.stdout
     assert (tmp_path / "calls.txt").read_text().split() == ["1", "2"]
     assert json.loads((tmp_path / "out/1/.launch/result.json").read_text())["status"] == "finished"
+
+
+@pytest.fixture
+def told_server(monkeypatch: pytest.MonkeyPatch) -> tuple[forked.ForkServer, socket.socket]:
+    """A server, and the connection by which a test answers in its place."""
+    ends: list[socket.socket] = []
+
+    def start(command: list[str], **_: Any) -> None:
+        ends.append(socket.socket(fileno=os.dup(int(command[4]))))
+
+    monkeypatch.setattr(forked.subprocess, "Popen", start)
+    server = forked.ForkServer(Path("task"), {}, [])
+    return server, ends[0]
+
+
+def test_a_job_may_get_the_number_of_one_that_has_ended(
+    told_server: tuple[forked.ForkServer, socket.socket],
+) -> None:
+    server, end = told_server
+    for message in ({"ready": True}, {"started": 7}, {"ended": 7, "status": 3}, {"started": 7}):
+        end.send(json.dumps(message).encode())
+    first, second = (server.start(Path("0"), {}, Path("log")) for _ in range(2))
+    assert first
+    assert second
+    assert (first.status(), second.status()) == (3, None)
+    end.recv(1000), end.recv(1000)  # both starts
+    first.signal(signal.SIGTERM)
+    second.signal(signal.SIGINT)
+    assert json.loads(end.recv(1000)) == {"signal": signal.SIGINT, "pid": 7}
+
+
+def test_a_job_is_ended_if_ctrl_c_comes_while_it_is_started(
+    told_server: tuple[forked.ForkServer, socket.socket],
+) -> None:
+    server, end = told_server
+    asked: list[Any] = []
+
+    def answer() -> None:
+        asked.append(json.loads(end.recv(1000)))
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGINT)
+        end.send(b'{"started": 7}')
+        asked.append(json.loads(end.recv(1000)))
+        end.send(b'{"ended": 7, "status": -9}')
+
+    end.send(b'{"ready": true}')
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        server.start(Path("0"), {}, Path("log"))
+    thread.join(10)
+    assert asked[1:] == [{"signal": signal.SIGKILL, "pid": 7}]
+
+
+def test_a_job_is_killed_before_it_has_a_group_of_its_own() -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        server = Server.__new__(Server)
+        server.jobs = {process.pid}
+        server.signal(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL

@@ -10,14 +10,17 @@ from typing import Any
 
 WAS_LOADED = "datasets" in sys.modules
 
-import datasets  # noqa: E402, F401
+import datasets  # noqa: E402
 import numpy as np  # noqa: E402
+import torch  # noqa: E402
 
 
 def drawn(x: float) -> dict[str, Any]:
     """Random numbers that nobody has seeded."""
-    numbers = [random.random(), float(np.random.rand())]
-    return {"eval_loss": x, "loaded": WAS_LOADED, "numbers": numbers, "argv": sys.argv}
+    numbers = [random.random(), float(np.random.rand()), torch.rand(()).item()]
+    name = datasets.fingerprint.generate_random_fingerprint()
+    found = {"loaded": WAS_LOADED, "numbers": [*numbers, name], "argv": sys.argv}
+    return {"eval_loss": x, "device": os.environ["CUDA_VISIBLE_DEVICES"], **found}
 
 
 def orphan(x: float) -> dict[str, float]:
