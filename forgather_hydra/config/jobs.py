@@ -6,10 +6,11 @@ import pickle
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from forgather_hydra.config.composition import CURRENT, Composition
@@ -67,8 +68,7 @@ class JobComposer:
             if known is None:
                 return self.compose(overrides)
             config: DictConfig = pickle.loads(known.config)
-            for override in values:
-                set_value(config, override)
+            ConfigLoaderImpl._apply_overrides_to_config(values, config)
         except (HydraException, OmegaConfBaseException):
             return self.compose(overrides)  # which tells what is wrong
         name_overrides(config, [o for o in parsed if not o.is_hydra_override()])
@@ -113,30 +113,13 @@ class JobComposer:
         return self.bases.get(key)
 
 
-def set_value(config: DictConfig, override: Override) -> None:
-    """Set a value as Hydra does.
-
-    Raises:
-        HydraException, OmegaConfBaseException: where Hydra refuses it.
-    """
-    key, value = override.key_or_group, override.value()
-    is_new = override.is_add() or override.is_force_add()
-    is_merged = isinstance(value, (dict, list))
-    if override.is_add() and not is_merged and _has(config, key):
-        raise HydraException(f"{key} is there already")
-    OmegaConf.update(config, key, value, merge=True, force_add=is_new)
-
-
 def name_overrides(config: DictConfig, overrides: Sequence[Override]) -> None:
     """Note the overrides of a job in its configuration, as Hydra does."""
-    config.hydra.overrides.task = [str(o.input_line) for o in overrides]
+    config.hydra.overrides.task = [o.input_line for o in overrides]
     how = config.hydra.job.config.override_dirname
-    lines = sorted(str(o.input_line) for o in overrides if o.key_or_group not in how.exclude_keys)
-    config.hydra.job.override_dirname = how.item_sep.join(lines).replace("=", how.kv_sep)
-
-
-def _has(config: DictConfig, key: str) -> bool:
-    return OmegaConf.select(config, key, throw_on_missing=False) is not None
+    config.hydra.job.override_dirname = get_overrides_dirname(
+        list(overrides), how.exclude_keys, how.item_sep, how.kv_sep
+    )
 
 
 def _current() -> Composition:
