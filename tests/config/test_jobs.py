@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from hypothesis import given, settings
@@ -18,6 +21,22 @@ from forgather_hydra.config.composition import latest
 from forgather_hydra.config.jobs import JobComposer
 from forgather_hydra.config.loader import ForgatherConfigLoader
 from forgather_hydra.config.settle import FAILURES
+
+
+class Colour(Enum):
+    """A value of a structured config."""
+
+    RED = 1
+    BLUE = 2
+
+
+@dataclass
+class Box:
+    """A structured config."""
+
+    colour: Colour | None = Colour.RED
+    size: int = 1
+
 
 ADDED = {"more/two.yaml": "x: 1\n", "db/new.yaml": "new: 1\n"}
 FILES = {
@@ -64,6 +83,8 @@ OVERRIDES = [
         "layer._target_=builtins.list",
     ),
     *("hydra.job.name=j", "open=1", "open='a=b'", "+new=x", "+new={y: 1}", "++new.y=2", "new.y=3"),
+    *("+box=typed", "box.colour=BLUE", "box.colour=PINK", "box.colour=null", "box.size=x"),
+    *("box={size: 2}", "+box.open=1", "hydra.job.config.override_dirname.kv_sep='-'"),
     *("trainer.seed=9", "missing=1", "db@nowhere=x", "later=1", "seed=1,2", "seed="),
 ]
 
@@ -79,10 +100,12 @@ def sweep(tmp_path_factory: Any) -> Iterator[tuple[ForgatherConfigLoader, DictCo
         for name, text in files.items():
             (place / name).parent.mkdir(exist_ok=True)
             (place / name).write_text(text.replace("ADDED", str(added)))
+    ConfigStore.instance().store("typed", Box, group="box")
     with initialize_config_dir(str(folder), version_base=None):
         loader = GlobalHydra.instance().config_loader()
         assert isinstance(loader, ForgatherConfigLoader)
         yield loader, loader.load_configuration("config", [], RunMode.MULTIRUN)
+    del ConfigStore.instance().repo["box"]
 
 
 def outcome(loader: ForgatherConfigLoader, master: DictConfig, overrides: list[str]) -> Any:
@@ -94,7 +117,9 @@ def outcome(loader: ForgatherConfigLoader, master: DictConfig, overrides: list[s
     record = latest()
     told = record.pins, record.typed, record.assigned, sorted(record.documents), record.references
     flags = [job._get_node_flag("struct"), job.hydra._get_node_flag("readonly")]
-    return OmegaConf.to_yaml(job), flags, told, repr(record.positions)
+    box = OmegaConf.select(job, "box")
+    typed = OmegaConf.get_type(box), box
+    return OmegaConf.to_yaml(job), flags, typed, told, repr(record.positions)
 
 
 @settings(max_examples=60, deadline=None)
