@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from forgather_hydra.config.composition import CURRENT, Composition
@@ -116,10 +117,11 @@ class JobComposer:
 def name_overrides(config: DictConfig, overrides: Sequence[Override]) -> None:
     """Note the overrides of a job in its configuration, as Hydra does."""
     config.hydra.overrides.task = [o.input_line for o in overrides]
+    if OmegaConf.is_interpolation(config.hydra.job, "override_dirname"):
+        return  # Hydra 1.4 works it out when it is asked for
     how = config.hydra.job.config.override_dirname
-    config.hydra.job.override_dirname = get_overrides_dirname(
-        list(overrides), how.exclude_keys, how.item_sep, how.kv_sep
-    )
+    lines = sorted(str(o.input_line) for o in overrides if o.key_or_group not in how.exclude_keys)
+    config.hydra.job.override_dirname = re.sub("=", how.kv_sep, how.item_sep.join(lines))
 
 
 def _current() -> Composition:
