@@ -158,6 +158,7 @@ def test_tables_are_broken_for_terminals_only(
 ) -> None:
     result = out / "1/.launch/result.json"
     result.write_text(json.dumps({"status": "failed", "error": "long " * 40}))
+    monkeypatch.delenv("COLUMNS", raising=False)
     assert "long " * 40 in forgather("status", "out").out
     monkeypatch.setenv("COLUMNS", "80")
     assert max(map(len, forgather("status", "out").out.splitlines())) == 80
