@@ -120,6 +120,12 @@ def nearest(name: object, known: Iterable[object], count: int = 3) -> list[str]:
     return difflib.get_close_matches(str(name), [str(k) for k in known], n=count, cutoff=0.6)
 
 
+def misspelt(name: object, known: Iterable[object]) -> str | None:
+    """The known name that `name` is with a letter or two mistaken."""
+    near = difflib.get_close_matches(str(name), [str(k) for k in known], n=1, cutoff=0.85)
+    return near[0] if near else None
+
+
 def did_you_mean(name: object, known: Iterable[object]) -> str | None:
     """A hint with the nearest known names, or None when nothing is near."""
     names = nearest(name, known)

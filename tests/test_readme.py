@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from forgather_hydra.cli.composed import graph_of
+from forgather_hydra.config.application import graph_of
 from forgather_hydra.graph.check import check
 
 ROOT = Path(__file__).parents[1]

@@ -13,10 +13,3 @@ def composed(overrides: list[str]) -> AbstractContextManager[Any]:
 
     directory.register()
     return application.composed(overrides)
-
-
-def graph_of(overrides: list[str]) -> Any:
-    """The node graph of the composed configuration, without the settings of the application."""
-    from forgather_hydra.config import application
-
-    return application.graph_of(overrides)

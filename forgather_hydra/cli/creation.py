@@ -28,10 +28,8 @@ def add_commands(add: Any) -> None:
     create.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="default: that of -p")
     create.add_argument("--name", default="", help="default: that of the folder")
     create.add_argument("--description", default="", metavar="TEXT")
-    told = "what its configurations extend; default: experiment/baseline.yaml"
-    create.add_argument(
-        "--extends", default="experiment/baseline.yaml", metavar="TEMPLATE", help=told
-    )
+    told = f"what its configurations extend; default: {PARENT}"
+    create.add_argument("--extends", default=PARENT, metavar="TEMPLATE", help=told)
     _action(actions, "show", _show, "print the configurations of a project, and its meta.yaml")
     new = _action(
         actions, "new_config", _create_config, "make a configuration that extends another"

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from forgather_hydra.cli.composed import graph_of
+from forgather_hydra.config.application import graph_of
 from forgather_hydra.errors import ForgatherError
 
 BAR = 40  # characters

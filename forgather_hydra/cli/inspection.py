@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from forgather_hydra.cli.composed import composed, graph_of
+from forgather_hydra.cli.composed import composed
+from forgather_hydra.config.application import graph_of
 
 
 def add_commands(add: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -15,13 +14,12 @@ from forgather_hydra.config.decode import from_omegaconf
 from forgather_hydra.config.package import join
 from forgather_hydra.config.policy import allowed_targets, check_policy
 from forgather_hydra.config.references import definition_of
-from forgather_hydra.errors import ForgatherError, error_like
+from forgather_hydra.errors import ForgatherError, error_like, misspelt
 from forgather_hydra.graph.build import materialize
 from forgather_hydra.graph.check import problems, raise_all
 from forgather_hydra.template.source_map import Origin
 
 PREFLIGHT = "preflight"
-MISSPELT = 0.85  # similarity from which on a word is another one with a letter or two mistaken
 
 
 def check_job(cfg: DictConfig) -> None:
@@ -60,10 +58,9 @@ def _misspelt_additions(
             or not read.isdisjoint((section, path))
         ):
             continue
-        others = [str(key) for key in home if key != name]
-        if near := get_close_matches(name, others, 1, MISSPELT):
+        if near := misspelt(name, (key for key in home if key != name)):
             told = f"{override.input_line}: nothing reads {path}"
-            hint = f"did you mean {section}.{near[0]}?"
+            hint = f"did you mean {section}.{near}?"
             yield ForgatherError("unknown_key", told, hint=hint)
 
 

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from forgather_hydra.launchers import worker
+from forgather_hydra.launchers.forked import LARGEST
 from forgather_hydra.launchers.job import restore_state
 from forgather_hydra.launchers.process import has_ended, kill_group
 
-LARGEST = 1 << 16  # bytes of a message
 MOST_SLOTS = 64  # of a job
 
 

@@ -7,7 +7,6 @@ import pickle
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +17,7 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
 from forgather_hydra import paths
-from forgather_hydra.errors import nearest
+from forgather_hydra.errors import misspelt, nearest
 
 from .build import build_model
 from .parts import collect_parts
@@ -30,7 +29,6 @@ _COMMON = {
     *("vocab_size", "tie_word_embeddings", "use_cache", "attn_implementation"),
     *("bos_token_id", "eos_token_id", "pad_token_id", "output_attentions", "name_or_path"),
 }
-_TYPO = 0.85  # similarity from which on a word is one with a letter or two mistaken
 
 
 class UnknownKey(ValueError):
@@ -91,8 +89,8 @@ def _check_keys(code: str, config: Mapping[str, Any], added: set[str]) -> None:
                 if near
                 else f"its parts read {', '.join(dict.fromkeys(_READ.findall(code)))}"
             )
-        elif near := get_close_matches(key, read, 1, _TYPO):
-            cure = f"did you mean {near[0]}?"
+        elif likely := misspelt(key, read):
+            cure = f"did you mean {likely}?"
         else:
             continue
         raise UnknownKey(key, f"no part of this model reads {key!r}; {cure}")
