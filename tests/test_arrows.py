@@ -11,10 +11,11 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "forgather_hydra"
 
-# A part may import itself, `errors`, `paths` and what stands here.
+# A part may import itself, `permissions`, `errors`, `paths` and what stands here.
 ALLOWED = {
     "errors": set(),
     "paths": set(),
+    "permissions": set(),
     "template": set(),
     "graph": {"template"},
     "environment": {"graph", "template"},
@@ -53,7 +54,8 @@ def imported_parts(path: Path) -> set[str]:
     ("part", "path"), list(modules()), ids=lambda v: v.name if isinstance(v, Path) else v
 )
 def test_imports_point_one_way(part: str, path: Path) -> None:
-    allowed = ALLOWED[part] | {part} | (set() if part in FREE_OF_OURS else {"errors", "paths"})
+    ground = {"permissions"} if part in FREE_OF_OURS else {"errors", "paths", "permissions"}
+    allowed = ALLOWED[part] | {part} | ground
     assert imported_parts(path) <= allowed
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from forgather_hydra.cli import model_options
 from forgather_hydra.cli.composed import composed
 from forgather_hydra.errors import ForgatherError
+from forgather_hydra.permissions import follow_umask
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
 DEFAULT_EXPERIMENT = "+experiment=baseline"
@@ -182,6 +183,7 @@ def _save_weights(model: Any, directory: Path, options: argparse.Namespace) -> N
             hint="choose another --output-dir, or replace them: --force",
         )
     model.save_pretrained(directory)
+    follow_umask(directory.glob("*.safetensors"))
 
 
 def _dataset(options: argparse.Namespace, tokenizer: Any) -> Iterable[Any] | None:

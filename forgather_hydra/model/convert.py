@@ -22,6 +22,7 @@ from transformers.initialization import no_init_weights
 
 from forgather_hydra import paths
 from forgather_hydra.environment import ConfigEnvironment
+from forgather_hydra.permissions import follow_umask
 
 from .build import import_generated
 from .export import export_model
@@ -162,6 +163,7 @@ def _save(model: Any, dtype: Any, source: Path, draft: Path) -> None:
     if (source / "generation_config.json").is_file():
         model.generation_config = GenerationConfig.from_pretrained(source)
     model.to(dtype or torch.float32).save_pretrained(draft)
+    follow_umask(draft.glob("*.safetensors"))
     if (tokenizer := _tokenizer(source)) is not None:
         tokenizer.save_pretrained(draft)
 

@@ -13,6 +13,8 @@ from huggingface_hub import load_torch_model, save_torch_model
 from torch import nn
 from transformers import PreTrainedModel, initialization
 
+from forgather_hydra.permissions import follow_umask
+
 
 @contextmanager
 def no_init_weights() -> Iterator[None]:
@@ -66,6 +68,7 @@ def save_checkpoint(
         metadata={"format": "pt"},
         shared_tensors_to_discard=list(_tied(model)),
     )
+    follow_umask(Path(path).glob("*.safetensors"))
 
 
 def load_checkpoint(

@@ -12,6 +12,8 @@ from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from forgather_hydra.permissions import follow_umask
+
 MAX_FILE_SIZE = "5GB"
 
 
@@ -71,6 +73,7 @@ def write_file(path: Path, tensors: dict[str, torch.Tensor], aliases: Mapping[st
     here = {alias: name for alias, name in aliases.items() if name in tensors}
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     save_file(contiguous, path, metadata={"format": "pt", **here})
+    follow_umask([path])
 
 
 def _files(directory: Path, stem: str) -> list[Path]:

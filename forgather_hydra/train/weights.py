@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from forgather_hydra.permissions import follow_umask
+
 from .processes import once
 from .strategy import Strategy
 from .tensor_files import StoredTensors, file_names, write_file
@@ -69,6 +71,7 @@ def save_pretrained(model: Any, tokenizer: Any, directory: Path, strategy: Strat
         if hasattr(model, "save_pretrained"):
             tied = {alias: weights[name] for alias, name in aliases.items()}
             model.save_pretrained(directory, state_dict=weights | tied)
+            follow_umask(directory.glob("*.safetensors"))
         else:
             write_file(directory / file_names(MODEL, 1)[0], weights, aliases)
         if hasattr(tokenizer, "save_pretrained"):

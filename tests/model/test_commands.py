@@ -71,6 +71,7 @@ def test_construct_on_a_device_writes_weights_once(capsys):
     main([*words, "-o", "report.txt"])
     assert capsys.readouterr().out == ""
     assert "here: written" in Path("report.txt").read_text()
+    assert len({path.stat().st_mode for path in Path("here").iterdir()}) == 1
     model = AutoModelForCausalLM.from_pretrained("here", trust_remote_code=True)
     assert model.dtype == torch.bfloat16
     assert AutoTokenizer.from_pretrained("here").bos_token_id == model.config.bos_token_id

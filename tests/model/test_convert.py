@@ -105,6 +105,8 @@ def test_both_ways(source, random_ids, tmp_path):
     assert torch.equal(ours.generate(ids, **greedy), theirs.generate(ids, **greedy))
     assert AutoTokenizer.from_pretrained(tmp_path / "ours").vocab_size == 24
 
+    assert len({path.stat().st_mode for path in (tmp_path / "ours").iterdir()}) == 1
+
     back = convert(tmp_path / "ours", tmp_path / "back", to="transformers")
     before, after = (load_file(path / "model.safetensors") for path in (source, back))
     assert before.keys() == after.keys()

@@ -42,6 +42,7 @@ def test_saved_weights_load_here_and_by_from_pretrained(build, tmp_path, tied, s
     model = build(directory, tie_word_embeddings=tied)
     save_checkpoint(directory, model, max_shard_size=size)
     files = {path.name for path in directory.glob("model*")}
+    assert len({path.stat().st_mode for path in directory.iterdir()}) == 1
     if size == "5GB":
         assert files == {"model.safetensors"}
     else:

@@ -96,6 +96,7 @@ def test_a_large_model_is_written_in_several_files_that_are_all_checked(
     assert set(index["weight_map"]) == {"embedding.weight", "mix.weight", "mix.bias"}
     files = {f"model-0000{number}-of-00002.safetensors" for number in (1, 2)}
     assert set(index["weight_map"].values()) == files
+    assert len({path.stat().st_mode for path in newest.iterdir()}) == 1
     second = next(newest.glob("optimizer-00002-of-*.safetensors"))
     flip(second)
     resumed = make_trainer(**options)
