@@ -138,10 +138,9 @@ def _short_name(factory: Any) -> str:
 
 
 def _tokenizer(directory: Path) -> Any:
-    from transformers import AutoTokenizer
+    from forgather_hydra.model import load_tokenizer
 
-    has_one = (directory / "tokenizer_config.json").is_file()
-    return AutoTokenizer.from_pretrained(directory) if has_one else None
+    return load_tokenizer(directory) if (directory / "tokenizer_config.json").is_file() else None
 
 
 def _build(options: argparse.Namespace, factory: Any, directory: Path) -> Any:

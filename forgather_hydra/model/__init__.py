@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .build import build_model
     from .export import export_model
-    from .hub import load_pretrained, new_model
+    from .hub import load_pretrained, load_tokenizer, new_model
     from .preflight import check_model, check_new_model, check_pretrained, refuse_choice
     from .source import modeling_code
     from .weights import default_dtype, load_checkpoint, no_init_weights, save_checkpoint
@@ -20,6 +20,7 @@ __all__ = [
     "export_model",
     "load_checkpoint",
     "load_pretrained",
+    "load_tokenizer",
     "modeling_code",
     "new_model",
     "no_init_weights",
@@ -36,6 +37,7 @@ _HOME = {
     "export_model": ".export",
     "load_checkpoint": ".weights",
     "load_pretrained": ".hub",
+    "load_tokenizer": ".hub",
     "modeling_code": ".source",
     "new_model": ".hub",
     "no_init_weights": ".weights",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +11,6 @@ import torch
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
-    AutoTokenizer,
     GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -23,10 +20,13 @@ from transformers.initialization import no_init_weights
 from forgather_hydra import paths
 from forgather_hydra.environment import ConfigEnvironment
 from forgather_hydra.permissions import follow_umask
+from forgather_hydra.tokenizer_files import save_tokenizer
 
 from .build import import_generated
+from .draft import draft_folder
 from .export import export_model
 from .families import FAMILIES, Family, Weights
+from .hub import load_tokenizer
 from .source import modeling_code
 
 TOLERANCE = 1e-3
@@ -68,7 +68,8 @@ def convert(
     if target.exists() and (target.is_file() or any(target.iterdir())):
         raise FileExistsError(f"{target} is there already; choose a new directory, or delete it")
     before = _load(source)
-    with _draft(target) as draft:
+    with draft_folder(target.parent, f"{target.name}-") as folder:
+        (draft := folder / target.name).mkdir()
         if to == "forgather":
             after = _forgather_model(before, source, draft, part_dirs)
         elif to == "transformers":
@@ -77,6 +78,7 @@ def convert(
             raise ValueError(f"to={to!r}: choose 'forgather' or 'transformers'")
         _compare(before, after)
         _save(after, before.config.dtype, source, draft)
+        draft.replace(target)
     return target
 
 
@@ -165,21 +167,8 @@ def _save(model: Any, dtype: Any, source: Path, draft: Path) -> None:
     model.to(dtype or torch.float32).save_pretrained(draft)
     follow_umask(draft.glob("*.safetensors"))
     if (tokenizer := _tokenizer(source)) is not None:
-        tokenizer.save_pretrained(draft)
+        save_tokenizer(tokenizer, draft, model.config.max_position_embeddings)
 
 
 def _tokenizer(source: Path) -> PreTrainedTokenizerBase | None:
-    has_one = (source / "tokenizer_config.json").is_file()
-    return AutoTokenizer.from_pretrained(source) if has_one else None
-
-
-@contextmanager
-def _draft(target: Path) -> Iterator[Path]:
-    """A directory that becomes `target` if nothing goes wrong, and is deleted otherwise."""
-    draft = target.with_name(f"{target.name}.{os.getpid()}")
-    draft.mkdir(parents=True)
-    try:
-        yield draft
-        draft.replace(target)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    return load_tokenizer(source) if (source / "tokenizer_config.json").is_file() else None

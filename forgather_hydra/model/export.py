@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,10 @@ import transformers
 from transformers import GenerationConfig, PreTrainedTokenizerBase
 
 from forgather_hydra import paths
+from forgather_hydra.tokenizer_files import save_tokenizer
 
 from . import identity
+from .draft import draft_folder, remove_leftovers
 from .parts import collect_parts
 
 _MODEL_TYPE = re.compile(r'^model_type = "(?P<name>\w+)"$', re.MULTILINE)
@@ -71,6 +72,7 @@ def export_model(
     if (directory / "config.json").is_file():
         changes = identity.changes(directory, sources, values, provenance)
         if not changes:
+            remove_leftovers(directory)
             return directory / f"{name}.py"
         if not overwrite:
             raise identity.model_exists(directory, changes)
@@ -81,7 +83,7 @@ def export_model(
         identity.PROVENANCE: _to_json(provenance),
         "config.json": _to_json(values),
     }
-    _write(directory, texts, tokenizer)
+    _write(directory, texts, tokenizer, values.get("max_position_embeddings"))
     return directory / f"{name}.py"
 
 
@@ -143,18 +145,19 @@ def _remove_model(directory: Path) -> None:
 
 
 def _write(
-    directory: Path, texts: Mapping[str, str], tokenizer: PreTrainedTokenizerBase | None
+    directory: Path,
+    texts: Mapping[str, str],
+    tokenizer: PreTrainedTokenizerBase | None,
+    max_position_embeddings: int | None,
 ) -> None:
     """Write aside, then put every file in place at once: no process ever reads half of one.
 
     `config.json` comes last, and so says that the others are there.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=directory, prefix=".draft-") as name:
-        draft = Path(name)
+    with draft_folder(directory) as draft:
         for file, text in texts.items():
             (draft / file).write_text(text, encoding="utf-8")
         if tokenizer is not None:
-            tokenizer.save_pretrained(draft)
+            save_tokenizer(tokenizer, draft, max_position_embeddings)
         for path in sorted(draft.iterdir(), key=lambda path: path.name == "config.json"):
             path.replace(directory / path.name)

@@ -1,4 +1,4 @@
-"""Models of transformers' own classes: new ones, and trained ones from a directory."""
+"""Models of transformers' own classes, new and trained ones, and tokenizers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from transformers import (
     AutoModelForCausalLM,
+    AutoTokenizer,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -38,3 +39,14 @@ def load_pretrained(path: str | os.PathLike[str], dtype: str = "float32") -> Pre
         path, dtype=dtype, trust_remote_code=Path(path).is_dir()
     )
     return model
+
+
+def load_tokenizer(path: str | os.PathLike[str]) -> PreTrainedTokenizerBase:
+    """The tokenizer of a directory, whose own code is run if it has any, or of the hub.
+
+    transformers reads the model's configuration first, and asks whether its code may be run.
+    """
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+        path, trust_remote_code=Path(path).is_dir()
+    )
+    return tokenizer

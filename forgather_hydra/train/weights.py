@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from forgather_hydra.permissions import follow_umask
+from forgather_hydra.tokenizer_files import save_tokenizer
 
 from .processes import once
 from .strategy import Strategy
@@ -75,6 +76,7 @@ def save_pretrained(model: Any, tokenizer: Any, directory: Path, strategy: Strat
         else:
             write_file(directory / file_names(MODEL, 1)[0], weights, aliases)
         if hasattr(tokenizer, "save_pretrained"):
-            tokenizer.save_pretrained(directory)
+            config = getattr(model, "config", None)
+            save_tokenizer(tokenizer, directory, getattr(config, "max_position_embeddings", None))
 
     once(strategy, write)

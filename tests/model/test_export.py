@@ -3,8 +3,11 @@
 import functools
 import json
 import multiprocessing
+import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer
@@ -12,7 +15,8 @@ from transformers import GenerationConfig, PreTrainedTokenizerFast
 
 import forgather_hydra as fg
 from forgather_hydra import paths
-from forgather_hydra.model import build_model, export_model
+from forgather_hydra.model import build_model, export_model, load_tokenizer
+from forgather_hydra.model.draft import draft_folder
 from forgather_hydra.model.parts import collect_parts
 
 
@@ -159,6 +163,60 @@ def test_many_writers_of_one_model_do_not_disturb_each_other(code, config, token
     assert [rank.exitcode for rank in ranks] == [0] * 6
     alone = export_model(code, config, tmp_path / "alone", tokenizer).parent
     assert {p.name for p in (tmp_path / "model").iterdir()} == {p.name for p in alone.iterdir()}
+
+
+def killed_export(code, config, directory):
+    """Export in a process that is killed while it writes the files aside."""
+
+    def export():
+        Path.write_text = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+        export_model(code, config, directory)
+
+    process = multiprocessing.get_context("fork").Process(target=export)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+
+def test_what_a_killed_export_left_is_removed_by_the_next(code, config, tmp_path):
+    killed_export(code, config, tmp_path)
+    assert [path.name.startswith(".draft-") for path in tmp_path.iterdir()] == [True]
+    export_model(code, config, tmp_path)
+    assert not list(tmp_path.glob(".draft-*"))
+    (tmp_path / ".draft-left").mkdir()  # by one that was killed behind its last file
+    export_model(code, config, tmp_path)
+    assert not list(tmp_path.glob(".draft-*"))
+
+
+def test_what_a_process_still_writes_is_left_to_it(code, config, tmp_path):
+    with draft_folder(tmp_path) as draft:
+        export_model(code, config, tmp_path)
+        export_model(code, config, tmp_path)
+        assert draft.is_dir()
+    assert not draft.exists()
+
+
+@pytest.mark.parametrize(("own", "written"), [(None, 48), (1000, 48), (16, 16)])
+def test_the_tokenizer_knows_the_length_of_the_model(
+    code, config, tokenizer, tmp_path, own, written
+):
+    if own is not None:
+        tokenizer.model_max_length = own
+    before = tokenizer.model_max_length
+    export_model(code, config | {"max_position_embeddings": 48}, tmp_path, tokenizer)
+    loaded = PreTrainedTokenizerFast.from_pretrained(tmp_path)
+    assert len(loaded("w1 " * 100, truncation=True).input_ids) == loaded.model_max_length == written
+    assert tokenizer.model_max_length == before
+
+
+def test_a_tokenizer_of_ours_loads_without_a_question(
+    code, config, tokenizer, tmp_path, monkeypatch
+):
+    export_model(
+        code + f"# {tmp_path}", config, tmp_path, tokenizer
+    )  # a type that is not known yet
+    monkeypatch.setattr("builtins.input", lambda prompt: pytest.fail(prompt))
+    assert load_tokenizer(tmp_path).get_vocab() == tokenizer.get_vocab()
 
 
 def test_missing_part_is_named(code, config, tmp_path):

@@ -78,7 +78,10 @@ def test_the_saved_model_loads_again(make_job, tmp_path) -> None:
     trainer = make_job()
     result = run_training(trainer, model_dir=tmp_path / "model")
     model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "model")
-    assert transformers.AutoTokenizer.from_pretrained(tmp_path / "model")("a b").input_ids == [3, 4]
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "model")
+    assert tokenizer("a b").input_ids == [3, 4]
+    longest = model.config.max_position_embeddings
+    assert len(tokenizer("a b " * 2 * longest, truncation=True).input_ids) == longest
     assert len({path.stat().st_mode for path in (tmp_path / "model").iterdir()}) == 1
     ids = trainer.eval_dataset.ids
     assert model(ids, labels=ids).loss.item() == pytest.approx(result["eval_loss"], rel=1e-5)

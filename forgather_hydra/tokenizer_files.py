@@ -1,0 +1,21 @@
+"""The tokenizer in a model directory."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+
+def save_tokenizer(tokenizer: Any, directory: Path, max_position_embeddings: int | None) -> None:
+    """Write a tokenizer which, told to truncate, leaves no more than the model takes.
+
+    Args:
+        tokenizer: written with its own `model_max_length` if that is shorter; it is not changed, so
+            that data can be cut into blocks without warnings of their length.
+        max_position_embeddings: tokens that the model takes; None if it does not say.
+    """
+    if max_position_embeddings is not None:
+        tokenizer = copy.copy(tokenizer)
+        tokenizer.model_max_length = min(tokenizer.model_max_length, max_position_embeddings)
+    tokenizer.save_pretrained(directory)
