@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from forgather_hydra.config.encode import to_omegaconf
     from forgather_hydra.environment import Config, ConfigEnvironment
     from forgather_hydra.graph.build import materialize, targets
-    from forgather_hydra.graph.codegen import NamePolicy, generate_code
+    from forgather_hydra.graph.codegen.generate import NamePolicy, generate_code
     from forgather_hydra.graph.dump import to_yaml
     from forgather_hydra.graph.latent import Latent
-    from forgather_hydra.launchers.api import launch
+    from forgather_hydra.jobs.api import launch
     from forgather_hydra.project.project import Project, from_project
 
 __version__ = "0.1.0"
@@ -25,12 +25,12 @@ _HOMES = {
     "Config": "environment",
     "ConfigEnvironment": "environment",
     "Latent": "graph.latent",
-    "NamePolicy": "graph.codegen",
+    "NamePolicy": "graph.codegen.generate",
     "Project": "project.project",
     "from_project": "project.project",
     "from_omegaconf": "config.decode",
-    "generate_code": "graph.codegen",
-    "launch": "launchers.api",
+    "generate_code": "graph.codegen.generate",
+    "launch": "jobs.api",
     "materialize": "graph.build",
     "targets": "graph.build",
     "to_omegaconf": "config.encode",

@@ -25,8 +25,8 @@ def task(cfg: DictConfig) -> Any:
     from hydra.core.utils import JobStatus
     from hydra.types import RunMode
 
-    from forgather_hydra.launchers.outcome import exit_code_of
-    from forgather_hydra.launchers.single import run_elsewhere
+    from forgather_hydra.jobs.outcome import exit_code_of
+    from forgather_hydra.jobs.single import run_elsewhere
     from forgather_hydra.run.job import run
 
     try:

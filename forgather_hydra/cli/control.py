@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from forgather_hydra.errors import ForgatherError
-from forgather_hydra.run.files import read_json
+from forgather_hydra.rundir.files import read_json
 
 STATUS = "status.json"
 SILENT_S = 60  # after which a run that does not say otherwise is taken for dead

@@ -47,7 +47,7 @@ def _pp(options: argparse.Namespace) -> None:
 
 
 def _graph(options: argparse.Namespace) -> None:
-    from forgather_hydra.graph.codegen import generate_code
+    from forgather_hydra.graph.codegen.generate import generate_code
     from forgather_hydra.graph.dump import to_yaml
 
     graph = graph_of(options.overrides)
@@ -59,7 +59,7 @@ def _graph(options: argparse.Namespace) -> None:
 
 def _code(options: argparse.Namespace) -> None:
     from forgather_hydra.graph.build import target
-    from forgather_hydra.graph.codegen import generate_code
+    from forgather_hydra.graph.codegen.generate import generate_code
 
     graph = graph_of(options.overrides)
     print(generate_code(target(graph, options.target) if options.target else graph), end="")

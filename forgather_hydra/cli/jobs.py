@@ -57,9 +57,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _status(options: argparse.Namespace) -> int:
     """Print the table of jobs; the exit code says whether any has failed."""
-    from forgather_hydra.launchers.remote import views
-    from forgather_hydra.launchers.view import table
-    from forgather_hydra.run.report import console_for_tables
+    from forgather_hydra.jobs.watch.remote import views
+    from forgather_hydra.jobs.watch.view import table
+    from forgather_hydra.report.save import console_for_tables
 
     found = views(options.directory)
     console_for_tables().print(table(found))
@@ -67,21 +67,21 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from forgather_hydra.launchers.remote import about
+    from forgather_hydra.jobs.watch.remote import about
 
     print(about(options.directory))
     return _status(options)
 
 
 def _results(options: argparse.Namespace) -> None:
-    from forgather_hydra.launchers.remote import report
+    from forgather_hydra.jobs.watch.remote import report
 
     report(options.directory, options.plotly)
 
 
 def _cancel(options: argparse.Namespace) -> int:
     """End jobs, and say which; the exit code says whether any could not be ended."""
-    from forgather_hydra.launchers.remote import cancel_jobs
+    from forgather_hydra.jobs.watch.remote import cancel_jobs
 
     told = list(cancel_jobs(options.directory, options.jobs, options.save))
     print(*(line for line, _ in told), sep="\n")
@@ -90,7 +90,7 @@ def _cancel(options: argparse.Namespace) -> int:
 
 def _logs(options: argparse.Namespace) -> int:
     """Print a log; the exit code says whether there is one."""
-    from forgather_hydra.launchers.remote import log_of
+    from forgather_hydra.jobs.watch.remote import log_of
 
     follow, look = log_of(options.directory, options.job, options.rank)
     if not follow.show():

@@ -58,7 +58,7 @@ def _where(folder: Path, config: str | None) -> str:
 def _runs_of(config: str, folder: Path) -> Iterator[Path]:
     """The directories of runs of a project's configuration that have logs."""
     from forgather_hydra.project.overrides import choice
-    from forgather_hydra.run import record
+    from forgather_hydra.rundir import record
 
     for path in sorted(folder.rglob(record.RECORD)):
         run = record.read(path.parent)

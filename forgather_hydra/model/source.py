@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from forgather_hydra.graph.codegen import generate_code
+from forgather_hydra.graph.codegen.generate import generate_code
 
 from .import_block import tidy_imports
 

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from forgather_hydra.config.command_line import COMMAND_LINE, UsageExit, check_if_asked
 from forgather_hydra.errors import ForgatherError
-from forgather_hydra.run import record
+from forgather_hydra.rundir import record
 
 
 class CheckBeforeRun(Callback):

@@ -6,7 +6,7 @@ import os
 import traceback
 
 from forgather_hydra.errors import ForgatherError
-from forgather_hydra.run.record import RunIsBusy
+from forgather_hydra.rundir.record import RunIsBusy
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
 

@@ -16,8 +16,8 @@ from forgather_hydra.config.policy import allowed_targets, check_policy
 from forgather_hydra.errors import ForgatherError, did_you_mean, error_like
 from forgather_hydra.graph.build import materialize
 from forgather_hydra.graph.nodes import Call
-from forgather_hydra.run import record as run_record
 from forgather_hydra.run.snapshot import snapshot
+from forgather_hydra.rundir import record as run_record
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from forgather_hydra.config.composition import Composition
-from forgather_hydra.graph.codegen import generate_code
+from forgather_hydra.graph.codegen.generate import generate_code
 from forgather_hydra.graph.dump import to_yaml
 
 _PACKAGES = (

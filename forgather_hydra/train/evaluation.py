@@ -8,9 +8,9 @@ from itertools import chain
 
 import torch
 
-from .loading import Batch
-from .loss import count_targets
-from .strategy import Strategy
+from forgather_hydra.train.batches.loading import Batch
+from forgather_hydra.train.loss import count_targets
+from forgather_hydra.train.parallel.base import Strategy
 
 
 @torch.no_grad()

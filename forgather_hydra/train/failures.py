@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from .arguments import TrainingArguments
-from .checkpoint import checkpoints
+from forgather_hydra.train.arguments.training_arguments import TrainingArguments
+from forgather_hydra.train.checkpoint.directory import checkpoints
 
 if TYPE_CHECKING:
-    from .loop import TrainingLoop
+    from forgather_hydra.train.loop import TrainingLoop
 
 
 @contextmanager

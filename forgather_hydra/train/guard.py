@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from .arguments import TrainingArguments
+from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 
 FIRST_SCALE, STEPS_TO_DOUBLE = 2.0**16, 2000
 MOST_IN_A_ROW = 50

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .arguments import IntervalStrategy, TrainingArguments
-from .state import TrainerControl, TrainerState
+from forgather_hydra.train.arguments.training_arguments import IntervalStrategy, TrainingArguments
+from forgather_hydra.train.state import TrainerControl, TrainerState
 
 STEPS, EPOCH = IntervalStrategy.STEPS, IntervalStrategy.EPOCH
 

@@ -9,20 +9,20 @@ from typing import Any
 
 import torch
 
-from . import best_model, saved_state
-from .arguments import IntervalStrategy, TrainingArguments
-from .background import BackgroundWriter
-from .callbacks import CallbackHandler
-from .checkpoint import find_checkpoint, set_aside
-from .failures import explained
-from .guard import StepGuard
-from .intervals import log_is_due, request_after_epoch, request_after_step
-from .loading import Batch, accumulation_groups
-from .meter import Meter
-from .multi_optimizer import BackwardOptimizer
-from .numerics import numerics
-from .processes import agree, once, together
-from .state import TrainerControl, TrainerState, TrainOutput, train_output
+from forgather_hydra.train.arguments.training_arguments import IntervalStrategy, TrainingArguments
+from forgather_hydra.train.batches.loading import Batch, accumulation_groups
+from forgather_hydra.train.callbacks.events import CallbackHandler
+from forgather_hydra.train.checkpoint import best_model, saved_state
+from forgather_hydra.train.checkpoint.background import BackgroundWriter
+from forgather_hydra.train.checkpoint.directory import find_checkpoint, set_aside
+from forgather_hydra.train.failures import explained
+from forgather_hydra.train.guard import StepGuard
+from forgather_hydra.train.intervals import log_is_due, request_after_epoch, request_after_step
+from forgather_hydra.train.meter import Meter
+from forgather_hydra.train.numerics import numerics
+from forgather_hydra.train.optim.multi_optimizer import BackwardOptimizer
+from forgather_hydra.train.parallel.processes import agree, once, together
+from forgather_hydra.train.state import TrainerControl, TrainerState, TrainOutput, train_output
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 import torch
 
-from .arguments import TrainingArguments
+from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 
 
 @contextmanager

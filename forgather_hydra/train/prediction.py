@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from .evaluation import evaluate_loss
-from .loading import Batch
-from .loss import IGNORE_INDEX
-from .strategy import Strategy
+from forgather_hydra.train.batches.loading import Batch
+from forgather_hydra.train.evaluation import evaluate_loss
+from forgather_hydra.train.loss import IGNORE_INDEX
+from forgather_hydra.train.parallel.base import Strategy
 
 Preprocess = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 ComputeMetrics = Callable[["EvalPrediction"], dict[str, float]]

@@ -8,13 +8,13 @@ from typing import Any
 
 from transformers.utils.logging import disable_progress_bar
 
-from .control import ABORTED, REQUEUE, read_status
-from .evaluation import perplexity
-from .jsonl import METRICS_FILE, append_record, position
-from .processes import once
-from .report import print_report
-from .text_samples import print_samples, text_of_run
-from .trainer import Trainer
+from forgather_hydra.train.callbacks.control import ABORTED, REQUEUE, read_status
+from forgather_hydra.train.callbacks.jsonl import METRICS_FILE, append_record, position
+from forgather_hydra.train.callbacks.report import print_report
+from forgather_hydra.train.callbacks.text_samples import print_samples, text_of_run
+from forgather_hydra.train.evaluation import perplexity
+from forgather_hydra.train.parallel.processes import once
+from forgather_hydra.train.trainer import Trainer
 
 
 def run_training(

@@ -7,10 +7,10 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .arguments import TrainingArguments
+from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 
 if TYPE_CHECKING:
-    from .strategy import Strategy
+    from forgather_hydra.train.parallel.base import Strategy
 
 
 @dataclass

@@ -11,26 +11,27 @@ from typing import Any
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 
-from . import best_model, prediction, saved_state
-from .arguments import TrainingArguments
-from .background import BackgroundWriter
-from .callbacks import CallbackHandler
-from .collator import stack
-from .default_callbacks import default_callbacks
-from .evaluation import evaluate_loss
-from .guard import StepGuard
-from .loading import Collator, evaluation_loader, training_data
-from .loop import TrainingLoop
-from .loss import LossFunction
-from .meter import Meter
-from .multi_optimizer import OptimizerFactory
-from .numerics import default_dtype, numerics
-from .optimization import build_optimizer, build_scheduler
-from .prediction import ComputeMetrics, PredictionOutput, Preprocess
-from .rng import seed_everything
-from .state import TrainerControl, TrainerState, initial_state
-from .strategy import SingleProcess, Strategy
-from .weights import save_pretrained
+from forgather_hydra.train import prediction
+from forgather_hydra.train.arguments.training_arguments import TrainingArguments
+from forgather_hydra.train.batches.collator import stack
+from forgather_hydra.train.batches.loading import Collator, evaluation_loader, training_data
+from forgather_hydra.train.callbacks.defaults import default_callbacks
+from forgather_hydra.train.callbacks.events import CallbackHandler
+from forgather_hydra.train.checkpoint import best_model, saved_state
+from forgather_hydra.train.checkpoint.background import BackgroundWriter
+from forgather_hydra.train.checkpoint.rng import seed_everything
+from forgather_hydra.train.checkpoint.weights import save_pretrained
+from forgather_hydra.train.evaluation import evaluate_loss
+from forgather_hydra.train.guard import StepGuard
+from forgather_hydra.train.loop import TrainingLoop
+from forgather_hydra.train.loss import LossFunction
+from forgather_hydra.train.meter import Meter
+from forgather_hydra.train.numerics import default_dtype, numerics
+from forgather_hydra.train.optim.factories import build_optimizer, build_scheduler
+from forgather_hydra.train.optim.multi_optimizer import OptimizerFactory
+from forgather_hydra.train.parallel.base import SingleProcess, Strategy
+from forgather_hydra.train.prediction import ComputeMetrics, PredictionOutput, Preprocess
+from forgather_hydra.train.state import TrainerControl, TrainerState, initial_state
 
 
 class Trainer(TrainingLoop):

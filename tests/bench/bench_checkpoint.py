@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import save_file
 
 from forgather_hydra.train import Trainer, TrainingArguments
-from forgather_hydra.train.saved_state import collect, restore_state, save
+from forgather_hydra.train.checkpoint.saved_state import collect, restore_state, save
 
 
 class Weights(torch.nn.Module):

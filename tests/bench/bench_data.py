@@ -24,7 +24,7 @@ from datasets import Dataset, disable_progress_bars
 from torch.utils.data import DataLoader
 
 from forgather_hydra.data import FolderCorpus, SotuCorpus, pack_blocks, train_tokenizer
-from forgather_hydra.train.collator import PackedCollator, stack
+from forgather_hydra.train.batches.collator import PackedCollator, stack
 
 ROW = 256
 

@@ -51,7 +51,7 @@ HELD = (
 # Put before the application: tells on stderr how long the launcher takes with composed jobs.
 MEASURED = """
 import sys, time
-import forgather_hydra.launchers.slurm as slurm
+import forgather_hydra.jobs.slurm.run as slurm
 launch = slurm.run_on_slurm
 def measured(*arguments):
     begin = time.perf_counter(), time.process_time()

@@ -23,8 +23,8 @@ import torch.distributed as dist
 from torch import nn
 
 from forgather_hydra.train import TrainingArguments
-from forgather_hydra.train.pipeline_plan import SCHEDULES, PipelineOptions, make_plan
-from forgather_hydra.train.pipeline_steps import PipelineSteps
+from forgather_hydra.train.pipeline.plan import SCHEDULES, PipelineOptions, make_plan
+from forgather_hydra.train.pipeline.steps import PipelineSteps
 
 WIDTH = 8
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from forgather_hydra.cli.forgather import main
-from forgather_hydra.train.control import COMMANDS, STATUS
+from forgather_hydra.train.callbacks.control import COMMANDS, STATUS
 
 
 def run(directory: Path, state: str = "running", ago: float = 0) -> Path:

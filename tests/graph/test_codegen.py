@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from forgather_hydra.errors import ForgatherError
-from forgather_hydra.graph.codegen import NamePolicy, generate_code
+from forgather_hydra.graph.codegen.generate import NamePolicy, generate_code
 from forgather_hydra.graph.imports import resolve
 from forgather_hydra.graph.parse import parse
 
@@ -90,7 +90,7 @@ def test_code_reads_like_a_persons() -> None:
 
 def test_generating_imports_nothing_heavy() -> None:
     script = (
-        "import sys\nfrom forgather_hydra.graph.codegen import generate_code\n"
+        "import sys\nfrom forgather_hydra.graph.codegen.generate import generate_code\n"
         "from forgather_hydra.graph.nodes import Call\n"
         "for spec in ('torch.optim:AdamW', 'torch:optim.AdamW', 'torch.optim.AdamW'):\n"
         "    print(generate_code(Call('partial', spec, [], {'lr': 0.1})))\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from forgather_hydra.errors import ForgatherError
-from forgather_hydra.graph.code_imports import importable
+from forgather_hydra.graph.codegen.imports import importable
 from forgather_hydra.graph.imports import resolve
 from forgather_hydra.graph.operations import OPERATIONS
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from random_graphs import Description, GraphMaker
 
 from forgather_hydra.graph.build import materialize
-from forgather_hydra.graph.codegen import NamePolicy, generate_code
+from forgather_hydra.graph.codegen.generate import NamePolicy, generate_code
 from forgather_hydra.graph.dump import to_yaml
 from forgather_hydra.graph.nodes import MISSING, Call, Mapping, Sequence, Var
 from forgather_hydra.graph.parse import parse

@@ -18,8 +18,8 @@ import pytest
 from rich.console import Console
 
 from forgather_hydra.cli.forgather import main
-from forgather_hydra.launchers.files import GIVEN_UP, is_owned, launching, owned
-from forgather_hydra.launchers.view import View, counts, most_telling, table
+from forgather_hydra.jobs.watch.view import View, counts, most_telling, table
+from forgather_hydra.rundir.names import GIVEN_UP, is_owned, launching, owned
 
 Run = Callable[..., Any]
 

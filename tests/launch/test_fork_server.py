@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from forgather_hydra.launchers import forked
-from forgather_hydra.launchers.fork_server import Server
-from forgather_hydra.launchers.slots import Slots
+from forgather_hydra.jobs.local import forked
+from forgather_hydra.jobs.local.fork_server import Server
+from forgather_hydra.jobs.local.slots import Slots
 
 Run = Callable[..., Any]
 FORKED = "+main={_target_: forked_tasks.TASK, _partial_: true, x: 1},"

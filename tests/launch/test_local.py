@@ -153,7 +153,7 @@ def test_a_plan_is_printed_and_nothing_done(sweep: Run, tmp_path: Path) -> None:
     done = sweep("told", *words, "+main.x=1,2,3")
     assert "3 jobs, at most 2 at a time, on GPUs 0, 1" in done.stdout
     assert "\n  1 process, 1 slot, 1 thread\n" in done.stdout
-    assert "forgather_hydra.launchers.worker" in done.stdout
+    assert "forgather_hydra.jobs.worker" in done.stdout
     assert not (tmp_path / "out").exists()
 
 

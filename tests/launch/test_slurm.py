@@ -14,7 +14,7 @@ import pytest
 from omegaconf import OmegaConf
 from slurm_cluster import call, has_accounts, has_text, needs_cluster, place, state, until, why_not
 
-from forgather_hydra.launchers.watch import Watcher
+from forgather_hydra.jobs.slurm.scheduler import Watcher
 
 pytestmark = needs_cluster
 Run = Callable[..., Any]
@@ -161,7 +161,7 @@ def test_a_job_that_is_started_twice_runs_once(sweep: Run, start: Run, tmp_path:
     process = start("counted", "-m", "hydra.sweep.dir=out", *QUICK, "+main.x=1")
     until(lambda: has_text(tmp_path / "calls.txt"))
     job = tmp_path / "out/0"
-    worker = [sys.executable, "-m", "forgather_hydra.launchers.worker"]
+    worker = [sys.executable, "-m", "forgather_hydra.jobs.worker"]
     twice = subprocess.run([*worker, str(job), str(job / ".launch/attempt_2")], cwd=tmp_path)
     assert twice.returncode == 75
     (tmp_path / "hold-1").unlink()

@@ -10,8 +10,8 @@ import pytest
 from rich.text import Text
 
 import forgather_hydra as fg
-from forgather_hydra.run import record
-from forgather_hydra.run.results import JobResult, table
+from forgather_hydra.report.results import JobResult, table
+from forgather_hydra.rundir import record
 
 pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
 MAIN = "+main={_target_: builtins.dict, _partial_: true, x: 1}"
@@ -99,7 +99,7 @@ def test_a_run_goes_on_in_other_processes(tmp_path: Path) -> None:
 def test_a_failed_attempt_does_not_change_what_a_job_of_a_sweep_is(tmp_path: Path) -> None:
     result = tmp_path / "result.json"
     path = f"_args_: [{{_target_: pathlib.Path, _args_: [{result}]}}]"
-    main = f"+main={{_target_: forgather_hydra.run.files.read_json, _partial_: true, {path}}}"
+    main = f"+main={{_target_: forgather_hydra.rundir.files.read_json, _partial_: true, {path}}}"
     sweep = f"hydra.sweep.dir={tmp_path}/sweep"
     result.write_text('{"stopped": true}')
     fg.launch(main, "output_root=first", sweep, multirun=True)

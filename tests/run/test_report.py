@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from forgather_hydra.errors import ForgatherError
-from forgather_hydra.run.parameters import parameters
-from forgather_hydra.run.plot import Series, plot
-from forgather_hydra.run.report import report_results
-from forgather_hydra.run.results import JobResult, brief
+from forgather_hydra.report.parameters import parameters
+from forgather_hydra.report.plot import Series, plot
+from forgather_hydra.report.results import JobResult, brief
+from forgather_hydra.report.save import report_results
 
 
 @pytest.fixture

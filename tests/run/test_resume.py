@@ -80,7 +80,7 @@ def test_resume_names_a_run_and_takes_its_overrides(
 def test_a_different_configuration_is_not_taken_for_the_unfinished_one(tmp_path: Path) -> None:
     from omegaconf import OmegaConf
 
-    from forgather_hydra.run import record
+    from forgather_hydra.rundir import record
 
     ours, theirs = OmegaConf.create({"lr": 1, "resume": "auto"}), OmegaConf.create({"lr": 2})
     for name, cfg in (("a", theirs), ("b", ours), ("c", ours)):

@@ -10,10 +10,10 @@ from typing import Any
 import optuna
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra_plugins.forgather_sweeper._space import search_space
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from forgather_hydra.errors import ForgatherError
+from forgather_hydra.sweep.space import search_space
 
 Sweep = Callable[..., "subprocess.CompletedProcess[str]"]
 Saved = Callable[[], dict[str, Any]]

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra_plugins.forgather_sweeper._plan import Plan
 
 from forgather_hydra.errors import ForgatherError
+from forgather_hydra.sweep.plan import Plan
 
 
 def jobs(*arguments: str, grid: dict[str, Any] | None = None, **plan: Any) -> list[str]:

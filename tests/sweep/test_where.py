@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from hydra_plugins.forgather_sweeper._where import Condition
 
 from forgather_hydra.errors import ForgatherError
+from forgather_hydra.sweep.where import Condition
 
 VALUES = {
     "optimizer.lr": 0.5,

@@ -32,8 +32,8 @@ from forgather_hydra.train import (
     Trainer,
     TrainerCallback,
     TrainingArguments,
-    control,
 )
+from forgather_hydra.train.callbacks import control
 
 # 25 samples in batches of 6: the last one has a single sample, and one of two processes has none.
 CASES: dict[str, dict[str, Any]] = {

@@ -16,8 +16,8 @@ from forgather_hydra.train import (
     Trainer,
     TrainerCallback,
     TrainingArguments,
-    checkpoint,
 )
+from forgather_hydra.train.checkpoint import directory as checkpoint
 
 
 class KillAt(TrainerCallback):

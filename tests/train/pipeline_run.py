@@ -31,8 +31,8 @@ from forgather_hydra.train import (
     TrainerCallback,
     TrainingArguments,
 )
-from forgather_hydra.train.collator import stack
-from forgather_hydra.train.parameter_groups import grouped
+from forgather_hydra.train.batches.collator import stack
+from forgather_hydra.train.optim.parameter_groups import grouped
 
 CONFIG = {
     "hidden_size": 16,

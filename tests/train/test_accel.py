@@ -17,7 +17,7 @@ from accel_run import CASES, MASKED, StopAt, make, seen, watchers, write_samples
 from safetensors.torch import load_file
 
 from forgather_hydra.train import AccelTrainer, Trainer
-from forgather_hydra.train.sampler import ResumableBatchSampler
+from forgather_hydra.train.batches.sampler import ResumableBatchSampler
 
 
 def run(directory: Path, processes: int, *only: str) -> subprocess.CompletedProcess[str]:

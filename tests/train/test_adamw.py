@@ -12,7 +12,7 @@ import torch
 from toys import ToyModel
 
 from forgather_hydra.train import MultiOptimizer
-from forgather_hydra.train.adamw import AdamW
+from forgather_hydra.train.optim.adamw import AdamW
 
 
 def groups(model: ToyModel) -> list[dict]:

@@ -71,7 +71,7 @@ def test_unknown_names_are_refused_each_with_advice() -> None:
 
 
 def test_every_argument_of_hugging_face_is_either_there_or_explained() -> None:
-    from forgather_hydra.train.argument_names import _INSTEAD
+    from forgather_hydra.train.arguments.names import _INSTEAD
 
     ours = TrainingArguments.__dataclass_fields__
     for name in HFTrainingArguments.__dataclass_fields__:

@@ -15,8 +15,9 @@ import torch
 from safetensors.torch import load_file
 from toys import Rows, ToyModel, losses
 
-from forgather_hydra.train import TrainerCallback, checkpoint, latest_checkpoint
-from forgather_hydra.train.background import BackgroundWriter
+from forgather_hydra.train import TrainerCallback, latest_checkpoint
+from forgather_hydra.train.checkpoint import directory as checkpoint
+from forgather_hydra.train.checkpoint.background import BackgroundWriter
 
 SAVING = {"async_save": True, "save_strategy": "steps", "save_steps": 4, "save_total_limit": None}
 
@@ -150,7 +151,7 @@ def test_copies_are_kept_in_the_same_memory() -> None:
 def test_the_interpreter_does_not_exit_before_the_writer_has_ended(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from forgather_hydra.train.background import BackgroundWriter\n"
+        "from forgather_hydra.train.checkpoint.background import BackgroundWriter\n"
         "write = lambda: (time.sleep(0.5), Path(sys.argv[1]).touch())\n"
         "BackgroundWriter().start(write)\n"
         "raise RuntimeError('the end')"

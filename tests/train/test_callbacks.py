@@ -9,7 +9,7 @@ import transformers
 from toys import Rows, losses
 
 from forgather_hydra.train import TensorBoardCallback, TrainerCallback, TrainerControl
-from forgather_hydra.train.callbacks import EVENTS
+from forgather_hydra.train.callbacks.events import EVENTS
 
 
 class Recorder:

@@ -12,10 +12,11 @@ import pytest
 import torch
 from toys import Rows, ToyModel, losses
 
-from forgather_hydra.train import TrainingArguments, latest_checkpoint, tensor_files
-from forgather_hydra.train.checkpoint import rotate, write_checkpoint
-from forgather_hydra.train.strategy import SingleProcess
-from forgather_hydra.train.weights import load_weights
+from forgather_hydra.train import TrainingArguments, latest_checkpoint
+from forgather_hydra.train.checkpoint import tensor_files
+from forgather_hydra.train.checkpoint.directory import rotate, write_checkpoint
+from forgather_hydra.train.checkpoint.weights import load_weights
+from forgather_hydra.train.parallel.base import SingleProcess
 
 ALONE = SingleProcess(TrainingArguments(use_cpu=True), None)
 

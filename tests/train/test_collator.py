@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from forgather_hydra.train import CausalCollator, PackedCollator, block_collator
-from forgather_hydra.train.collator import stack
+from forgather_hydra.train.batches.collator import stack
 
 EOS = 2
 

@@ -12,7 +12,7 @@ import pytest
 from toys import Rows
 
 from forgather_hydra.train import ControlCallback, TrainerCallback, run_training
-from forgather_hydra.train import control as control_module
+from forgather_hydra.train.callbacks import control as control_module
 
 
 class At(TrainerCallback):

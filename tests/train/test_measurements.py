@@ -17,7 +17,7 @@ from forgather_hydra.train import (
     PeakMemoryCallback,
     ThroughputCallback,
 )
-from forgather_hydra.train.throughput import flops_per_token
+from forgather_hydra.train.callbacks.throughput import flops_per_token
 
 
 def test_norms_by_name_are_those_of_the_gradients_after_clipping(make_trainer) -> None:

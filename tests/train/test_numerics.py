@@ -10,7 +10,7 @@ from toys import Rows, ToyModel, losses, shifted_loss
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from forgather_hydra.train import TrainerCallback
-from forgather_hydra.train.strategy import enable_gradient_checkpointing
+from forgather_hydra.train.parallel.base import enable_gradient_checkpointing
 
 
 def large_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

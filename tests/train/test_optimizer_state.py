@@ -6,7 +6,7 @@ import pytest
 import torch
 from toys import ToyModel
 
-from forgather_hydra.train.optimizer_state import load_named_state, merge_values, named_state
+from forgather_hydra.train.optim.state import load_named_state, merge_values, named_state
 
 
 def trained(model: torch.nn.Module, groups: list[dict]) -> torch.optim.Optimizer:

@@ -11,7 +11,7 @@ from pipeline_run import llama, make
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from forgather_hydra.train import PipelineTrainer, TrainingArguments
-from forgather_hydra.train.pipeline_plan import (
+from forgather_hydra.train.pipeline.plan import (
     PipelineOptions,
     PipelinePlan,
     balanced_layers,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from forgather_hydra.train.report import print_report
+from forgather_hydra.train.callbacks.report import print_report
 
 METRICS = {
     "train_runtime": 61.0,

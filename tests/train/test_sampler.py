@@ -12,8 +12,8 @@ from toys import VOCABULARY, Rows, losses
 
 from forgather_hydra.data import MixedDataset
 from forgather_hydra.train import CausalCollator, TrainerCallback
-from forgather_hydra.train.loading import sample_lengths
-from forgather_hydra.train.sampler import ResumableBatchSampler
+from forgather_hydra.train.batches.loading import sample_lengths
+from forgather_hydra.train.batches.sampler import ResumableBatchSampler
 
 
 def sampler(length: int = 10, batch_size: int = 3, **options) -> ResumableBatchSampler:

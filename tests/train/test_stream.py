@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toys import VOCABULARY, losses
 
-from forgather_hydra.train.stream import StreamLoader
+from forgather_hydra.train.batches.stream import StreamLoader
 
 
 class Counter:

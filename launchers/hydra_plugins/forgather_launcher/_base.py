@@ -12,7 +12,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 if TYPE_CHECKING:
-    from forgather_hydra.launchers.job import Job
+    from forgather_hydra.jobs.job import Job
 
 
 class ProcessLauncher(Launcher):
@@ -43,8 +43,8 @@ class ProcessLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        from forgather_hydra.launchers.job import composed_job
-        from forgather_hydra.launchers.launch import mistakes_told
+        from forgather_hydra.jobs.job import composed_job
+        from forgather_hydra.jobs.launch import mistakes_told
 
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         with mistakes_told():

@@ -11,7 +11,7 @@ from hydra_plugins.forgather_launcher._base import ProcessLauncher
 from hydra_plugins.forgather_launcher._options import LOCAL
 
 if TYPE_CHECKING:
-    from forgather_hydra.launchers.job import Job
+    from forgather_hydra.jobs.job import Job
 
 ConfigStore.instance().store(
     group="hydra/launcher", name="forgather_local", node=LOCAL, provider="forgather"
@@ -22,6 +22,6 @@ class ForgatherLocalLauncher(ProcessLauncher):
     """Shares the devices of this machine, or its CPUs, among the jobs."""
 
     def run(self, jobs: list[Job], sweep_dir: Path) -> list[JobReturn]:
-        from forgather_hydra.launchers.launch import run_locally
+        from forgather_hydra.jobs.launch import run_locally
 
         return run_locally(jobs, sweep_dir, self.options, self.hydra_context, self.task_function)

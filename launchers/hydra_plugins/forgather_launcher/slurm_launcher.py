@@ -11,7 +11,7 @@ from hydra_plugins.forgather_launcher._base import ProcessLauncher
 from hydra_plugins.forgather_launcher._options import SLURM
 
 if TYPE_CHECKING:
-    from forgather_hydra.launchers.job import Job
+    from forgather_hydra.jobs.job import Job
 
 ConfigStore.instance().store(
     group="hydra/launcher", name="forgather_slurm", node=SLURM, provider="forgather"
@@ -26,7 +26,7 @@ class ForgatherSlurmLauncher(ProcessLauncher):
 
     def run(self, jobs: list[Job], sweep_dir: Path) -> list[JobReturn]:
         from forgather_hydra.errors import ForgatherError
-        from forgather_hydra.launchers.slurm import run_on_slurm
+        from forgather_hydra.jobs.slurm.run import run_on_slurm
 
         sweeper = str(self.config.hydra.sweeper._target_).rpartition(".")[2]
         if self.options["detach"] and sweeper not in _PATIENT:

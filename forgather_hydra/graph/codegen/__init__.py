@@ -1,0 +1,1 @@
+"""Node graph to Python source, in passes: plan, lower, names, layout."""

@@ -1,0 +1,244 @@
+"""A job as a launcher sees it: composed once, with all that its processes need to know."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from forgather_hydra.config.composition import COMMAND_LINE, Composition, latest
+from forgather_hydra.rundir.files import write_json
+from forgather_hydra.rundir.names import PAYLOAD, launch_dir
+from forgather_hydra.rundir.record import signature
+
+if TYPE_CHECKING:
+    from forgather_hydra.jobs.topology import Topology
+
+
+@dataclass
+class Job:
+    """A job to be run elsewhere.
+
+    Attributes:
+        number: Hydra's number of the job.
+        overrides: what it differs by.
+        config: its composed configuration, ``hydra`` included.
+        directory: its outputs.
+        key: what makes it the same job when it is launched again.
+        topology: the processes it needs.
+        composition: what templates did while it was composed.
+        keys: where Hydra finds the job's directory in its configuration.
+    """
+
+    number: int
+    overrides: list[str]
+    config: DictConfig
+    directory: Path
+    key: str
+    topology: Topology
+    composition: Composition
+    keys: tuple[str, str | None]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of the launcher, as this job's configuration resolves them."""
+        with hydra_config(self.config):
+            resolved: Any = OmegaConf.to_container(self.config.hydra.launcher, resolve=True)
+        return dict(resolved)
+
+    def move_to(self, number: int) -> None:
+        """Give the job another number, and the directory that goes with it."""
+        self.number = number
+        _number(self.config, number)
+        self.directory = _directory(self.config, self.keys)
+
+    def describe(self) -> dict[str, Any]:
+        """What a manifest keeps of the job."""
+        return {
+            "number": self.number,
+            "overrides": self.overrides,
+            "directory": str(self.directory),
+            "processes": self.topology.world_size,
+        }
+
+
+class hydra_config:
+    """While this is open, ``${hydra:...}`` reads a configuration."""
+
+    def __init__(self, config: DictConfig) -> None:
+        self.config = config
+
+    def __enter__(self) -> None:
+        self.before = HydraConfig.instance().cfg
+        HydraConfig.instance().cfg = self.config  # type: ignore[assignment]
+
+    def __exit__(self, *_: object) -> None:
+        HydraConfig.instance().cfg = self.before
+
+
+def composed_job(
+    context: HydraContext, master: DictConfig, overrides: Sequence[str], number: int
+) -> Job:
+    """Compose a job of a sweep.
+
+    Raises:
+        ForgatherError: its resources do not fit together.
+    """
+    config = context.config_loader.load_sweep_config(master, list(overrides))
+    _number(config, number)
+    return job_of(config, number, ("hydra.sweep.dir", "hydra.sweep.subdir"))
+
+
+def job_of(config: DictConfig, number: int, keys: tuple[str, str | None]) -> Job:
+    """The job of a configuration that was composed last."""
+    from forgather_hydra.jobs.topology import topology_of  # a worker need not import this
+
+    composition = latest()
+    overrides: Any = OmegaConf.to_container(config.hydra.overrides.task)
+    return Job(
+        number=number,
+        overrides=overrides,
+        config=config,
+        directory=_directory(config, keys),
+        key=signature(config) if COMMAND_LINE.get() else str(number),
+        topology=topology_of(config),
+        composition=composition,
+        keys=keys,
+    )
+
+
+def _directory(config: DictConfig, keys: tuple[str, str | None]) -> Path:
+    with hydra_config(config):
+        return Path(*(str(OmegaConf.select(config, key)) for key in keys if key)).absolute()
+
+
+def _number(config: DictConfig, number: int) -> None:
+    with open_dict(config):
+        config.hydra.job.id = number
+        config.hydra.job.num = number
+
+
+@dataclass
+class Payload:
+    """What a worker gets.
+
+    Attributes:
+        task: the file with what all jobs share: task function, Hydra's context and its state.
+        config: the job's configuration.
+        keys: as in `Job`.
+        composition: as in `Job`.
+        is_ours: whether the job comes from our own command line, and can go on where it was.
+    """
+
+    task: Path
+    config: DictConfig
+    keys: tuple[str, str | None]
+    composition: Composition
+    is_ours: bool
+
+
+def write_task(folder: Path, context: HydraContext, task: TaskFunction) -> Path:
+    """Write down what all jobs of a launch share, and return the file.
+
+    It is the same file for all launches of a search.
+    """
+    import cloudpickle
+    from xxhash import xxh3_64_hexdigest
+
+    parts = (Singleton.get_state(), (context, task))
+    content = b"".join(cloudpickle.dumps(part) for part in parts)
+    path = folder / f"task-{xxh3_64_hexdigest(content)}.pkl"
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(f".{os.getpid()}")
+    aside.write_bytes(content)
+    os.replace(aside, path)
+    return path
+
+
+def write_payload(job: Job, task: Path) -> None:
+    """Write a job into its directory."""
+    is_ours = COMMAND_LINE.get()
+    payload = Payload(task, job.config, job.keys, job.composition, is_ours)
+    folder = launch_dir(job.directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / PAYLOAD).write_bytes(pickle.dumps(payload, pickle.HIGHEST_PROTOCOL))
+    write_json(folder / "job.json", {**job.describe(), "key": job.key})
+
+
+@cache
+def restore_state(task: Path) -> None:
+    """Give this process the state that Hydra had where the jobs were launched, once.
+
+    Args:
+        task: the file that the jobs share.
+    """
+    from hydra.core.utils import setup_globals
+
+    with task.open("rb") as file:
+        Singleton.set_state(pickle.load(file))
+    setup_globals()
+
+
+def read_payload(directory: Path, is_again: bool) -> tuple[Payload, HydraContext, TaskFunction]:
+    """Read a job and what it shares with others, in the state that Hydra had.
+
+    Args:
+        directory: of the job.
+        is_again: whether it has been begun before.
+    """
+    payload: Payload = pickle.loads((launch_dir(directory) / PAYLOAD).read_bytes())
+    restore_state(payload.task)
+    with payload.task.open("rb") as file:
+        pickle.load(file)
+        context, task = pickle.load(file)
+    if is_again and payload.is_ours and "resume" in payload.config:
+        payload.config.resume = True
+    return payload, context, task
+
+
+def returned(
+    config: DictConfig, overrides: list[str], directory: Path, status: JobStatus, value: Any
+) -> JobReturn:
+    """The return of a job whose processes have left none."""
+    hydra = OmegaConf.masked_copy(config, "hydra")
+    OmegaConf.set_readonly(hydra.hydra, None)
+    with open_dict(hydra):
+        hydra.hydra.runtime.output_dir = str(directory)
+    return JobReturn(
+        overrides=overrides,
+        cfg=OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]),
+        hydra_cfg=hydra,
+        working_dir=str(directory),
+        task_name=str(config.hydra.job.get("name")),
+        status=status,
+        _return_value=value,
+    )
+
+
+def not_run(job: Job, value: Any) -> JobReturn:
+    """The return of a job that a launch does not run to its end; the configuration is the job's.
+
+    A copy, as of `returned`, takes longer than everything else that submits a job.
+    """
+    OmegaConf.set_readonly(job.config.hydra, None)
+    with open_dict(job.config):
+        job.config.hydra.runtime.output_dir = str(job.directory)
+    return JobReturn(
+        overrides=job.overrides,
+        cfg=job.config,
+        hydra_cfg=job.config,
+        working_dir=str(job.directory),
+        task_name=str(job.config.hydra.job.get("name")),
+        status=JobStatus.COMPLETED,
+        _return_value=value,
+    )

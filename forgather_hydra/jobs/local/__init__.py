@@ -1,0 +1,1 @@
+"""Jobs on this machine: who runs when, on which device, in which processes."""

@@ -1,0 +1,135 @@
+"""Starts the processes of jobs on this machine: their environment, their log, their devices."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from forgather_hydra.jobs.job import Job
+from forgather_hydra.jobs.local.forked import ForkServer, fork_server
+from forgather_hydra.jobs.local.processes import (
+    JobProcess,
+    SpawnedJob,
+    worker_command,
+    worker_environment,
+)
+from forgather_hydra.jobs.local.slots import VISIBLE
+from forgather_hydra.jobs.topology import Topology
+from forgather_hydra.rundir.names import TORCHRUN_LOG
+
+# What takes long to import, and may be forked afterwards. The launcher has imported what its jobs
+# need, since it has checked them.
+HEAVY = (
+    *("torch", "transformers.modeling_utils", "datasets", "accelerate"),
+    *("forgather_hydra.jobs.single", "forgather_hydra.train.trainer"),
+)
+
+
+class Starter:
+    """Starts jobs.
+
+    Those of one process are forked, if there are several, from a process that has imported already
+    what takes long. With devices to share out it leaves torch alone: a process that has looked
+    for devices cannot be forked.
+
+    Args:
+        jobs: that will be started.
+        parallel: how many of them at a time.
+        devices: of this machine that are to be shared out.
+        options: of the launcher.
+        import_path: where the jobs look for modules.
+        task: the file that they share.
+    """
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        parallel: int,
+        devices: Sequence[str],
+        options: dict[str, Any],
+        import_path: Sequence[str],
+        task: Path,
+    ) -> None:
+        self.jobs = jobs
+        self.parallel = parallel
+        self.devices = devices
+        self.options = options
+        self.import_path = import_path
+        self.task = task
+        self.server: ForkServer | None = None
+
+    def start(
+        self, job: Job, attempt: Path, devices: Sequence[str], keep_open: Sequence[int]
+    ) -> JobProcess:
+        """Start a job.
+
+        Args:
+            job: to start.
+            attempt: the folder of its logs.
+            devices: that it gets.
+            keep_open: descriptors that it inherits.
+        """
+        own = self.visible(job, devices) | self.variables
+        procs = self.topology(job).world_size
+        log = attempt / ("rank_0.log" if procs == 1 else TORCHRUN_LOG)
+        if procs == 1 and self.can_be_forked(job):
+            self.server = self.server or self.new_server()
+            forked = self.server.start(job.directory, own, log, keep_open)
+            if forked:
+                return forked
+        command = worker_command(job.directory, attempt, procs)
+        return SpawnedJob(command, self.environment(procs, own), log, keep_open)
+
+    def can_be_forked(self, job: Job) -> bool:
+        """Whether there are other jobs, in this launch or before it, and the job sets no variables.
+
+        What these are for may be read when a module is imported, which Hydra sets them before.
+        """
+        is_one_of_several = any(job.number > 0 for job in self.jobs)
+        return is_one_of_several and not job.config.hydra.job.env_set and sys.platform == "linux"
+
+    def new_server(self) -> ForkServer:
+        """What jobs of one process are forked from."""
+        modules = () if self.devices else tuple(name for name in HEAVY if name in sys.modules)
+        return fork_server(self.task, tuple(self.environment(1, self.variables).items()), modules)
+
+    def wait(self, seconds: float) -> None:
+        """Wait until a job may have ended, at most for so long."""
+        if self.server and self.server.is_alive:
+            self.server.wait(seconds)
+        else:
+            time.sleep(seconds)
+
+    def topology(self, job: Job) -> Topology:
+        """The processes that a job has on this machine."""
+        return job.topology.settled(len(self.devices))
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The user's own variables."""
+        return {name: str(value) for name, value in (self.options["env"] or {}).items()}
+
+    def visible(self, job: Job, devices: Sequence[str]) -> dict[str, str]:
+        """The variable that keeps a job to its devices, if there are any to be kept from."""
+        if self.devices:
+            return {VISIBLE: ",".join(devices) if self.topology(job).gpus_per_node else ""}
+        return {VISIBLE: ""} if self.options["devices"] == "none" else {}
+
+    def environment(self, procs: int, own: Mapping[str, str]) -> dict[str, str]:
+        """The environment of a job of so many processes, with what is its own."""
+        return worker_environment(self.import_path, self.threads(procs), own)
+
+    def threads(self, procs: int) -> int:
+        """Threads of each process, so that all together have one a core."""
+        if self.options["threads_per_proc"] != "auto":
+            return int(self.options["threads_per_proc"])
+        return max(cores() // (min(self.parallel, len(self.jobs)) * procs), 1)
+
+
+def cores() -> int:
+    """The cores that this process may use; macOS does not keep a process to some."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

@@ -1,0 +1,1 @@
+"""Jobs on a SLURM cluster: their batch script, what the cluster says, and the wait for them."""

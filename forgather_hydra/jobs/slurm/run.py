@@ -1,0 +1,203 @@
+"""Runs jobs on a SLURM cluster; they need nobody to wait for them."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn
+from hydra.types import HydraContext, TaskFunction
+from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+from forgather_hydra.errors import ForgatherError, counted
+from forgather_hydra.jobs.job import Job, not_run, write_payload, write_task
+from forgather_hydra.jobs.launch import planned, run_unfinished, snapshot
+from forgather_hydra.jobs.manifest import Manifest
+from forgather_hydra.jobs.outcome import failed, forget_outcome, write_outcome
+from forgather_hydra.jobs.plan import print_slurm_plan
+from forgather_hydra.jobs.policy import OnError
+from forgather_hydra.jobs.slurm import scheduler
+from forgather_hydra.jobs.slurm.script import JOBS, Executor, executor
+from forgather_hydra.jobs.slurm.wait import Waiting
+from forgather_hydra.jobs.snapshot import import_path
+from forgather_hydra.jobs.topology import Topology
+from forgather_hydra.report.results import SUBMITTED, Unknown
+from forgather_hydra.rundir.files import locked, read_json, write_json
+from forgather_hydra.rundir.names import PLACE, launch_dir
+
+
+def run_on_slurm(
+    jobs: list[Job],
+    sweep_dir: Path,
+    options: dict[str, Any],
+    context: HydraContext,
+    task: TaskFunction,
+) -> list[JobReturn]:
+    """Submit jobs, and wait for them unless ``detach`` is set.
+
+    Raises:
+        ForgatherError: something cannot work; nothing has been submitted.
+        KeyboardInterrupt: the jobs go on.
+    """
+    OnError.parse(options["on_error"])
+    check_possible(jobs, sweep_dir.absolute())
+    cluster = Cluster(jobs, sweep_dir.absolute())
+    if options["dry_run"]:
+        print_slurm_plan(cluster.groups(jobs, Path("SUBMISSION"), []))
+        return planned(jobs)
+
+    def run(left: list[Job]) -> list[JobReturn]:
+        cluster.path = import_path(snapshot(sweep_dir, options))
+        cluster.task = write_task(launch_dir(sweep_dir.absolute()), context, task)
+        cluster.submit_new(left)
+        if options["detach"]:
+            cluster.tell()
+            return [cluster.submitted(job) for job in left]
+        return Waiting(left, cluster, options).run()
+
+    return run_unfinished(jobs, sweep_dir, run)
+
+
+class Cluster:
+    """Submits the jobs of a sweep.
+
+    Args:
+        jobs: all of them.
+        sweep_dir: the sweep's directory.
+    """
+
+    task: Path
+    path: list[str]
+
+    def __init__(self, jobs: Sequence[Job], sweep_dir: Path) -> None:
+        self.sweep_dir = sweep_dir
+        self.manifest = Manifest(sweep_dir)
+        self.watcher = scheduler.Watcher()
+        self.ids: dict[int, str] = {}
+        self.topologies = {id(job): topology_on_cluster(job) for job in jobs}
+
+    def submit_new(self, jobs: Sequence[Job]) -> None:
+        """Submit the jobs that are not in the queue already, from an earlier launch."""
+        with locked(launch_dir(self.sweep_dir) / "submit.lock", wait=True):
+            known = {id(job): place_of(job) for job in jobs}
+            seen = self.watcher.look([i for i in known.values() if i])
+            live = {i for i in known.values() if i and seen[i].is_live}
+            for job in jobs:
+                if known[id(job)] in live:
+                    self.ids[id(job)] = str(known[id(job)])
+                    print(f"job {job.number} is in the queue already, as {self.ids[id(job)]}")
+            self.submit([job for job in jobs if id(job) not in self.ids])
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Submit jobs; one that the cluster refuses has failed."""
+        for job in jobs:
+            forget_outcome(job.directory)
+            write_payload(job, self.task)
+        folder = launch_dir(self.sweep_dir) / f"submit-{uuid.uuid4().hex[:8]}"
+        for group, made in self.groups(jobs, folder, self.path):
+            made.folder.mkdir(parents=True)
+            lines = "".join(f"{job.directory}\n" for job in group)
+            (made.folder / JOBS).write_text(lines, encoding="utf-8")
+            try:
+                name = made.submit_script()
+            except (FailedJobError, FailedSubmissionError) as error:
+                for job in group:
+                    told = f"the cluster refused the job: {str(error).strip()}"
+                    write_outcome(job.directory, failed(job, told))
+                continue
+            for index, job in enumerate(group):
+                self.note(job, name if len(group) == 1 else f"{name}_{index}", made.folder)
+
+    def note(self, job: Job, name: str, folder: Path) -> None:
+        """Keep the id of a job for this launch, and for whoever asks later."""
+        self.ids[id(job)] = name
+        log = str(folder / f"{name}.log")
+        place = {"id": name, "place": f"slurm {name}", "log": log, "time": time.time()}
+        write_json(launch_dir(job.directory) / PLACE, place)
+
+    def groups(
+        self, jobs: Sequence[Job], folder: Path, path: Sequence[str]
+    ) -> Iterator[tuple[list[Job], Executor]]:
+        """The jobs that are submitted together, with what submits them."""
+        alike: dict[str, list[Job]] = {}
+        asked = {id(job): job.options for job in jobs}
+        for job in jobs:
+            options = asked[id(job)]
+            unlike = "" if options["array"] else str(job.number)
+            alike.setdefault(f"{self.topologies[id(job)]} {options} {unlike}", []).append(job)
+        size = scheduler.largest_array() if any(len(group) > 1 for group in alike.values()) else 1
+        number = 0
+        for group in alike.values():
+            for first in range(0, len(group), size):
+                some = group[first : first + size]
+                topology, options = self.topologies[id(some[0])], asked[id(some[0])]
+                where = folder / str(number)
+                made = executor(where, len(some), topology, options, path, self.sweep_dir)
+                yield some, made
+                number += 1
+
+    def submitted(self, job: Job) -> JobReturn:
+        """What a launch returns for a job that it does not wait for."""
+        name = self.ids.get(id(job))
+        if name is None:
+            return failed(job, "the cluster refused the job")
+        return not_run(job, Unknown(SUBMITTED, name))
+
+    def tell(self) -> None:
+        """Print the ids of the jobs, and where to look for them."""
+        names = sorted({name.partition("_")[0] for name in self.ids.values()})
+        print(f"submitted {counted(len(self.ids), 'job')} as {', '.join(names)}")
+        print(f"  look:   forgather status {self.sweep_dir}")
+        print(f"  cancel: forgather cancel {self.sweep_dir}")
+
+
+def check_possible(jobs: Sequence[Job], sweep_dir: Path) -> None:
+    """Raise if nothing can be submitted from here.
+
+    Raises:
+        ForgatherError: ``bad_launcher``, where SLURM is missing, or cannot name the logs.
+    """
+    if not all(map(shutil.which, ("sbatch", "srun", "squeue"))):
+        raise ForgatherError(
+            "bad_launcher",
+            "SLURM's commands (sbatch, srun, squeue) are not on this machine",
+            hint="launch from a node of the cluster, or use cluster=local",
+        )
+    for path, special in [(sweep_dir, "%\\\n"), *((job.directory, "\\\n") for job in jobs)]:
+        if found := set(special).intersection(str(path)):
+            raise ForgatherError(
+                "bad_launcher",
+                f"SLURM cannot keep logs in {path}, which has {found.pop()!r} in its name",
+                hint="choose another hydra.sweep.dir or hydra.run.dir",
+            )
+
+
+def place_of(job: Job) -> str | None:
+    """The cluster's id for a job, if it has been submitted."""
+    return (read_json(launch_dir(job.directory) / PLACE) or {}).get("id")
+
+
+def topology_on_cluster(job: Job) -> Topology:
+    """The topology of a job, with what was left open settled for the cluster.
+
+    Raises:
+        ForgatherError: ``bad_resources``, where it asks for more GPUs than a node has.
+    """
+    topology, options = job.topology, job.options
+    if topology.trainer is None and topology.gpus_per_proc is None:
+        return replace(topology, gpus_per_proc=0, procs=topology.procs or 1)
+    gpus = scheduler.gpus_of_cluster(options["partition"])
+    settled = topology.settled(options["gpus_per_node"] or gpus)
+    if settled.gpus_per_node > gpus:
+        raise ForgatherError(
+            "bad_resources",
+            f"job {job.number} ({' '.join(job.overrides)}) asks for {settled.gpus_per_node} GPUs "
+            f"on a node, and the cluster's have {gpus}",
+            path="resources.gpus_per_proc",
+        )
+    return settled

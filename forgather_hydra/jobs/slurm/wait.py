@@ -1,0 +1,168 @@
+"""Waits for jobs on a cluster: their own files say how they end, the cluster only that they did."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.utils import JobReturn, JobStatus
+
+from forgather_hydra.jobs.job import Job
+from forgather_hydra.jobs.outcome import (
+    cancelled,
+    failed,
+    read_result,
+    return_of,
+    write_outcome,
+)
+from forgather_hydra.jobs.policy import OnError
+from forgather_hydra.jobs.slurm import scheduler
+from forgather_hydra.jobs.watch.display import Display
+from forgather_hydra.jobs.watch.view import View, with_state
+from forgather_hydra.report.results import STOPPED
+from forgather_hydra.rundir.names import GIVEN_UP, USED_UP, is_owned, launch_dir, shell_log
+
+if TYPE_CHECKING:
+    from forgather_hydra.jobs.slurm.run import Cluster
+
+LOOK_S = 0.5  # at the files of jobs, or as often as at the cluster
+# After the cluster has called a job over, its result may take a moment to be seen from here.
+SETTLE_S = 5.0
+# Why jobs wait that will start in their turn; other reasons are worth a line.
+ORDINARY = ("", "Priority", "Resources", "JobArrayTaskLimit", "BeginTime", "Dependency", "Cleaning")
+
+
+class Waiting:
+    """Collects the returns of submitted jobs.
+
+    Args:
+        jobs: in order.
+        cluster: that they were submitted to.
+        options: of the launcher.
+    """
+
+    def __init__(self, jobs: Sequence[Job], cluster: Cluster, options: dict[str, Any]) -> None:
+        self.jobs = jobs
+        self.cluster = cluster
+        self.poll_s = float(options["poll_s"])
+        self.on_error = OnError.parse(options["on_error"])
+        self.returns: dict[int, JobReturn] = {}
+        self.tries: dict[int, int] = {}
+        self.states: dict[str, scheduler.Seen] = {}
+        self.over: dict[int, float] = {}
+        self.told: defaultdict[int, set[str]] = defaultdict(set)
+        self._asked = 0.0
+
+    def run(self) -> list[JobReturn]:
+        """Wait for all jobs."""
+        with Display(self.jobs, self.look) as self.display:
+            for job in self.jobs:
+                if name := self.cluster.ids.get(id(job)):
+                    self.display.say(job, f"submitted as {name}")
+            try:
+                while left := [job for job in self.jobs if id(job) not in self.returns]:
+                    self.ask(left)
+                    for job in left:
+                        self.collect(job)
+                    self.display.refresh()
+                    time.sleep(min(LOOK_S, self.poll_s))
+            except KeyboardInterrupt:
+                print("\nthe jobs go on without this command")
+                self.cluster.tell()
+                raise
+        self.clear()
+        return [self.returns[id(job)] for job in self.jobs]
+
+    def ask(self, jobs: Sequence[Job]) -> None:
+        """Ask the cluster, if it is time."""
+        if time.monotonic() < self._asked + self.poll_s:
+            return
+        self._asked = time.monotonic()
+        ids = [self.cluster.ids[id(job)] for job in jobs if id(job) in self.cluster.ids]
+        self.states |= self.cluster.watcher.look(ids)
+        for job in jobs:
+            seen = self.states.get(self.cluster.ids.get(id(job), ""))
+            if seen and seen.state == "PENDING":
+                self.tell_reason(job, seen.reason)
+
+    def tell_reason(self, job: Job, reason: str) -> None:
+        """Say once why a job does not start, unless it will in its turn."""
+        if reason not in ORDINARY and reason not in self.told[id(job)]:
+            self.told[id(job)].add(reason)
+            self.display.say(job, f"waits: {reason}")
+
+    def collect(self, job: Job) -> None:
+        """Take in a job if it has ended."""
+        result = read_result(job.directory)
+        is_over = self.is_over(job)
+        if is_over and (launch_dir(job.directory) / USED_UP).exists():
+            self.take_in(job, self.unfinished(job))
+        elif result and (is_over or result["status"] != STOPPED):
+            self.take_in(job, return_of(job))
+        elif is_over and time.monotonic() > self.over.setdefault(id(job), time.monotonic()) + (
+            SETTLE_S
+        ):
+            self.take_in(job, self.lost(job))
+
+    def is_over(self, job: Job) -> bool:
+        """Whether the cluster does not run the job, and will not."""
+        name = self.cluster.ids.get(id(job))
+        seen = self.states.get(name) if name else scheduler.Seen("REFUSED")
+        return seen is not None and not seen.is_live and not is_owned(job.directory)
+
+    def lost(self, job: Job) -> JobReturn:
+        """The return of a job that has ended without a word."""
+        state = self.states[self.cluster.ids[id(job)]].state
+        told = "vanished from the scheduler" if state == scheduler.GONE else f"ended as {state}"
+        if state == "CANCELLED" or (launch_dir(job.directory) / GIVEN_UP).exists():
+            return cancelled(job, f"the job was cancelled ({state})")
+        *before, last = ["", *last_words(shell_log(job.directory))]
+        lost = failed(job, "\n".join([f"the job {told}{last and ': '}{last}", *before]))
+        write_outcome(job.directory, lost)
+        return lost
+
+    def unfinished(self, job: Job) -> JobReturn:
+        """The return of a job that had to stop more often than it is queued again."""
+        told = "the job has more to do, but has been queued as often as hydra.launcher.max_requeues"
+        unfinished = failed(job, f"{told} allows; the same command goes on with it")
+        write_outcome(job.directory, unfinished)
+        return unfinished
+
+    def take_in(self, job: Job, job_return: JobReturn) -> None:
+        self.display.ended(job, job_return)
+        has_failed = job_return.status == JobStatus.FAILED
+        tries = self.tries[id(job)] = self.tries.get(id(job), 0) + 1
+        if has_failed and tries <= self.on_error.retries:
+            self.display.say(job, f"is tried again ({tries})")
+            self.over.pop(id(job), None)
+            self.cluster.submit([job])
+            return
+        self.returns[id(job)] = job_return
+        if has_failed and self.on_error.stops:
+            self.give_up(f"job {job.number} failed, and hydra.launcher.on_error is stop")
+
+    def give_up(self, reason: str) -> None:
+        """Cancel all jobs that have not ended."""
+        left = [job for job in self.jobs if id(job) not in self.returns]
+        scheduler.cancel(self.cluster.ids[id(job)] for job in left if id(job) in self.cluster.ids)
+        for job in left:
+            self.returns[id(job)] = cancelled(job, reason)
+
+    def clear(self) -> None:
+        """Take what has a result, and waits nevertheless, out of the queue."""
+        states = self.cluster.watcher.look(list(self.cluster.ids.values()))
+        scheduler.cancel(name for name, seen in states.items() if seen.state == "PENDING")
+
+    def look(self, job: Job, view: View) -> View:
+        """Add what the cluster says to the view of a job."""
+        seen = self.states.get(self.cluster.ids.get(id(job), ""))
+        return with_state(view, seen)
+
+
+def last_words(log: Path | None) -> list[str]:
+    """The last lines that the shell around a job has printed."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log else []
+    return [line.rpartition("/slurm_script: ")[2] for line in lines[-5:]]

@@ -1,0 +1,1 @@
+"""What can be seen of jobs while they run, from the launch and from other terminals."""

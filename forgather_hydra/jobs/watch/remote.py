@@ -1,0 +1,196 @@
+"""Jobs as another terminal sees them: by the files in the sweep's directory, and the cluster."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from forgather_hydra.errors import ForgatherError, counted
+from forgather_hydra.jobs.manifest import Manifest
+from forgather_hydra.jobs.outcome import read_result
+from forgather_hydra.jobs.slurm import scheduler
+from forgather_hydra.jobs.watch.follow import Follow
+from forgather_hydra.jobs.watch.sweeps import jobs_of, place
+from forgather_hydra.jobs.watch.view import QUEUED, View, view_of, with_state
+from forgather_hydra.report.results import (
+    FAILED,
+    FINISHED,
+    NOT_RUN,
+    PRUNED,
+    JobResult,
+    brief,
+    differing,
+    metric_of,
+    metrics_in,
+    relative,
+)
+from forgather_hydra.report.save import report_results
+from forgather_hydra.rundir import record
+from forgather_hydra.rundir.names import GIVEN_UP, is_launching, is_owned, launch_dir
+
+ASK_S = 5.0  # between two questions to a cluster
+
+
+def views(sweep_dir: Path) -> list[View]:
+    """The jobs of a sweep, as they are now."""
+    jobs = jobs_of(sweep_dir)
+    names = {job["number"]: str(place(job).get("id", "")) for job in jobs}
+    watcher = scheduler.Watcher(grace_s=-1)
+    watcher.look([name for name in names.values() if name])
+    if any(names.values()) and not watcher.seen:
+        print("the cluster does not answer; this is what the jobs' files say", file=sys.stderr)
+    words = brief(differing([job["overrides"] for job in jobs]))
+    is_alive = is_launching(sweep_dir)
+    return [
+        _view(job, text, watcher.seen.get(names[job["number"]]), is_alive)
+        for job, text in zip(jobs, words, strict=True)
+    ]
+
+
+def _view(job: dict[str, Any], words: str, seen: scheduler.Seen | None, is_alive: bool) -> View:
+    """A job as its files and the cluster tell; what nobody is going to start does not wait."""
+    view = with_state(view_of(job["number"], words, Path(job["directory"])), seen)
+    if view.state == QUEUED and "id" not in place(job) and not is_alive:
+        view.state, view.is_over = NOT_RUN, True
+    return view
+
+
+def about(sweep_dir: Path) -> str:
+    """What a sweep is: who launched it when and where, with which command."""
+    jobs_of(sweep_dir)
+    launch = Manifest(sweep_dir).read()["launch"]
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(launch["created"]))
+    who = f"{launch['user']} on {launch['host']}"
+    return f"{counted(len(launch['jobs']), 'job')}, launched {when} by {who}\n{launch['command']}\n"
+
+
+class Told(NamedTuple):
+    """What became of a wish."""
+
+    line: str
+    is_good: bool = True
+
+
+def cancel_jobs(sweep_dir: Path, numbers: Collection[int], save: bool) -> Iterator[Told]:
+    """End jobs, or all of a sweep, and say what was done.
+
+    Args:
+        sweep_dir: the sweep's directory.
+        numbers: of the jobs; all if there are none.
+        save: have those that run save a checkpoint and end by themselves.
+
+    Raises:
+        ForgatherError: ``no_sweep``, ``no_job``, or a job runs where it cannot be reached;
+            nothing has been done.
+    """
+    jobs = jobs_of(sweep_dir, numbers)
+    if not save:
+        for job in jobs:
+            _check_host(job)
+    seen = {view.number: view for view in views(sweep_dir)}
+    if not numbers and all(view.is_over for view in seen.values()):
+        yield Told("no job runs or waits")
+    for job in jobs:
+        view, directory = seen[job["number"]], Path(job["directory"])
+        if view.is_over:
+            if numbers:
+                yield Told(f"job {view.number} neither runs nor waits ({view.state})")
+        elif save and is_owned(directory):
+            (directory / "STOP").touch()
+            yield Told(f"job {view.number} is told to save and end")
+        else:
+            launch_dir(directory).mkdir(parents=True, exist_ok=True)
+            (launch_dir(directory) / GIVEN_UP).touch()
+            yield _end(f"job {view.number}", place(job), directory)
+
+
+def _end(job: str, where: dict[str, Any], directory: Path) -> Told:
+    if "id" in where and not scheduler.cancel([where["id"]]):
+        (launch_dir(directory) / GIVEN_UP).unlink()
+        return Told(f"{job} ({where['id']}) is not cancelled: scancel has failed", False)
+    if "id" in where:
+        return Told(f"{job} ({where['id']}) is cancelled")
+    if not is_owned(directory):
+        return Told(f"{job} will not be started")
+    with suppress(ProcessLookupError):
+        os.kill(where["pid"], signal.SIGTERM)
+    return Told(f"{job} is told to end")
+
+
+def _check_host(job: dict[str, Any]) -> None:
+    host = place(job).get("host", socket.gethostname())  # a cluster's job is reached from anywhere
+    if host != socket.gethostname() and is_owned(Path(job["directory"])):
+        told = f"job {job['number']} runs on {host}"
+        raise ForgatherError("no_job", told, hint="cancel it there, or with --save")
+
+
+def log_of(sweep_dir: Path, number: int, rank: int) -> tuple[Follow, Callable[[], View]]:
+    """The log of a process of a job, from its newest attempt on, and what tells how the job is.
+
+    Raises:
+        ForgatherError: ``no_sweep`` or ``no_job``, where there is no such job or process.
+    """
+    (job,) = jobs_of(sweep_dir, [number])
+    directory = Path(job["directory"])
+    follow = Follow(directory, rank, from_start=True)
+    ranks = sorted(follow.path.parent.glob("rank_*.log"))
+    if ranks and follow.path not in ranks:
+        has = "process 0" if len(ranks) == 1 else f"processes 0 to {len(ranks) - 1}"
+        raise ForgatherError("no_job", f"job {number} has no process {rank}, but {has}")
+    watcher = scheduler.Watcher()
+    last_asked = -ASK_S
+
+    def look() -> View:
+        nonlocal last_asked
+        view, name = _view(job, "", None, is_launching(sweep_dir)), place(job).get("id")
+        if view.state in (FINISHED, FAILED) or not name:
+            return view
+        if time.monotonic() > last_asked + ASK_S:
+            last_asked = time.monotonic()
+            watcher.look([name])
+        return with_state(view, watcher.seen.get(name, scheduler.Seen("PENDING")))
+
+    return follow, look
+
+
+def report(sweep_dir: Path, is_interactive: bool) -> None:
+    """Print the results of a sweep, and save them; on a page with plots of plotly if wanted."""
+    content = Manifest(sweep_dir).read()
+    if "launch" not in content and "jobs" in content:  # by a launcher that keeps no record
+        results = [JobResult(**job) for job in content["jobs"]]
+    else:
+        results = [_result(job, content, sweep_dir.absolute()) for job in jobs_of(sweep_dir)]
+    report_results(
+        sweep_dir,
+        results,
+        content.get("metric", "eval_loss"),
+        content.get("direction", "minimize"),
+        is_interactive=is_interactive,
+    )
+
+
+def _result(job: dict[str, Any], content: dict[str, Any], sweep_dir: Path) -> JobResult:
+    metric = content.get("metric", "eval_loss")
+    directory = Path(job["directory"])
+    state = _view(job, "", None, is_launching(sweep_dir)).state
+    known = {each["number"]: each["status"] for each in content.get("jobs", [])}
+    if state == FINISHED and known.get(job["number"]) == PRUNED:  # which only the search knows
+        state = PRUNED
+    found = read_result(directory) or {}
+    value = found.get("value")
+    return JobResult(
+        job["number"],
+        job["overrides"],
+        state,
+        metric_of(value, metric),
+        relative(directory, sweep_dir),
+        found.get("error"),
+        value if isinstance(value, dict) else metrics_in(record.read(directory)),
+    )

@@ -1,0 +1,123 @@
+"""``python -m forgather_hydra.jobs.worker RUN_DIR ATTEMPT_DIR``: one process of a job.
+
+It finds the composed job in its directory, and runs it as Hydra would have done; a launcher has set
+the environment by which the processes of a job find each other.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus, run_job
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import open_dict
+
+from forgather_hydra.config.composition import remember
+from forgather_hydra.jobs.job import Payload, hydra_config, read_payload, returned
+from forgather_hydra.jobs.outcome import JobFailed, told_failure, write_failure, write_outcome
+from forgather_hydra.run.failure import told
+from forgather_hydra.rundir.names import FIRST_ATTEMPT, owned
+from forgather_hydra.rundir.record import keep_configuration
+
+EXIT_FAILED, EXIT_BUSY, EXIT_INTERRUPTED = 1, 75, 130
+
+
+def main() -> None:
+    """Entry point; exits with 0, 1 (job failed), 75 (runs elsewhere) or 130 (interrupted)."""
+    directory, attempt = map(Path, sys.argv[1:])
+    rank, size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    # Trainers save at SIGTERM; whatever else runs ends as with Ctrl-C. The signal by which a
+    # cluster announces the end of its time goes to the shell, and is ignored here and in children.
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        _print_to(attempt / f"rank_{rank}.log")
+    try:
+        sys.exit(
+            _first(directory, attempt, size)
+            if rank == 0
+            else _other(directory, attempt, rank, size)
+        )
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _first(directory: Path, attempt: Path, size: int) -> int:
+    with owned(directory) as is_mine:
+        if not is_mine:
+            print(f"another process runs the job in {directory}; nothing is done here")
+            return EXIT_BUSY
+        payload, context, task = read_payload(directory, attempt.name != FIRST_ATTEMPT)
+        remember(payload.composition)
+        if payload.is_ours and payload.keys[1]:  # of a sweep: that of a run is kept already
+            keep_configuration(directory)
+        job_return = _run(directory, payload, context, task)
+        if job_return.status == JobStatus.FAILED:
+            error = job_return._return_value
+            write_failure(directory, error, 0, size)
+            print(told_failure(directory) or told(error), file=sys.stderr)
+        write_outcome(directory, job_return)
+        return EXIT_FAILED if job_return.status == JobStatus.FAILED else 0
+
+
+def _run(directory: Path, payload: Payload, context: HydraContext, task: TaskFunction) -> JobReturn:
+    value: Any
+    try:
+        job_dir_key, job_subdir_key = payload.keys
+        return run_job(
+            hydra_context=context,
+            task_function=task,
+            config=payload.config,
+            job_dir_key=job_dir_key,
+            job_subdir_key=job_subdir_key,
+        )
+    except SystemExit as stop:
+        is_good = not stop.code
+        value = None if is_good else JobFailed(f"the job left with sys.exit({stop.code!r})")
+        status = JobStatus.COMPLETED if is_good else JobStatus.FAILED
+    except Exception as error:
+        value, status = error, JobStatus.FAILED
+    overrides = list(payload.config.hydra.overrides.task)
+    return returned(payload.config, overrides, directory, status, value)
+
+
+def _other(directory: Path, attempt: Path, rank: int, size: int) -> int:
+    """A process beside the first: it writes nothing but its log."""
+    payload, _, task = read_payload(directory, attempt.name != FIRST_ATTEMPT)
+    remember(payload.composition)
+    config = payload.config
+    with open_dict(config.hydra.runtime):
+        config.hydra.runtime.output_dir = str(directory)
+    job = config.copy()
+    with open_dict(job):
+        del job["hydra"]
+    try:
+        with hydra_config(config):
+            task(job)
+    except (Exception, SystemExit) as error:
+        if isinstance(error, SystemExit) and not error.code:
+            return 0
+        write_failure(directory, error, rank, size)
+        sys.excepthook(type(error), error, error.__traceback__)
+        return EXIT_FAILED
+    return 0
+
+
+def _print_to(path: Path) -> None:
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+        os.dup2(log, stream.fileno())
+    os.close(log)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

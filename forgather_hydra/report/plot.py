@@ -1,0 +1,156 @@
+"""Line and point plots as SVG, which a page can hold without any library."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from itertools import pairwise
+
+from forgather_hydra.report.parameters import Parameter
+
+Point = tuple[float, float]
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 560, 300, 62, 42, 12, 14
+LETTER, SMALLEST = 6.5, 30  # widths: of a letter, and of a label
+COLORS = ("#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2", "#be185d", "#4d7c0f")
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points that belong together.
+
+    Attributes:
+        name: shown when the mouse is over it.
+        points: as (x, y).
+        color: its number.
+    """
+
+    name: str
+    points: Sequence[Point]
+    color: int
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A range of values on a line of `length`, from `start`; logarithmic if `is_log`.
+
+    `labels` are those of values; without them round values have labels.
+    """
+
+    low: float
+    high: float
+    start: float
+    length: float
+    is_log: bool = False
+    labels: Mapping[float, str] = field(default_factory=dict)
+
+    def at(self, value: float) -> float:
+        low, high, value = (
+            math.log10(v) if self.is_log else v for v in (self.low, self.high, value)
+        )
+        return self.start + self.length * ((value - low) / (high - low) if high > low else 0.5)
+
+    def ticks(self) -> dict[float, str]:
+        """Labels of values, as long as there is room for."""
+        places = sorted(map(self.at, self.labels))
+        room = min((b - a for a, b in pairwise(places)), default=self.length)
+        if not self.labels or room < SMALLEST:
+            return {value: f"{value:.4g}" for value in self.round_values()}
+        size = int(room / LETTER)
+        return {
+            value: text if len(text) <= size else text[: size - 1] + "\u2026"
+            for value, text in self.labels.items()
+        }
+
+    def round_values(self) -> list[float]:
+        """Round values within the range."""
+        if self.is_log:
+            powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+            found = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
+        else:
+            raw = (self.high - self.low) / 5 or 1.0
+            size = 10.0 ** math.floor(math.log10(raw))
+            size *= next(factor for factor in (1, 2, 5, 10) if factor * size >= raw)
+            first = math.ceil(self.low / size)
+            found = [size * (first + i) for i in range(12)]
+        slack = 1e-9 * abs(self.high)
+        return [value for value in found if self.low - slack <= value <= self.high + slack]
+
+
+def plot(series: Sequence[Series], x: str | Parameter, y_name: str) -> str:
+    """A plot of lines, or, by a parameter, of points; nothing where there is no finite point."""
+    shown = [
+        Series(s.name, [p for p in s.points if all(map(math.isfinite, p))], s.color) for s in series
+    ]
+    points = [point for each in shown for point in each.points]
+    if not points:
+        return ""
+    parameter = x if isinstance(x, Parameter) else None
+    x_name = parameter.name if parameter else str(x)
+    x_axis = _axis([p[0] for p in points], LEFT, WIDTH - LEFT - RIGHT, parameter)
+    y_axis = _axis([p[1] for p in points], HEIGHT - BOTTOM, -(HEIGHT - BOTTOM - TOP))
+    drawn = [
+        _points(s, x_axis, y_axis, x_name)
+        if parameter or len(s.points) == 1
+        else _line(s, x_axis, y_axis)
+        for s in shown
+        if s.points
+    ]
+    return "\n".join(
+        [
+            f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
+            *_grid(x_axis, y_axis),
+            *drawn,
+            f'<text class="name" x="{LEFT + (WIDTH - LEFT - RIGHT) / 2}" y="{HEIGHT - 6}" '
+            f'text-anchor="middle">{escape(x_name)}</text>',
+            f'<text class="name" transform="translate(13 {(HEIGHT - BOTTOM + TOP) / 2}) '
+            f'rotate(-90)" text-anchor="middle">{escape(y_name)}</text>',
+            "</svg>",
+        ]
+    )
+
+
+def _axis(
+    values: Sequence[float], start: float, length: float, parameter: Parameter | None = None
+) -> Axis:
+    low, high = min(values), max(values)
+    labels = parameter.labels if parameter else {}
+    labels = {value: text for value, text in labels.items() if low <= value <= high}
+    if parameter and parameter.is_log and low > 0:
+        margin = (high / low) ** 0.08 if high > low else 2.0
+        return Axis(low / margin, high * margin, start, length, is_log=True, labels=labels)
+    margin = (0.08 if labels else 0.04) * (high - low) or 0.5 * abs(high) or 1.0
+    return Axis(low - margin, high + margin, start, length, labels=labels)
+
+
+def _grid(x: Axis, y: Axis) -> list[str]:
+    lines = []
+    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
+    for value, label in y.ticks().items():
+        at = f"{y.at(value):.1f}"
+        lines.append(f'<line x1="{LEFT}" x2="{right}" y1="{at}" y2="{at}"/>')
+        lines.append(f'<text x="{LEFT - 6}" y="{at}" dy="4" text-anchor="end">{label}</text>')
+    for value, label in x.ticks().items():
+        at = f"{x.at(value):.1f}"
+        lines.append(f'<line x1="{at}" x2="{at}" y1="{TOP}" y2="{bottom}"/>')
+        text = f'<text x="{at}" y="{bottom + 16}" text-anchor="middle">{escape(label)}</text>'
+        lines.append(text)
+    return lines
+
+
+def _line(series: Series, x: Axis, y: Axis) -> str:
+    places = " ".join(f"{x.at(a):.1f},{y.at(b):.1f}" for a, b in series.points)
+    color = COLORS[series.color % len(COLORS)]
+    title = f"<title>{escape(series.name)}</title>"
+    return f'<polyline points="{places}" stroke="{color}">{title}</polyline>'
+
+
+def _points(series: Series, x: Axis, y: Axis, x_name: str) -> str:
+    color = COLORS[series.color % len(COLORS)]
+    drawn = []
+    for a, b in series.points:
+        told = escape(f"{series.name}, {x_name}={x.labels.get(a) or format(a, '.6g')}: {b:.6g}")
+        place = f'cx="{x.at(a):.1f}" cy="{y.at(b):.1f}"'
+        drawn.append(f'<circle {place} r="5" fill="{color}"><title>{told}</title></circle>')
+    return "".join(drawn)

@@ -1,0 +1,253 @@
+"""The results of a sweep: one per job, ranked in a table, saved as JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.utils import JobReturn, JobStatus
+
+from forgather_hydra.rundir import record
+from forgather_hydra.rundir.files import locked, read_json, write_json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+PLANNED = "planned"
+FINISHED, PRUNED, FAILED, INTERRUPTED = "finished", "pruned", "failed", "interrupted"
+STOPPED, CANCELLED, SUBMITTED, NOT_RUN = "stopped", "cancelled", "submitted", "not run"
+_ORDER = (
+    *(FINISHED, PRUNED, STOPPED, "running", "starting", SUBMITTED, "queued"),
+    *(FAILED, "died", INTERRUPTED, CANCELLED, NOT_RUN, PLANNED),
+)
+WIDEST = 40  # letters that the overrides of a job may take in a table
+MANIFEST, MANIFEST_LOCK = "sweep.json", ".sweep.lock"
+
+
+@dataclass
+class JobResult:
+    """How a job of a sweep went.
+
+    Attributes:
+        number: Hydra's number of the job.
+        overrides: what it ran with.
+        status: one of the words above.
+        value: the metric that the sweep is about, if the job has it.
+        directory: relative to the sweep's directory where it lies below it.
+        error: the first line of what it failed with.
+        metrics: all that target ``main`` returned, where that is a dict.
+    """
+
+    number: int
+    overrides: list[str]
+    status: str
+    value: float | None = None
+    directory: str | None = None
+    error: str | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """The return value of a job that has not been run, or not yet to its end.
+
+    Attributes:
+        status: ``planned`` or ``submitted``.
+        told: where to look for it.
+    """
+
+    status: str
+    told: str = ""
+
+
+class JobCancelled(Exception):
+    """A job was not run, or not to its end, because it was not wanted any more."""
+
+
+def result_of(returned: JobReturn, number: int, metric: str, sweep_dir: Path) -> JobResult:
+    """The result of a job that the launcher returned."""
+    directory = Path(returned.hydra_cfg.hydra.runtime.output_dir) if returned.hydra_cfg else None
+    result = JobResult(number, list(returned.overrides or []), SUBMITTED)
+    if directory:
+        result.directory = relative(directory, sweep_dir)
+        result.metrics = metrics_in(record.read(directory))
+    value = returned._return_value  # the public property raises what the job raised
+    if isinstance(value, Unknown):
+        result.status = value.status
+    elif returned.status == JobStatus.COMPLETED:
+        result.status, result.value = FINISHED, metric_of(value, metric)
+        result.metrics = value if isinstance(value, dict) else result.metrics
+        if result.metrics.get("stopped"):
+            result.status = STOPPED
+    elif returned.status == JobStatus.FAILED:
+        result.status = CANCELLED if isinstance(value, JobCancelled) else FAILED
+        result.error = one_line(value)
+    return result
+
+
+def result_without_return(
+    number: int, overrides: Sequence[str], metric: str, sweep_dir: Path
+) -> JobResult:
+    """The result of a job that the launcher did not return, from what the job left on disk."""
+    found = recorded_jobs(sweep_dir).get(job_key(overrides))
+    if found is None:
+        return JobResult(number, list(overrides), NOT_RUN)
+    directory, recorded = found
+    status = FINISHED if recorded["status"] == "finished" else INTERRUPTED
+    value = metric_of(recorded.get("result"), metric)
+    where = relative(directory, sweep_dir)
+    return JobResult(number, list(overrides), status, value, where, metrics=metrics_in(recorded))
+
+
+def recorded_jobs(sweep_dir: Path) -> dict[frozenset[str], tuple[Path, dict[str, Any]]]:
+    """Directory and record of each job below a sweep's directory, by its overrides."""
+    jobs = {}
+    for path in sorted(sweep_dir.rglob(record.RECORD)):
+        if recorded := record.read(path.parent):
+            jobs[job_key(recorded["overrides"])] = path.parent, recorded
+    return jobs
+
+
+def job_key(overrides: Iterable[str]) -> frozenset[str]:
+    """What makes two jobs the same: their overrides, whether to resume aside."""
+    aside = ("hydra.", "hydra/", "resume=")
+    return frozenset(text for text in overrides if not text.lstrip("+").startswith(aside))
+
+
+def metrics_in(recorded: dict[str, Any] | None) -> dict[str, Any]:
+    """What target ``main`` returned, if it was a dict."""
+    result = (recorded or {}).get("result")
+    return result if isinstance(result, dict) else {}
+
+
+def metric_of(value: Any, metric: str) -> float | None:
+    """The number among what a job returned: `value` itself, or its entry `metric`."""
+    number = value.get(metric) if isinstance(value, dict) else value
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        return None
+    return float(number)
+
+
+def one_line(error: Any) -> str:
+    """An exception's type and the first line of its message."""
+    lines = str(error).strip().splitlines()
+    return ": ".join([type(error).__name__, *lines[:1]])
+
+
+def relative(directory: Path, sweep_dir: Path) -> str:
+    """A directory as seen from the sweep's."""
+    path = os.path.relpath(directory, sweep_dir)
+    return str(directory) if path.startswith("..") else path
+
+
+def ranked(results: Iterable[JobResult], direction: str = "minimize") -> list[JobResult]:
+    """Best first; then those without a value, by status and number."""
+    sign = 1 if direction == "minimize" else -1
+
+    def rank(result: JobResult) -> tuple[int, float, int]:
+        has_value = result.value is not None and math.isfinite(result.value)
+        value = sign * result.value if result.value is not None and has_value else math.inf
+        return _ORDER.index(result.status), value, result.number
+
+    return sorted(results, key=rank)
+
+
+def best_of(results: Iterable[JobResult], direction: str = "minimize") -> JobResult | None:
+    """The finished job with the best finite value, if any has one."""
+    for result in ranked(results, direction)[:1]:
+        if result.status == FINISHED and result.value is not None and math.isfinite(result.value):
+            return result
+    return None
+
+
+def differing(overrides: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The overrides of each job that not all jobs share."""
+    shared = set.intersection(*map(set, overrides)) if len(overrides) > 1 else set()
+    return [[text for text in each if text not in shared] for each in overrides]
+
+
+def brief(overrides: Sequence[Sequence[str]]) -> list[str]:
+    """The overrides of each job as a text for a table: long ones with the ends of their keys."""
+    texts = [" ".join(each) for each in overrides]
+    if max(map(len, texts), default=0) <= WIDEST:
+        return texts
+    keys = {text: _setting(text)[0].split(".") for each in overrides for text in each}
+    ends: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+    for key in map(tuple, keys.values()):
+        for first in range(len(key)):
+            ends.setdefault(key[first:], set()).add(key)
+
+    def cut(text: str) -> str:
+        key = tuple(keys[text])
+        tells = [i == 0 or (len(ends[key[i:]]) == 1 and key[i][0] != "_") for i in range(len(key))]
+        first = max(i for i, is_enough in enumerate(tells) if is_enough)
+        return ".".join(key[first:]) + "".join(text.partition("=")[1:])
+
+    return [" ".join(map(cut, each)) for each in overrides]
+
+
+def table(results: Sequence[JobResult], metric: str) -> Table:
+    """A table of results in the order given."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    made = Table("job", "overrides", metric, "status", "directory", box=None, pad_edge=False)
+    made.columns[1].overflow = made.columns[4].overflow = "fold"
+    made.columns[2].justify = "right"
+    texts = brief(differing([r.overrides for r in results]))
+    for result, overrides in zip(results, texts, strict=True):
+        value = "" if result.value is None else f"{result.value:.6g}"
+        words = (str(result.number), overrides, value, result.status)
+        made.add_row(*map(escape, (*words, result.directory or "")))
+    return made
+
+
+def save(sweep_dir: Path, results: Sequence[JobResult], metric: str, direction: str) -> None:
+    """Write ``sweep.json`` and ``results.csv`` into a sweep's directory."""
+    best = best_of(results, direction)
+    content = {
+        "metric": metric,
+        "direction": direction,
+        "best": None if best is None else _strict(asdict(best)),
+        "jobs": [_strict(asdict(result)) for result in results],
+    }
+    with locked(sweep_dir / MANIFEST_LOCK, wait=True):
+        before = read_json(sweep_dir / MANIFEST) or {}
+        write_json(sweep_dir / MANIFEST, before | content)
+    with open(sweep_dir / "results.csv", "w", newline="", encoding="utf-8") as file:
+        _write_rows(file, results, metric)
+
+
+def _write_rows(file: Any, results: Sequence[JobResult], metric: str) -> None:
+    rows = []
+    for result, overrides in zip(results, differing([r.overrides for r in results]), strict=True):
+        settings = dict(_setting(text) for text in overrides)
+        rows.append(
+            {"job": result.number, "status": result.status, metric: result.value}
+            | settings
+            | {"directory": result.directory, "error": result.error}
+        )
+    ends = ["directory", "error"]
+    columns = list(dict.fromkeys(k for row in rows for k in row if k not in ends)) + ends
+    writer = csv.DictWriter(file, columns)
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def _setting(override: str) -> tuple[str, str]:
+    key, _, value = override.lstrip("+").partition("=")
+    return key, value
+
+
+def _strict(value: Any) -> Any:
+    """The same without infinities and NaN, which JSON does not know."""
+    if isinstance(value, dict):
+        return {key: _strict(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_strict(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,81 @@
+"""Mean and spread over seeds: jobs that differ in their seeds only are one experiment."""
+
+from __future__ import annotations
+
+import csv
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from forgather_hydra.report.results import FINISHED, JobResult, differing
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Group:
+    """Jobs that differ in their seeds only.
+
+    Attributes:
+        overrides: what they share and others do not.
+        values: of the metric, of those that have one.
+    """
+
+    overrides: str
+    values: list[float]
+
+    @property
+    def mean(self) -> float:
+        return statistics.fmean(self.values)
+
+    @property
+    def spread(self) -> float:
+        """Sample standard deviation; 0 of a single value."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else 0.0
+
+
+def grouped(results: Sequence[JobResult], direction: str = "minimize") -> list[Group]:
+    """The experiments, best mean first; none where no experiment has several seeds."""
+    found: dict[str, list[float]] = {}
+    for result, overrides in zip(results, differing([r.overrides for r in results]), strict=True):
+        key = " ".join(text for text in overrides if not is_seed(text))
+        is_number = result.value is not None and math.isfinite(result.value)
+        if result.status == FINISHED and result.value is not None and is_number:
+            found.setdefault(key, []).append(result.value)
+    groups = [Group(overrides, values) for overrides, values in found.items()]
+    if all(len(group.values) == 1 for group in groups):
+        return []
+    return sorted(groups, key=lambda group: group.mean, reverse=direction == "maximize")
+
+
+def is_seed(override: str) -> bool:
+    """Whether an override sets a seed."""
+    return override.lstrip("+").partition("=")[0].rpartition(".")[2] == "seed"
+
+
+def seeds_table(groups: Sequence[Group], metric: str) -> Table:
+    """A table of experiments in the order given."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    made = Table("overrides", f"mean {metric}", "spread", "seeds", box=None, pad_edge=False)
+    made.columns[0].overflow = "fold"
+    for column in made.columns[1:]:
+        column.justify = "right"
+    for group in groups:
+        cells = (f"{group.mean:.6g}", f"{group.spread:.2g}", str(len(group.values)))
+        made.add_row(escape(group.overrides), *cells)
+    return made
+
+
+def save_seeds(path: Path, groups: Sequence[Group], metric: str) -> None:
+    """Write experiments as CSV."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["overrides", f"mean_{metric}", "spread", "seeds"])
+        for group in groups:
+            writer.writerow([group.overrides, group.mean, group.spread, len(group.values)])

@@ -1,0 +1,1 @@
+"""Which jobs a sweep has: grid, pairs, list and filter, or a search."""

@@ -1,0 +1,173 @@
+"""What both sweepers share: validate and launch jobs, and report on them at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.errors import CompactHydraException
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationKeyError
+
+from forgather_hydra.config.composition import COMMAND_LINE
+from forgather_hydra.errors import ForgatherError, counted
+from forgather_hydra.sweep.options import direction
+
+DEFAULT_METRIC = "eval_loss"
+
+
+class JobsFailed(CompactHydraException):
+    """Some jobs of a sweep failed.
+
+    Args:
+        message: how many.
+        returns: the returns of all batches, the failed ones too.
+    """
+
+    def __init__(self, message: str, returns: Sequence[Sequence[JobReturn]]) -> None:
+        super().__init__(message)
+        self.returns = returns
+
+
+class JobSweeper(Sweeper):
+    """A sweeper that ends with a ranked table of its jobs.
+
+    Args:
+        optimized_metric: what jobs are ranked by: an entry of the dict that a job returns.
+        direction: ``minimize`` or ``maximize``.
+    """
+
+    config: DictConfig
+    launcher: Launcher
+    hydra_context: HydraContext
+
+    def __init__(self, optimized_metric: str | None, direction: str) -> None:
+        self.metric = optimized_metric or DEFAULT_METRIC
+        self.direction = direction
+        self.returns: list[Sequence[JobReturn]] = []
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        from hydra.core.plugins import Plugins
+
+        self.config = config
+        self.hydra_context = hydra_context
+        try:
+            self.launcher = Plugins.instance().instantiate_launcher(
+                hydra_context=hydra_context, task_function=task_function, config=config
+            )
+        except InterpolationKeyError as problem:
+            raise _open_option(problem) from problem
+
+    def check_options(self) -> None:
+        direction(self.direction)
+
+    @property
+    def parser(self) -> OverridesParser:
+        return OverridesParser.create(config_loader=self.hydra_context.config_loader)
+
+    @property
+    def is_dry(self) -> bool:
+        """Whether the launcher only prints what it would do."""
+        return bool(self.config.hydra.launcher.get("dry_run"))
+
+    def prepare_directory(self) -> Path:
+        """Make the sweep's directory and save the configuration in it."""
+        sweep_dir = Path(self.config.hydra.sweep.dir)
+        if self.is_dry:
+            return sweep_dir
+        try:
+            sweep_dir.mkdir(parents=True, exist_ok=True)
+            OmegaConf.save(self.config, sweep_dir / "multirun.yaml")
+        except OSError as error:
+            told = ForgatherError("sweep_directory", str(error), hint="set hydra.sweep.dir")
+            with mistakes_told():
+                raise told from error
+        return sweep_dir
+
+    def launch(self, batch: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
+        """Run jobs; what failed ones raised is kept beside their outputs.
+
+        Args:
+            batch: the overrides of each job.
+            first: the number of the first one.
+        """
+        returns = self.launcher.launch([list(job) for job in batch], initial_job_idx=first)
+        self.returns.append(returns)
+        for returned in returns:
+            _keep_traceback(returned)
+        return returns
+
+    def report(self, results: Sequence[Any], sweep_dir: Path) -> None:
+        """Save and print the results, best first."""
+        if self.is_dry:
+            return
+        from forgather_hydra.report.save import report_results
+
+        is_told = getattr(self.launcher, "tells_failures", False)  # by our own launchers
+        report_results(sweep_dir, results, self.metric, self.direction, is_told)
+
+    def end(self) -> None:
+        """Say with the exit code whether a job failed, or was cancelled."""
+        from forgather_hydra.config.command_line import UsageExit
+        from forgather_hydra.report.results import JobCancelled
+
+        jobs = [returned for batch in self.returns for returned in batch]
+        bad = [job._return_value for job in jobs if job.status == JobStatus.FAILED]
+        if bad:
+            cancelled = sum(isinstance(error, JobCancelled) for error in bad)
+            told = f"{len(bad) - cancelled} of {counted(len(jobs), 'job')} failed"
+            told += f", and {cancelled} cancelled" if cancelled else ""
+            where = "its directory" if len(bad) == 1 else "their directories"
+            told += f"; traceback.txt in {where}" if cancelled < len(bad) else ""
+            error = JobsFailed(told, self.returns)
+            raise UsageExit(error) if COMMAND_LINE.get() else error
+
+
+@contextlib.contextmanager
+def mistakes_told() -> Iterator[None]:
+    """Give a mistake in the sweep's description to whoever reports mistakes to the user."""
+    from forgather_hydra.config.command_line import UsageExit
+    from forgather_hydra.rundir.record import RunIsBusy
+
+    try:
+        yield
+    except (ForgatherError, RunIsBusy) as problem:
+        error = problem if isinstance(problem, ForgatherError) else _busy(problem)
+        if COMMAND_LINE.get():
+            raise UsageExit(error) from problem
+        raise CompactHydraException(str(error)) from problem
+
+
+def _busy(problem: Exception) -> ForgatherError:
+    return ForgatherError("sweep_is_busy", str(problem), hint="use another hydra.sweep.dir")
+
+
+def _keep_traceback(returned: JobReturn) -> None:
+    """Write ``traceback.txt`` for a job that failed in this process."""
+    error = returned._return_value
+    if returned.status == JobStatus.FAILED and error.__traceback__ and returned.hydra_cfg:
+        directory = Path(returned.hydra_cfg.hydra.runtime.output_dir)
+        lines = traceback.format_exception(error)
+        (directory / "traceback.txt").write_text("".join(lines), encoding="utf-8")
+
+
+def _open_option(problem: InterpolationKeyError) -> BaseException:
+    """The error for an option of a launcher that refers to what only a job has."""
+    from forgather_hydra.config.command_line import UsageExit
+
+    error = ForgatherError(
+        "bad_launcher",
+        f"an option in hydra.launcher has no value: {problem}",
+        hint="what it refers to needs a value outside the sweep too, in a configuration file",
+    )
+    return UsageExit(error) if COMMAND_LINE.get() else error

@@ -1,0 +1,1 @@
+"""Training arguments: names, defaults, and what cannot work together."""

@@ -1,0 +1,1 @@
+"""Data to batches: order, collation, streams, and the position in them."""

@@ -1,0 +1,157 @@
+"""Data loaders for training and evaluation that leave the training random numbers alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.utils.data import BatchSampler, DataLoader
+
+from forgather_hydra.train.arguments.training_arguments import TrainingArguments
+from forgather_hydra.train.batches.sampler import ResumableBatchSampler
+from forgather_hydra.train.batches.stream import StreamLoader
+
+if TYPE_CHECKING:
+    from forgather_hydra.train.parallel.base import Strategy
+
+Batch = dict[str, torch.Tensor]
+Collator = Callable[[list[Any]], Batch]
+
+
+def training_data(
+    args: TrainingArguments, dataset: Any, collate: Collator, strategy: Strategy
+) -> tuple[Any, Any]:
+    """Sampler and loader of this process; for a dataset without length, one object is both.
+
+    Raises:
+        ValueError: if there is no training data, or not enough for one batch, or `max_steps` is
+            needed and not given.
+    """
+    if dataset is None:
+        raise ValueError("there is nothing to train on: give the trainer a train_dataset")
+    collate = partial(_collate_any, collate)
+    if not hasattr(dataset, "__len__"):
+        stream = _stream_loader(args, dataset, collate, strategy)
+        return stream, stream
+    sampler = _training_sampler(args, dataset, strategy)
+    return sampler, DataLoader(
+        dataset, batch_sampler=sampler, collate_fn=collate, **_worker_options(args)
+    )
+
+
+def _training_sampler(
+    args: TrainingArguments, dataset: Any, strategy: Strategy
+) -> ResumableBatchSampler:
+    sampler = ResumableBatchSampler(
+        len(dataset),
+        args.per_device_train_batch_size,
+        seed=args.seed if args.data_seed is None else args.data_seed,
+        shuffle=args.shuffle,
+        drop_last=args.dataloader_drop_last,
+        rank=strategy.replica,
+        world_size=strategy.replicas,
+        lengths=sample_lengths(dataset) if args.group_by_length else None,
+    )
+    if len(sampler) == 0:
+        raise ValueError(
+            f"the training set has {len(dataset)} samples, less than a batch of"
+            f" {sampler.batch_size}: lower per_device_train_batch_size,"
+            " unset dataloader_drop_last, or give more data"
+        )
+    return sampler
+
+
+def sample_lengths(dataset: Any) -> np.ndarray:
+    """Tokens of each sample: the dataset's own `lengths`, or counted by reading all of it."""
+    if hasattr(dataset, "lengths"):
+        return np.asarray(dataset.lengths)
+    return np.array([len(dataset[index]["input_ids"]) for index in range(len(dataset))])
+
+
+def _stream_loader(
+    args: TrainingArguments, dataset: Any, collate: Collator, strategy: Strategy
+) -> StreamLoader:
+    if args.max_steps <= 0:
+        raise ValueError("the training set has no length: say how long to train with max_steps")
+    if args.group_by_length:
+        raise ValueError("group_by_length needs a training set with a length: leave it out")
+    return StreamLoader(
+        dataset,
+        args.per_device_train_batch_size,
+        collate,
+        drop_last=args.dataloader_drop_last,
+        rank=strategy.replica,
+        world_size=strategy.replicas,
+        prefetch=args.dataloader_num_workers * (args.dataloader_prefetch_factor or 2),
+    )
+
+
+def evaluation_loader(
+    args: TrainingArguments, dataset: Any, collate: Collator, strategy: Strategy
+) -> DataLoader[Batch]:
+    """Loader in dataset order of every `replicas`th of the batches to evaluate.
+
+    Batches are those of a single process, whatever the number of replicas. All of them have as
+    many: an empty one fills up. A stream is read into memory, as far as `max_eval_steps` says.
+
+    Raises:
+        ValueError: if the dataset is empty.
+    """
+    limit = args.max_eval_steps if args.max_eval_steps > 0 else None
+    if not hasattr(dataset, "__len__"):
+        size = args.per_device_eval_batch_size
+        dataset = list(islice(dataset, limit and limit * size))
+    if len(dataset) == 0:
+        raise ValueError("the evaluation set is empty: give it data, or leave eval_dataset out")
+    batches = BatchSampler(range(len(dataset)), args.per_device_eval_batch_size, drop_last=False)
+    chosen = list(islice(batches, limit))
+    chosen += [[]] * (-len(chosen) % strategy.replicas)
+    return DataLoader(
+        dataset,
+        batch_sampler=chosen[strategy.replica :: strategy.replicas],
+        collate_fn=partial(_collate_any, collate),
+        **_worker_options(args),
+    )
+
+
+def accumulation_groups(loader: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
+    """The rest of an epoch in groups of `size` batches, one optimizer step each; the last may be
+    smaller."""
+    batches = _batches(loader)
+    try:
+        while group := list(islice(batches, size)):
+            yield group
+    except Exception as error:
+        error.add_note("The training data could not be read to the end.")
+        raise
+
+
+def _batches(loader: Any) -> Iterator[Batch]:
+    """What `loader` yields; straight from the dataset where it has nothing to do besides."""
+    if not isinstance(loader, DataLoader) or loader.num_workers or loader.pin_memory:
+        return iter(loader)
+    dataset: Any = loader.dataset
+    chosen: Any = loader.batch_sampler
+    fetch = getattr(dataset, "__getitems__", lambda indices: [dataset[i] for i in indices])
+    return (loader.collate_fn(fetch(indices)) for indices in chosen)
+
+
+def _collate_any(collate: Collator, samples: list[Any]) -> Batch:
+    """Also makes a batch where a process has no sample."""
+    return collate(samples) if samples else {"input_ids": torch.empty(0, 1, dtype=torch.long)}
+
+
+def _worker_options(args: TrainingArguments) -> dict[str, Any]:
+    return {
+        "num_workers": args.dataloader_num_workers,
+        "pin_memory": args.dataloader_pin_memory and not args.use_cpu and torch.cuda.is_available(),
+        "persistent_workers": args.dataloader_persistent_workers,
+        "prefetch_factor": args.dataloader_prefetch_factor,
+        # A loader draws worker seeds when it starts; from a generator of its own, so that starting
+        # one more loader (an evaluation, a resumption) does not shift the model's random numbers.
+        "generator": torch.Generator(),
+    }

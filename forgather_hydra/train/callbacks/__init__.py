@@ -1,0 +1,1 @@
+"""Callback events, and the callbacks that come with the trainer."""

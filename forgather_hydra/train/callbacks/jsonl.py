@@ -1,0 +1,77 @@
+"""Metrics as JSON lines: one record a log or evaluation, complete on disk at every moment."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from forgather_hydra.train.arguments.training_arguments import TrainingArguments
+from forgather_hydra.train.callbacks.events import TrainerCallback
+from forgather_hydra.train.state import TrainerControl, TrainerState
+
+METRICS_FILE = "metrics.jsonl"
+
+
+class JsonlCallback(TrainerCallback):
+    """Appends each log to `<output_dir>/metrics.jsonl`.
+
+    A record has `step`, `epoch`, `tokens` (input tokens seen), `time` (seconds of training over all
+    resumptions) and what was logged. When a run resumes, the records written after its checkpoint
+    are cut off, so that each step appears once. A new run in the directory of a former one moves
+    its records to `metrics.jsonl.old`.
+    """
+
+    main_process_only = True
+
+    def __init__(self) -> None:
+        self.records = 0
+
+    def state(self) -> dict[str, Any]:
+        return {"args": {}, "attributes": {"records": self.records}}
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if state.global_step == 0:
+            self.records = 0
+        keep_records(Path(args.output_dir) / METRICS_FILE, self.records)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        append_record(Path(args.output_dir) / METRICS_FILE, {**position(state), **logs})
+        self.records += 1
+
+
+def position(state: TrainerState) -> dict[str, float]:
+    """The fields that every record starts with."""
+    return {
+        "step": state.global_step,
+        "epoch": state.epoch,
+        "tokens": state.num_input_tokens_seen,
+        "time": state.train_seconds,
+    }
+
+
+def append_record(path: Path, record: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(record) + "\n")
+
+
+def keep_records(path: Path, count: int) -> None:
+    """Cuts the file off after its first `count` lines, or moves it aside if none are kept."""
+    if not path.exists():
+        return
+    if not count:
+        path.replace(f"{path}.old")
+    else:
+        with path.open("r+b") as stream:
+            stream.truncate(sum(len(line) for line in islice(stream, count)))

@@ -1,0 +1,54 @@
+"""Logs for TensorBoard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from forgather_hydra.train.arguments.training_arguments import TrainingArguments
+from forgather_hydra.train.callbacks.events import TrainerCallback
+from forgather_hydra.train.state import TrainerControl, TrainerState
+
+RUNS = "runs"
+
+
+class TensorBoardCallback(TrainerCallback):
+    """Writes scalars under `<output_dir>/runs`; a resumed run hides what it is about to repeat."""
+
+    main_process_only = True
+
+    def __init__(self) -> None:
+        self.writer: Any = None
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # slow to import
+
+        purge = state.global_step + 1 if state.global_step else None
+        self.writer = SummaryWriter(str(Path(args.output_dir) / RUNS), purge_step=purge)
+        self.writer.add_text("arguments", f"```json\n{args.to_json_string()}\n```")
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        if self.writer is None:  # an evaluation outside training
+            return
+        for name, value in logs.items():
+            group = "eval" if name.startswith("eval_") else "train"
+            self.writer.add_scalar(
+                f"{group}/{name.removeprefix('eval_')}", value, state.global_step
+            )
+        self.writer.flush()
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if self.writer is not None:  # which its folder may have prevented
+            self.writer.close()
+            self.writer = None

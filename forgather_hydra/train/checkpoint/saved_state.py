@@ -1,0 +1,222 @@
+"""What a checkpoint holds: the files, and how they are written and restored."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import pickle
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from forgather_hydra.train.checkpoint.directory import rotate, write_checkpoint
+from forgather_hydra.train.checkpoint.rng import capture_rng, restore_rng
+from forgather_hydra.train.checkpoint.tensor_files import (
+    StoredTensors,
+    file_names,
+    index_file,
+    index_text,
+    split,
+    write_file,
+)
+from forgather_hydra.train.checkpoint.weights import MODEL, load_weights, named_weights
+from forgather_hydra.train.optim.state import (
+    NamedState,
+    load_named_state,
+    merge_values,
+    named_state,
+)
+from forgather_hydra.train.parallel.base import Group, Strategy
+from forgather_hydra.train.parallel.processes import together
+from forgather_hydra.train.state import TrainerState
+
+if TYPE_CHECKING:
+    from forgather_hydra.train.loop import TrainingLoop
+
+logger = logging.getLogger(__name__)
+
+OPTIMIZER = "optimizer"
+OPTIMIZER_VALUES = "optimizer.pt"
+SCHEDULER = "scheduler.pt"
+STATE = "trainer_state.json"
+
+
+class Share(NamedTuple):
+    """What one process writes of a checkpoint: tensors by file and name, and other files whole."""
+
+    tensors: dict[str, dict[str, torch.Tensor]]
+    files: dict[str, bytes]
+    aliases: dict[str, str]
+
+    def write(self, directory: Path) -> Iterator[str]:
+        """Writes all files; gives the name of each that is written."""
+        for name, tensors in self.tensors.items():
+            write_file(directory / name, tensors, self.aliases)
+            yield name
+        for name, content in self.files.items():
+            (directory / name).write_bytes(content)
+            yield name
+
+
+def save(trainer: TrainingLoop) -> None:
+    """Writes a checkpoint of this step and deletes those beyond the limit.
+
+    With `async_save` it only copies the tensors before it returns, and the rest happens in the
+    background.
+
+    Raises:
+        OSError: if this checkpoint, or the one before it in the background, cannot be written.
+    """
+    begin = time.perf_counter()
+    args, step, best = trainer.args, trainer.state.global_step, trainer.state.best_model_checkpoint
+    writer, strategy = trainer.background, trainer.strategy
+    together(strategy, writer.wait)
+    share = collect(trainer)
+    waited = ""
+
+    def write(group: Group) -> None:
+        path = write_checkpoint(args.checkpoint_dir, step, share.write, group)
+        if group.rank == 0:
+            rotate(args.checkpoint_dir, path, args.save_total_limit, best)
+            seconds = time.perf_counter() - begin
+            logger.info("%s is complete after %.3f s%s", path.name, seconds, waited)
+
+    if args.async_save:
+        share = share._replace(tensors=writer.copy(share.tensors))
+        waited = f", for {time.perf_counter() - begin:.3f} s of which training waited"
+        writer.start(lambda: write(strategy.background))
+    else:
+        write(strategy)
+    trainer.save_seconds += time.perf_counter() - begin
+
+
+def collect(trainer: TrainingLoop) -> Share:
+    """This process's share of all that a resumed run needs to continue as if it had not stopped.
+
+    Its tensors are those of the run, not copies. Every process takes part.
+    """
+    strategy, model = trainer.strategy, trainer.model
+    weights, aliases = named_weights(model)
+    aliases |= strategy.aliases
+    optimizer = named_state(trainer.optimizer, strategy)
+    tensors, files = _share_out(MODEL, strategy.whole(weights), strategy)
+    more_tensors, index = _share_out(OPTIMIZER, strategy.whole(optimizer.tensors), strategy)
+    values = merge_values(strategy.gather(optimizer.values))
+    files = {**files, **index, _rng_file(strategy.rank): _pickled(capture_rng())}
+    if strategy.rank == 0:
+        files[OPTIMIZER_VALUES] = _pickled(values)
+        files[SCHEDULER] = _pickled(trainer.lr_scheduler.state_dict())
+        files[STATE] = json.dumps(_plain_state(trainer), indent=2).encode()
+    return Share(tensors | more_tensors, files, aliases)
+
+
+def _plain_state(trainer: TrainingLoop) -> dict[str, Any]:
+    return {
+        "state": asdict(trainer.state),
+        "sampler": trainer.sampler.state_dict(),
+        "meter": trainer.meter.state_dict(trainer.state.global_step),
+        "guard": trainer.guard.state_dict(),
+        "callbacks": trainer.callbacks.state_dict(),
+        "arguments": trainer.args.to_dict(),
+        "world_size": trainer.strategy.world_size,
+        "torch": torch.__version__,
+    }
+
+
+def _share_out(
+    stem: str, mine: Mapping[str, torch.Tensor], strategy: Strategy
+) -> tuple[dict[str, dict[str, torch.Tensor]], dict[str, bytes]]:
+    """Files for this process's tensors, named together with those of the others; and the index,
+    in the first process, if there are several."""
+    parts = split(mine)
+    sizes = strategy.gather([{n: t.nbytes for n, t in part.items()} for part in parts])
+    if not any(sizes):  # an optimizer without state
+        parts, sizes = [{}] if strategy.rank == 0 else [], [[{}]]
+    everything = [size for of_process in sizes for size in of_process]
+    names = file_names(stem, len(everything))
+    first = sum(map(len, sizes[: strategy.rank]))
+    tensors = dict(zip(names[first:], parts, strict=False))
+    if len(names) == 1 or strategy.rank > 0:
+        return tensors, {}
+    return tensors, {
+        index_file(stem): index_text(dict(zip(names, everything, strict=True))).encode()
+    }
+
+
+def restore_state(trainer: TrainingLoop, directory: Path) -> None:
+    """Puts everything back into a prepared trainer, except for the random number generators.
+
+    Raises:
+        ValueError: if the checkpoint is of another model, optimizer or training set.
+    """
+    strategy, model = trainer.strategy, trainer.model
+    aliases = load_weights(model, directory, strategy)
+    saved = NamedState(StoredTensors(directory, OPTIMIZER), _load(directory / OPTIMIZER_VALUES))
+    load_named_state(trainer.optimizer, strategy, saved, aliases, strategy.part, strategy.holds)
+    trainer.lr_scheduler.load_state_dict(_load(directory / SCHEDULER))
+    _fit_to_groups(trainer.lr_scheduler, trainer.optimizer)
+    content = json.loads((directory / STATE).read_text(encoding="utf-8"))
+    state = TrainerState(**content["state"])
+    for name in _OF_THE_PRESENT_RUN:
+        setattr(state, name, getattr(trainer.state, name))
+    trainer.state = state
+    trainer.sampler.load_state_dict(content["sampler"])
+    trainer.meter.load_state_dict(content["meter"])
+    trainer.guard.load_state_dict(content["guard"])
+    trainer.callbacks.load_state_dict(content["callbacks"])
+
+
+def _fit_to_groups(scheduler: Any, optimizer: torch.optim.Optimizer) -> None:
+    """Takes the learning rates of the present parameter groups, where a schedule has a list."""
+    for part in (scheduler, *getattr(scheduler, "_schedulers", ())):
+        if hasattr(part, "base_lrs"):
+            part.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
+        part._last_lr = [group["lr"] for group in optimizer.param_groups]
+
+
+# How far to go, how often to log, and which process this is.
+_OF_THE_PRESENT_RUN = (
+    "max_steps",
+    "num_train_epochs",
+    "logging_steps",
+    "eval_steps",
+    "save_steps",
+    "train_batch_size",
+    "is_local_process_zero",
+    "is_world_process_zero",
+)
+
+
+def restore_random_numbers(directory: Path, rank: int) -> None:
+    """Sets the generators as they were; to be called last, right before the first step.
+
+    A process more than the checkpoint was written by keeps its fresh ones.
+    """
+    if rank == 0 or (directory / _rng_file(rank)).exists():
+        restore_rng(_load(directory / _rng_file(rank)))
+
+
+def _rng_file(rank: int) -> str:
+    return f"rng-{rank}.pt"
+
+
+def _pickled(value: Any) -> bytes:
+    stream = io.BytesIO()
+    torch.save(value, stream)
+    return stream.getvalue()
+
+
+def _load(path: Path) -> Any:
+    """Reads tensors and plain values; onto the CPU, from where they are copied to their owners."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{path} holds Python objects besides tensors and numbers, which is not safe to load: "
+            "keep the state of the optimizer and of the schedule to tensors and plain values"
+        ) from error

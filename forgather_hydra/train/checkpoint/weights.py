@@ -1,0 +1,81 @@
+"""Weights of a model by name: from and to a checkpoint, and as a Hugging Face directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from forgather_hydra.permissions import follow_umask
+from forgather_hydra.tokenizer_files import save_tokenizer
+from forgather_hydra.train.checkpoint.tensor_files import StoredTensors, file_names, write_file
+from forgather_hydra.train.parallel.base import Strategy
+from forgather_hydra.train.parallel.processes import once
+
+MODEL = "model"
+
+
+def named_weights(model: torch.nn.Module) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Parameters and buffers by name, tied ones once, and the other names of those."""
+    tensors: dict[str, torch.Tensor] = {}
+    aliases: dict[str, str] = {}
+    first_name: dict[torch.Tensor, str] = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if (first := first_name.setdefault(tensor, name)) == name:
+            tensors[name] = tensor.detach()
+        else:
+            aliases[name] = first
+    return tensors, aliases
+
+
+@torch.no_grad()
+def load_weights(model: torch.nn.Module, directory: Path, strategy: Strategy) -> dict[str, str]:
+    """Reads the weights that `model` has in this process; every process takes part.
+
+    Returns:
+        Other names of tied weights -> the names under which the checkpoint has them.
+
+    Raises:
+        ValueError: if names or shapes are not those of the model.
+    """
+    stored = StoredTensors(directory, MODEL)
+    used = set()
+    for name, weight in named_weights(model)[0].items():
+        source = name if name in stored else stored.aliases.get(name)
+        if source is None:
+            raise ValueError(f"{directory} has no weight {name}: it is of another model")
+        tensor = stored[source]
+        if tensor.shape != weight.shape:
+            raise ValueError(
+                f"{directory} has {name} of shape {tuple(tensor.shape)}, and the model of "
+                f"{tuple(weight.shape)}: it is of another model"
+            )
+        weight.copy_(strategy.part(tensor, weight))
+        used.add(source)
+    if unused := stored.keys() - set().union(*strategy.gather(used)):
+        raise ValueError(
+            f"{directory} has weights that the model has not: {', '.join(sorted(unused)[:5])}"
+        )
+    return stored.aliases
+
+
+def save_pretrained(model: Any, tokenizer: Any, directory: Path, strategy: Strategy) -> None:
+    """Has the first process write the trained model as its class does it, and the tokenizer, for
+    `from_pretrained`; every process takes part."""
+    tensors, aliases = named_weights(model)
+    weights = dict(strategy.undivided(tensors))
+
+    def write() -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        if hasattr(model, "save_pretrained"):
+            tied = {alias: weights[name] for alias, name in aliases.items()}
+            model.save_pretrained(directory, state_dict=weights | tied)
+            follow_umask(directory.glob("*.safetensors"))
+        else:
+            write_file(directory / file_names(MODEL, 1)[0], weights, aliases)
+        if hasattr(tokenizer, "save_pretrained"):
+            config = getattr(model, "config", None)
+            save_tokenizer(tokenizer, directory, getattr(config, "max_position_embeddings", None))
+
+    once(strategy, write)

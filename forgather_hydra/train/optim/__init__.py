@@ -1,0 +1,1 @@
+"""Optimizers, their state, parameter groups and schedules."""

@@ -1,0 +1,87 @@
+"""Optimizer and learning-rate schedule, from the user's factories or from the arguments."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch.optim.lr_scheduler import LRScheduler
+
+from forgather_hydra.train.arguments.training_arguments import TrainingArguments
+from forgather_hydra.train.optim.adamw import FUSED_DEVICES, AdamW
+from forgather_hydra.train.optim.multi_optimizer import (
+    BackwardOptimizer,
+    NamedParameters,
+    OptimizerFactory,
+)
+from forgather_hydra.train.optim.schedules import cosine, linear
+from forgather_hydra.train.optim.state import Named
+
+# By their names in transformers, whose they equal where no more is said of them.
+OWN_SCHEDULES = {"cosine": cosine, "linear": linear}
+
+
+def build_optimizer(
+    args: TrainingArguments, model: Named, factory: OptimizerFactory | None
+) -> torch.optim.Optimizer:
+    """`factory(named_parameters)` with the parameters that need gradients, else AdamW."""
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    factory = factory or partial(_adamw, args)
+    if args.fuse_optim_with_backward:
+        return BackwardOptimizer(named, factory)
+    return factory(named)
+
+
+def _adamw(args: TrainingArguments, named_parameters: NamedParameters) -> torch.optim.Optimizer:
+    """Fused AdamW; weight decay leaves vectors (norm scales and biases) alone."""
+    named = list(named_parameters)
+    matrices = [(name, p) for name, p in named if p.ndim >= 2]
+    vectors = [(name, p) for name, p in named if p.ndim < 2]
+    groups = [
+        {"params": matrices, "weight_decay": args.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    fused = named[0][1].device.type in FUSED_DEVICES
+    return (AdamW if fused else torch.optim.AdamW)(
+        [group for group in groups if group["params"]] if args.weight_decay else named,
+        lr=args.learning_rate,
+        betas=(args.adam_beta1, args.adam_beta2),
+        eps=args.adam_epsilon,
+        weight_decay=args.weight_decay,
+    )
+
+
+def build_scheduler(
+    args: TrainingArguments,
+    optimizer: torch.optim.Optimizer,
+    num_training_steps: int,
+    factory: Callable[..., LRScheduler] | None,
+) -> LRScheduler:
+    """`factory(optimizer=...)`, told `num_training_steps` if it asks; else the named schedule."""
+    if factory is not None:
+        length = {"num_training_steps": num_training_steps} if _asks_for_length(factory) else {}
+        return factory(optimizer=optimizer, **length)
+
+    warmup = args.warmup(num_training_steps)
+    own = OWN_SCHEDULES.get(args.lr_scheduler_type)
+    if own and not args.lr_scheduler_kwargs:
+        return own(optimizer, num_training_steps, warmup_steps=warmup)
+
+    from transformers.optimization import get_scheduler  # half a second of imports
+
+    return get_scheduler(
+        args.lr_scheduler_type,
+        optimizer,
+        num_warmup_steps=warmup,
+        num_training_steps=num_training_steps,
+        scheduler_specific_kwargs=args.lr_scheduler_kwargs,
+    )
+
+
+def _asks_for_length(factory: Callable[..., Any]) -> bool:
+    """Whether `num_training_steps` is a parameter that is not already bound to a value."""
+    parameter = inspect.signature(factory).parameters.get("num_training_steps")
+    return parameter is not None and parameter.default in (inspect.Parameter.empty, None)

@@ -1,0 +1,1 @@
+"""Where and how a model runs: one process, several with Accelerate, FSDP."""

@@ -1,0 +1,180 @@
+"""Data-parallel training with Hugging Face Accelerate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from accelerate import Accelerator
+from accelerate.utils import DistributedType
+
+from forgather_hydra.train.arguments.training_arguments import TrainingArguments
+from forgather_hydra.train.batches.loading import Batch
+from forgather_hydra.train.checkpoint.rng import preserved_rng, seed_everything
+from forgather_hydra.train.loss import LossFunction
+from forgather_hydra.train.parallel.base import SingleProcess
+from forgather_hydra.train.parallel.processes import HostGroup
+from forgather_hydra.train.trainer import Trainer
+
+
+class AccelTrainer(Trainer):
+    """Trains in as many processes as `torchrun` or `accelerate launch` has started, with a copy of
+    the model in each, or a part of it.
+
+    Batch size and gradient accumulation in the arguments are those of one process. Processes share
+    out every batch of the common order, so that W of them with batches of b take the steps of one
+    with batches of W x b. Numerics, accumulation and data are those of `Trainer`.
+
+    Args:
+        sharded: whether to divide the model, its gradients and the optimizer's state among the
+            processes (FSDP2) instead of copying them.
+        accelerator_kwargs: for `accelerate.Accelerator`, for example
+            `{"kwargs_handlers": [DistributedDataParallelKwargs(...)]}`.
+        others: as for `Trainer`.
+
+    Raises:
+        ValueError: when it starts, if Accelerate is told what the arguments say, or is configured
+            to shard the model itself, or the optimizer cannot do with parts of weights.
+    """
+
+    def __init__(
+        self,
+        args: TrainingArguments,
+        *,
+        sharded: bool = False,
+        accelerator_kwargs: dict[str, Any] | None = None,
+        **others: Any,
+    ) -> None:
+        self.sharded = sharded
+        self.accelerator_kwargs = accelerator_kwargs or {}
+        super().__init__(args, **others)
+
+    def prepare(self) -> None:
+        super().prepare()
+        if self.strategy.in_step:
+            from forgather_hydra.train.parallel.fsdp import check_optimizer
+
+            check_optimizer(self.optimizer)
+
+    def _make_strategy(self) -> DataParallel:
+        accelerator = make_accelerator(self.args, self.accelerator_kwargs)
+        if self.sharded and accelerator.num_processes > 1:
+            from forgather_hydra.train.parallel.fsdp import Sharded  # half a second of imports
+
+            return Sharded(self.args, self.compute_loss_func, accelerator)
+        return DataParallel(self.args, self.compute_loss_func, accelerator)
+
+
+class DataParallel(SingleProcess):
+    """One of several processes that average their gradients once a group of batches."""
+
+    def __init__(
+        self,
+        args: TrainingArguments,
+        loss_function: LossFunction | None,
+        accelerator: Accelerator,
+    ) -> None:
+        super().__init__(args, loss_function, accelerator.device)
+        self.accelerator = accelerator
+        self.rank = self.replica = accelerator.process_index
+        self.local_rank = accelerator.local_process_index
+        self.world_size = self.replicas = accelerator.num_processes
+        self._host = _host_group() if self.world_size > 1 else None
+        if args.async_save and self.world_size > 1:
+            self.background = HostGroup(self.rank, dist.new_group(backend="gloo"))
+
+    def prepare(self, model: torch.nn.Module) -> None:
+        super().prepare(model)
+        self._replica: Any = self.accelerator.prepare_model(model, device_placement=False)
+        if self.world_size > 1:
+            self._settle_buckets()
+        if self.rank:  # each process has its own dropout, from the same weights
+            seed_everything(self.args.seed + self.rank)
+
+    def backward(self, batch: Batch, count: int, total: int, *, last: bool) -> list[torch.Tensor]:
+        if self.world_size == 1:
+            return super().backward(batch, count, total, last=last)
+        with nullcontext() if last else self._replica.no_sync():
+            # Gradients meet during the backward pass: a process without targets takes part in it.
+            loss = self.forward(self._replica, batch if count else placeholder())
+            loss = loss * (count * self.world_size / total)  # the average undoes the factor
+            self.scaled(loss).backward()
+        return [loss.detach()]
+
+    def _settle_buckets(self) -> None:
+        """Makes the first step add up gradients as later ones do.
+
+        DDP rearranges its buckets after its first backward pass, and sums are rounded differently
+        in another arrangement: a resumed run would otherwise not equal an uninterrupted one.
+        """
+        was_training = self.model.training
+        self.model.eval()
+        with preserved_rng(), torch.compiler.set_stance("force_eager"):
+            self.forward(self._replica, placeholder()).backward()
+        self.model.train(was_training)
+        self.zero_gradients()
+
+    def reduce(self, losses: list[torch.Tensor]) -> torch.Tensor:
+        loss = super().reduce(losses)
+        return self.accelerator.reduce(loss, "mean") if self.world_size > 1 else loss
+
+    def whole(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        return tensors if self.rank == 0 else {}
+
+    def undivided(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        return self.whole(tensors)
+
+    def add_up(self, *numbers: int) -> list[int]:
+        if self.world_size == 1:
+            return list(numbers)
+        sums = torch.tensor(numbers)
+        dist.all_reduce(sums, group=self._host)
+        return sums.tolist()
+
+    def gather(self, value: Any) -> list[Any]:
+        if self.world_size == 1:
+            return [value]
+        return HostGroup(self.rank, self._host).gather(value)
+
+
+def make_accelerator(args: TrainingArguments, options: dict[str, Any]) -> Accelerator:
+    """An accelerator that places and replicates the model, and leaves precision and accumulation
+    to the trainer."""
+    owned = {"cpu": "use_cpu", "mixed_precision": "bf16", "gradient_accumulation_steps": ""}
+    for name in owned.keys() & options.keys():
+        raise ValueError(
+            f"accelerator_kwargs has {name!r}: set {owned[name] or name} in the arguments instead"
+        )
+    if args.device not in (None, "cpu"):
+        raise ValueError(
+            f"device is {args.device!r}, but AccelTrainer gives each process its own: leave it out"
+        )
+    has_device = torch.accelerator.is_available()
+    on_cpu = args.use_cpu or args.device == "cpu" or not has_device
+    if args.fuse_optim_with_backward:
+        raise ValueError(
+            "fuse_optim_with_backward takes steps before the processes have shared their gradients:"
+            " unset it, or use Trainer"
+        )
+    accelerator = Accelerator(cpu=on_cpu, mixed_precision="no", **options)
+    sharded = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
+    if accelerator.distributed_type in sharded:
+        raise ValueError(
+            f"Accelerate is configured for {accelerator.distributed_type.value}, and AccelTrainer "
+            "places the model itself: configure a multi-GPU or multi-CPU launch, and divide the "
+            "model with trainer.sharded=true"
+        )
+    return accelerator
+
+
+def _host_group() -> dist.ProcessGroup | None:
+    """A group for numbers on the host, so that exchanging them does not wait for the device."""
+    return None if dist.get_backend() == "gloo" else dist.new_group(backend="gloo")
+
+
+def placeholder() -> Batch:
+    """The smallest batch that any model has a finite loss for: one row of two tokens."""
+    return {"input_ids": torch.zeros(1, 2, dtype=torch.long)}

@@ -1,0 +1,295 @@
+"""Where and how a model runs: the seam between the training loop and devices and processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import torch
+
+from forgather_hydra.train.arguments.training_arguments import TrainingArguments
+from forgather_hydra.train.batches.loading import Batch
+from forgather_hydra.train.loss import LossFunction, count_targets, loss_and_logits, mean_loss
+
+T = TypeVar("T")
+
+
+class GroupResult(NamedTuple):
+    """Mean loss over all targets of a group, on the device, and its number of input tokens."""
+
+    loss: torch.Tensor
+    tokens: int
+
+
+class Group(Protocol):
+    """One of several processes that act together: all call the same methods in the same order."""
+
+    @property
+    def rank(self) -> int: ...
+
+    def gather(self, value: T) -> list[T]:
+        """The values of all processes, by rank; none goes on before all have given theirs."""
+
+
+class Strategy(Group, Protocol):
+    """All that the loop asks of one process of a run; trainers differ in nothing else.
+
+    Every process calls the same methods in the same order. `model` is the plain module, as
+    callbacks and checkpoints see it, or the part of it that this process has. Processes with the
+    same `replica`, of `replicas`, run one copy of the model; copies share out the data.
+    """
+
+    model: torch.nn.Module
+    local_rank: int
+    world_size: int
+    in_step: bool  # whether all processes must take part in every `loss`
+    background: Group  # the same processes, for the thread that writes checkpoints
+    aliases: Mapping[str, str]  # weights tied to one that another process saves -> its name
+    loss_scale: float
+    replica: int
+    replicas: int
+
+    def build(self, model_init: Callable[[], torch.nn.Module]) -> torch.nn.Module:
+        """The model, or its structure alone in a process that does not make the weights."""
+
+    def prepare(self, model: torch.nn.Module) -> None:
+        """Puts the model where it runs, as `model`; to be called before the optimizer is made."""
+
+    def accumulate(self, group: Sequence[Batch], after_pass: Callable[[], None]) -> GroupResult:
+        """Adds up the gradients of a group of batches, of this process and all others.
+
+        Each batch counts by its share of the group's targets, so that any split of the same samples
+        into batches and processes gives the same gradient. `after_pass` is called between batches.
+        Losses are multiplied by `loss_scale` for the backward pass, and gradients divided by it.
+
+        Raises:
+            ValueError: if the group has no target at all.
+        """
+
+    def clip(self, max_norm: float) -> torch.Tensor:
+        """Scales all gradients down to `max_norm`; returns the norm before that, on the device."""
+
+    def gradient_norm(self) -> torch.Tensor:
+        """Norm of the gradients of the whole group, on the device."""
+
+    def zero_gradients(self) -> None: ...
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        """Mean loss over the targets of a batch of this process alone."""
+
+    def predict(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The loss of a batch, as `loss` has it, with its logits [B, T, V] in one of the processes
+        that have this batch."""
+
+    def named_parameters(self) -> Iterable[tuple[str, torch.nn.Parameter]]:
+        """All parameters of the model, for the optimizer; those of other processes are stood in for
+        by ones of their shape that have no memory and never get a gradient."""
+
+    def holds(self, parameter: torch.Tensor) -> bool:
+        """Whether this process has a parameter, or only the one that stands in for it."""
+
+    def whole(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        """Those that this process saves of the tensors of all, of a model or an optimizer, each
+        undivided. Every tensor has one process that saves it."""
+
+    def undivided(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        """All of the tensors of all processes, each undivided, in the first process."""
+
+    def part(self, tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        """What this process holds of an undivided tensor that belongs to `like`, a parameter."""
+
+    def whole_model(self) -> torch.nn.Module | None:
+        """The model with all its weights, at least in the first process; to be called by all. With
+        `in_step` it computes in all processes together."""
+
+    def add_up(self, *numbers: int) -> list[int]:
+        """The sum over processes of each number."""
+
+
+class SingleProcess:
+    """A strategy of one process on one device."""
+
+    rank = 0
+    local_rank = 0
+    world_size = 1
+    in_step = False
+    aliases: Mapping[str, str] = {}
+    loss_scale = 1.0
+    replica = 0
+    replicas = 1
+
+    def __init__(
+        self,
+        args: TrainingArguments,
+        loss_function: LossFunction | None,
+        device: torch.device | None = None,
+    ) -> None:
+        self.args = args
+        self.loss_function = loss_function
+        self.device = device or choose_device(args)
+        self.background: Group = self
+
+    def build(self, model_init: Callable[[], torch.nn.Module]) -> torch.nn.Module:
+        return model_init()
+
+    def prepare(self, model: torch.nn.Module) -> None:
+        """Moves and compiles `model` in place."""
+        args = self.args
+        model.to(self.device)
+        if args.gradient_checkpointing:
+            enable_gradient_checkpointing(model, args.gradient_checkpointing_kwargs)
+        compile_in_place(model, args)
+        self.model = model
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+
+    def accumulate(self, group: Sequence[Batch], after_pass: Callable[[], None]) -> GroupResult:
+        targets = [count_targets(batch) for batch in group]
+        input_tokens = sum(batch["input_ids"].numel() for batch in group)
+        total, tokens = self.totals(sum(targets), input_tokens)
+        if total == 0:
+            raise ValueError(
+                "a training step has no target token: samples need 2 tokens or more, "
+                "and labels other than -100"
+            )
+        losses: list[torch.Tensor] = []
+        for left, batch, count in zip(reversed(range(len(group))), group, targets, strict=True):
+            losses += self.backward(batch, count, total, last=not left)
+            if left:
+                after_pass()
+        if self.loss_scale != 1:
+            torch._foreach_mul_(self._gradients(), 1 / self.loss_scale)
+        return GroupResult(self.reduce(losses), tokens)
+
+    def totals(self, targets: int, tokens: int) -> list[int]:
+        """The numbers of targets and tokens of all replicas."""
+        return self.add_up(targets, tokens)
+
+    def backward(self, batch: Batch, count: int, total: int, *, last: bool) -> list[torch.Tensor]:
+        """Adds the gradients of one batch, with `count` of the group's `total` targets; returns its
+        part of the group's loss, if it has any."""
+        if not count:
+            return []
+        loss = self.loss(batch)
+        if count != total:
+            loss = loss * (count / total)
+        self.scaled(loss).backward()
+        return [loss.detach()]
+
+    def scaled(self, loss: torch.Tensor) -> torch.Tensor:
+        return loss * self.loss_scale if self.loss_scale != 1 else loss
+
+    def reduce(self, losses: list[torch.Tensor]) -> torch.Tensor:
+        """The group's loss from its parts."""
+        return torch.stack(losses).sum() if len(losses) > 1 else losses[0]
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        return self.forward(self.model, batch)
+
+    def forward(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        """Mean loss over the targets of a batch that lies on the CPU."""
+        with self._autocast():
+            return mean_loss(model, self._moved(batch), self.loss_function)
+
+    def predict(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor | None]:
+        with self._autocast():
+            return loss_and_logits(self.model, self._moved(batch), self.loss_function)
+
+    def _moved(self, batch: Batch) -> Batch:
+        return {key: value.to(self.device, non_blocking=True) for key, value in batch.items()}
+
+    def clip(self, max_norm: float) -> torch.Tensor:
+        # What torch.nn.utils.clip_grad_norm_ does, without sorting the tensors by device each time.
+        norm = self.gradient_norm()
+        torch._foreach_mul_(self._gradients(), torch.clamp(max_norm / (norm + 1e-6), max=1.0))
+        return norm
+
+    def gradient_norm(self) -> torch.Tensor:
+        return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(self._gradients())))
+
+    def zero_gradients(self) -> None:
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def named_parameters(self) -> Iterable[tuple[str, torch.nn.Parameter]]:
+        return self.model.named_parameters()
+
+    def holds(self, parameter: torch.Tensor) -> bool:
+        return True
+
+    def whole(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        return tensors
+
+    def undivided(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        return tensors
+
+    def part(self, tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        return tensor
+
+    def whole_model(self) -> torch.nn.Module | None:
+        return self.model
+
+    def add_up(self, *numbers: int) -> list[int]:
+        return list(numbers)
+
+    def gather(self, value: Any) -> list[Any]:
+        return [value]
+
+    def _gradients(self) -> list[torch.Tensor]:
+        return [p.grad for p in self.parameters if p.grad is not None]
+
+    def _autocast(self) -> AbstractContextManager[None]:
+        if self.args.bf16 or self.args.fp16:
+            kind = torch.bfloat16 if self.args.bf16 else torch.float16
+            return torch.autocast(self.device.type, kind)
+        return nullcontext()
+
+
+def compile_in_place(module: torch.nn.Module, args: TrainingArguments) -> None:
+    """Compiles `module`, if the arguments ask for it."""
+    if args.torch_compile:
+        module.compile(
+            backend=args.torch_compile_backend or "inductor",
+            mode=args.torch_compile_mode,
+            dynamic=args.torch_compile_dynamic,
+            fullgraph=args.torch_compile_full_graph,
+        )
+
+
+def enable_gradient_checkpointing(
+    model: torch.nn.Module, options: dict[str, Any] | None = None
+) -> None:
+    """Has the layers of `model` computed again in the backward pass, to save memory.
+
+    Raises:
+        ValueError: if the model has no such switch.
+    """
+    # The second is the name before transformers 5.23.
+    names = ("activation_checkpointing_enable", "gradient_checkpointing_enable")
+    switches = [getattr(model, name) for name in names if hasattr(model, name)]
+    if not switches:
+        raise ValueError(
+            f"{type(model).__name__} cannot do gradient_checkpointing, having no method "
+            f"{names[0]}: leave it out"
+        )
+    switches[0](*([options] if options else []))
+
+
+def choose_device(args: TrainingArguments) -> torch.device:
+    """The device asked for, else the first accelerator, else the CPU.
+
+    Raises:
+        ValueError: if this machine has no such device.
+    """
+    if args.use_cpu:
+        return torch.device("cpu")
+    # Torch may have been built for an accelerator that is not there.
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    here = accelerator or torch.device("cpu")
+    try:
+        device = torch.device(args.device) if args.device else here
+    except RuntimeError as error:
+        raise ValueError(f"device is {args.device!r}, which torch does not know") from error
+    if device.type not in ("cpu", here.type):
+        raise ValueError(f"device is {args.device!r}, and this machine has {here.type!r} only")
+    return device

@@ -1,0 +1,1 @@
+"""Pipeline-parallel training: plan, stages, steps and weights."""

@@ -1,0 +1,81 @@
+"""Pipeline-parallel training, on torch.distributed.pipelining."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from forgather_hydra.train.arguments.training_arguments import TrainingArguments
+from forgather_hydra.train.numerics import default_dtype
+from forgather_hydra.train.pipeline.plan import PipelineOptions, make_plan
+from forgather_hydra.train.pipeline.process import Launch, PipelineParallel
+from forgather_hydra.train.pipeline.stages import core_of
+from forgather_hydra.train.trainer import Trainer
+
+
+class PipelineTrainer(Trainer):
+    """Trains a model whose layers are spread over the processes that `torchrun` has started.
+
+    A batch passes through the stages in equal microbatches. Batch size and gradient accumulation in
+    the arguments are those of one pipeline. Numerics, accumulation and data are those of `Trainer`:
+    losses, gradients and weights are its, up to rounding, where the model has no dropout. Every
+    process of a pipeline fetches its batches by itself, so samples and collator must not be random.
+
+    Args:
+        model_init: makes the model, built of parts (see `pipeline_stages`). It is called once
+            without a device in each process, for the structure, and once more in the first one,
+            for the weights; these are sent to the stages.
+        schedule: gpipe, 1f1b, looped_bfs, interleaved_1f1b, interleaved_zero_bubble, zbv or
+            dualpipev; torch's class names are known as well.
+        microbatches: in how many parts a batch is sent.
+        stages_per_process: 2 by default where the schedule has several.
+        stage_layers: layers of each stage; balanced by cost if left out.
+        replicas: number of pipelines that share out the data, as processes of `AccelTrainer` do.
+        input_cost, output_cost: of encoder, and of decoder and loss, in layers, for balancing.
+        others: as for `Trainer`.
+
+    Raises:
+        ValueError: when it starts, naming everything that cannot work.
+        TypeError: when it starts, for a model that is not built of parts.
+        RuntimeError: when it starts, if no launcher has started this process.
+    """
+
+    def __init__(
+        self,
+        args: TrainingArguments,
+        *,
+        model_init: Callable[[], torch.nn.Module],
+        schedule: str = "1f1b",
+        microbatches: int = 4,
+        stages_per_process: int | None = None,
+        stage_layers: Sequence[int] | None = None,
+        replicas: int = 1,
+        input_cost: float = 1.0,
+        output_cost: float = 1.0,
+        **others: Any,
+    ) -> None:
+        self.pipeline = PipelineOptions(
+            schedule=schedule,
+            microbatches=microbatches,
+            stages_per_process=stages_per_process,
+            stage_layers=stage_layers,
+            replicas=replicas,
+            input_cost=input_cost,
+            output_cost=output_cost,
+        )
+        super().__init__(args, model_init=model_init, **others)
+
+    def _make_strategy(self) -> PipelineParallel:
+        launch = Launch.from_environment()
+        with torch.device("meta"), default_dtype(self.args.default_dtype):
+            skeleton = self.model_init()  # type: ignore[misc]
+        plan = make_plan(
+            self.pipeline,
+            self.args,
+            world_size=launch.world_size,
+            layers=len(core_of(skeleton).layer_stack.layers),
+            evaluates=self.eval_dataset is not None,
+        )
+        return PipelineParallel(self.args, self.compute_loss_func, plan, launch, skeleton)
