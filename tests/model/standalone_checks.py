@@ -11,11 +11,11 @@ import traceback
 from pathlib import Path
 
 import torch
+from closeness import assert_close
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, pipeline
 
 DIRECTORY, IDS, OUT = (Path(argument).resolve() for argument in sys.argv[1:])
 GREEDY = {"do_sample": False, "max_new_tokens": 6, "eos_token_id": None}
-CLOSE = {"rtol": 1e-4, "atol": 1e-4}
 
 
 def load(path=DIRECTORY, auto=AutoModelForCausalLM, **kwargs):
@@ -52,7 +52,7 @@ def check_fresh_weights():
 
 def check_auto_model():
     hidden = load(auto=AutoModel)(ids)
-    torch.testing.assert_close(model.get_output_embeddings()(hidden), logits)
+    assert_close(model.get_output_embeddings()(hidden), logits)
 
 
 def check_save_and_load():
@@ -101,15 +101,15 @@ def check_attention_back_ends():
     for back_end in ("eager", "sdpa", "flex_attention"):
         other = load(attn_implementation=back_end)
         assert other.config._attn_implementation == back_end
-        torch.testing.assert_close(other(ids), logits, **CLOSE)
-        torch.testing.assert_close(other(ids, attention_mask=mask)[1:], expected, **CLOSE)
+        assert_close(other(ids), logits)
+        assert_close(other(ids, attention_mask=mask)[1:], expected)
 
 
 def check_packed_sequences():
     positions = torch.cat((torch.arange(4), torch.arange(ids.shape[1] - 4)))[None].expand(2, -1)
     packed = model(ids, position_ids=positions)
-    torch.testing.assert_close(packed[:, :4], model(ids[:, :4]), **CLOSE)
-    torch.testing.assert_close(packed[:, 4:], model(ids[:, 4:]), **CLOSE)
+    assert_close(packed[:, :4], model(ids[:, :4]))
+    assert_close(packed[:, 4:], model(ids[:, 4:]))
 
 
 def check_gradient_checkpointing():
@@ -133,12 +133,12 @@ def check_compile():
     # No C++ of inductor here: building it takes longer than all other checks together.
     torch._dynamo.reset()
     compiled = torch.compile(load(), backend="aot_eager", fullgraph=True)
-    torch.testing.assert_close(compiled(ids), logits)
+    assert_close(compiled(ids), logits)
     with torch.enable_grad():
         loss, _ = compiled(ids, labels=ids)
         loss.backward()
         expected, _ = model(ids, labels=ids)
-    torch.testing.assert_close(loss, expected)
+    assert_close(loss, expected)
 
 
 def check_device_map():
@@ -176,7 +176,7 @@ def check_resizing_the_vocabulary():
     size = grown.config.vocab_size
     grown.resize_token_embeddings(size + 8)
     assert grown(ids).shape[-1] == size + 8
-    torch.testing.assert_close(grown(ids)[..., :size], logits, **CLOSE)
+    assert_close(grown(ids)[..., :size], logits)
     assert (grown.get_output_embeddings().weight is grown.get_input_embeddings().weight) == tied()
     grown.save_pretrained(OUT / "grown")
     assert torch.equal(load(OUT / "grown")(ids), grown(ids))

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from closeness import assert_close
 from transformers import Trainer, TrainingArguments
 
 import forgather_hydra as fg
@@ -36,10 +37,10 @@ def test_same_gradients_as_the_plain_loss(build, fused, random_ids, tied):
     expected, _ = plain.train()(ids, labels=labels)
     loss, logits = model.train()(ids, labels=labels)
     assert logits is None
-    torch.testing.assert_close(loss, expected, rtol=0, atol=1e-5)
+    assert_close(loss, expected)
     (loss.backward(), expected.backward())
     for (name, p), q in zip(model.named_parameters(), plain.parameters(), strict=True):
-        torch.testing.assert_close(p.grad, q.grad, rtol=0, atol=1e-5, msg=name)
+        assert_close(p.grad, q.grad, what=name)
 
 
 def test_logits_when_wanted(fused, random_ids):

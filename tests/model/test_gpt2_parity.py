@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from closeness import assert_close
 from transformers import GPT2Config, GPT2LMHeadModel
 
 import forgather_hydra as fg
@@ -72,16 +73,16 @@ def gpt2(config):
     )
     for parameter in model.parameters():  # else biases are 0 and gains 1
         parameter.data.add_(torch.randn_like(parameter) * 0.05)
-    return model.eval()
+    return model.double().eval()
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("back_end", ["sdpa", "eager"])
 def test_logits_and_tokens_equal_gpt2(build, gpt2, random_ids, back_end):
     model = build(attn_implementation=back_end, bos_token_id=0, eos_token_id=1, pad_token_id=2)
-    model.load_state_dict(renamed(gpt2.state_dict()))
+    model.double().load_state_dict(renamed(gpt2.state_dict()))
     ids = random_ids(3, 40)
-    torch.testing.assert_close(model(ids), gpt2(ids).logits, rtol=0, atol=1e-5)
+    assert_close(model(ids), gpt2(ids).logits)
     arguments = {"max_new_tokens": 10, "do_sample": False}
     assert torch.equal(model.generate(ids, **arguments), gpt2.generate(ids, **arguments))
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from closeness import assert_close
 from transformers import LlamaConfig, LlamaForCausalLM
 
 RENAME = {
@@ -36,24 +37,23 @@ def llama(config):
     }
     values = {names.get(key, key): value for key, value in config.items()}
     theta = values.pop("rope_theta")
-    return LlamaForCausalLM(
-        LlamaConfig(**values, rope_parameters={"rope_type": "default", "rope_theta": theta})
-    ).eval()
+    config = LlamaConfig(**values, rope_parameters={"rope_type": "default", "rope_theta": theta})
+    return LlamaForCausalLM(config).double().eval()
 
 
 @pytest.mark.parametrize("back_end", ["sdpa", "eager"])
 def test_logits_and_gradients_equal_llama(build, llama, random_ids, back_end):
     for parameter in llama.parameters():
         parameter.data.add_(torch.randn_like(parameter) * 0.05)
-    model = build(attn_implementation=back_end)
+    model = build(attn_implementation=back_end).double()
     model.load_state_dict({renamed(name): value for name, value in llama.state_dict().items()})
     ids = random_ids(3, 40)
     ours, theirs = model(ids, labels=ids), llama(ids, labels=ids)
-    torch.testing.assert_close(ours[1], theirs.logits, rtol=0, atol=1e-5)
-    torch.testing.assert_close(ours[0], theirs.loss, rtol=0, atol=1e-6)
+    assert_close(ours[1], theirs.logits)
+    assert_close(ours[0], theirs.loss)
 
     ours[0].backward()
     theirs.loss.backward()
     gradients = {renamed(name): p.grad for name, p in llama.named_parameters()}
     for name, parameter in model.named_parameters():
-        torch.testing.assert_close(parameter.grad, gradients[name], rtol=1e-3, atol=1e-6, msg=name)
+        assert_close(parameter.grad, gradients[name], tolerance=1e-5, what=name)

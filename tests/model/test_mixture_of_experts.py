@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from closeness import assert_close
 from transformers import AutoModelForCausalLM
 
 import forgather_hydra as fg
@@ -30,7 +31,7 @@ def mixture_code(llama_text):
 @pytest.fixture
 def model(mixture_code, config, tmp_path):
     config |= {"num_experts": 3, "dim_feedforward": 16}
-    return build_model(mixture_code, config, tmp_path / "model")
+    return build_model(mixture_code, config, tmp_path / "model").double()
 
 
 def auxiliary(model, ids, **kwargs):
@@ -46,7 +47,7 @@ def test_auxiliary_losses_of_all_layers_are_in_the_training_loss_only(model, ran
     added = auxiliary(model, ids)
     # Fresh routers are nearly even: about 0.5 for each of the two layers.
     assert added.item() == pytest.approx(1, rel=0.3)
-    torch.testing.assert_close(auxiliary(model, ids, num_items_in_batch=28), added * 14 / 28)
+    assert_close(auxiliary(model, ids, num_items_in_batch=28), added * 14 / 28)
     routers = [
         layer.feedforward.router.weight for layer in model.causal_lm.layer_stack.layers.values()
     ]
@@ -62,7 +63,8 @@ def test_activation_checkpointing_keeps_the_gradients(model, random_ids):
         model.zero_grad()
         model.train()(ids, labels=ids)[0].backward()
         gradients.append([p.grad.clone() for p in model.parameters()])
-    torch.testing.assert_close(*gradients)
+    for actual, expected in zip(*gradients, strict=True):
+        assert_close(actual, expected)
 
 
 def test_cache_and_disk_change_nothing(model, random_ids, tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from closeness import assert_close
 
 from forgather_hydra.train import PackedCollator
 from forgather_hydra.train.loss import count_targets
@@ -28,7 +29,7 @@ def test_the_loss_of_a_packed_row_is_that_of_its_documents(model, random_ids) ->
     targets = [count_targets(each) for each in alone]
     assert count_targets(batch) == sum(targets) == 7 + 1 + 11 + 1
     expected = sum(model(**b)[0] * n for b, n in zip(alone, targets, strict=True))
-    torch.testing.assert_close(packed, expected, rtol=1e-5, atol=0)
+    assert_close(packed, expected)
 
 
 @torch.no_grad()

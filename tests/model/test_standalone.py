@@ -45,11 +45,12 @@ def elsewhere(request, code, new_config, new_tokenizer, foreign_site, tmp_path_f
         [sys.executable, "-S", CHECKS, folder / "model", folder / "ids.pt", folder / "work"],
         cwd=folder / "work",
         env={
-            "PATH": os.environ["PATH"],
+            **os.environ,  # how its processor is to compute, among others
             "PYTHONPATH": str(foreign_site),
             "OMP_NUM_THREADS": "1",
             "HF_HUB_OFFLINE": "1",
             "HF_HOME": str(folder / "hf"),
+            "HF_MODULES_CACHE": str(folder / "hf/modules"),
         },
         capture_output=True,
         text=True,
