@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from forgather_hydra.config.composition import Composition, latest
 from forgather_hydra.config.decode import from_omegaconf
+from forgather_hydra.config.given import hydra_config, task_overrides
 from forgather_hydra.config.package import join
 from forgather_hydra.config.policy import allowed_targets, check_policy
 from forgather_hydra.config.references import definition_of
@@ -22,15 +23,19 @@ from forgather_hydra.template.source_map import Origin
 PREFLIGHT = "preflight"
 
 
-def check_job(cfg: DictConfig) -> None:
+def check_job(cfg: DictConfig, is_swept: bool = False) -> None:
     """Check the graph of a composed configuration, and construct its target ``preflight``, if any.
+
+    Args:
+        cfg: the configuration, ``hydra`` included.
+        is_swept: whether it is that of a job of a sweep.
 
     Raises:
         ForgatherError: ``security`` for what must not be imported, one error that tells all wrong
             names and arguments, or what a construction of ``preflight`` raised.
     """
-    graph = decoded_job(cfg)
-    overrides = list(cfg.hydra.overrides.task)
+    graph = decoded_job(cfg, is_swept)
+    overrides = task_overrides(cfg.hydra)
     check_policy(graph, allowed_targets(cfg), overrides)
     raise_all(
         [
@@ -90,7 +95,7 @@ def _placed(
     words = [key] if key else re.findall(r"\w+", error.message)
     named = [f"{at}.{word}" for word in words for at in sections if word in _values(cfg, at)]
     changes = {}
-    for override in OverridesParser.create().parse_overrides(list(cfg.hydra.overrides.task)):
+    for override in OverridesParser.create().parse_overrides(task_overrides(cfg.hydra)):
         changed = override.key_or_group
         target = definition_of(changed, record.references)
         is_choice = changed == subject or changed.startswith(f"{subject}/")
@@ -129,23 +134,24 @@ def _values(cfg: DictConfig, section: str) -> set[Any]:
     return {key for key in found if not OmegaConf.is_config(found._get_node(key))}
 
 
-def decoded_job(cfg: DictConfig) -> Any:
+def decoded_job(cfg: DictConfig, is_swept: bool = False) -> Any:
     """The graph of a composed configuration that has not been run.
 
     What Hydra knows only at run time is not there yet, so the working directory stands for the
-    output directory.
-    """
-    from hydra.core.hydra_config import HydraConfig
+    output directory, and in a sweep the first job's number for that of each.
 
-    before = HydraConfig.instance().cfg
+    Args:
+        cfg: the configuration, ``hydra`` included.
+        is_swept: whether it is that of a job of a sweep.
+    """
     planned = OmegaConf.masked_copy(cfg, "hydra")
-    with open_dict(planned):
+    with read_write(planned), open_dict(planned):
         planned.hydra.runtime.output_dir = "."
-    HydraConfig.instance().cfg = planned  # type: ignore[assignment]
-    try:
+        if is_swept and OmegaConf.is_missing(planned.hydra.job, "num"):
+            planned.hydra.job.num, planned.hydra.job.id = 0, "0"
+    planned.hydra._set_parent(cfg)  # as Hydra does, so that it can refer to the job's values
+    with hydra_config(planned):
         return from_omegaconf(cfg, latest().positions, without=["hydra"])
-    finally:
-        HydraConfig.instance().cfg = before
 
 
 def _traced(problem: ForgatherError, overrides: list[str], record: Composition) -> ForgatherError:

@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from forgather_hydra.config.composition import COMMAND_LINE
+from forgather_hydra.config.given import hydra_overrides, task_overrides
 from forgather_hydra.config.settle import FAILURES, Settling
 from forgather_hydra.errors import ForgatherError
 
@@ -65,8 +66,7 @@ def with_saved_overrides(overrides: list[str]) -> list[str]:
     """
     if (folder := _run_folder("resume", overrides)) is not None:
         saved = [*_saved(folder, "hydra", "searchpath"), *_saved(folder, "task")]
-        given = {*map(_key, overrides), "resume"}
-        return [o for o in saved if _key(o) not in given] + overrides
+        return _changed(saved, overrides)
     if (folder := _run_folder("rerun", overrides)) is not None:
         from forgather_hydra.config.saved_run import rerun_overrides
 
@@ -76,10 +76,22 @@ def with_saved_overrides(overrides: list[str]) -> list[str]:
     return overrides
 
 
+def _changed(saved: list[str], given: list[str]) -> list[str]:
+    """The overrides of a run, and after them others that may change them.
+
+    To change what the run has added is to add something else in its place.
+    """
+    keys = {*map(_key, given), "resume"}
+    added = {_key(o): o[: len(o) - len(o.lstrip("+"))] for o in saved if o.startswith("+")}
+    changes = [o if o[0] in "+~" else added.get(_key(o), "") + o for o in given]
+    return [o for o in saved if _key(o) not in keys] + changes
+
+
 def _saved(folder: Path, kind: str, word: str = "") -> list[str]:
     """The ``hydra`` or ``task`` overrides that a run was started with, if `word` is in them."""
-    saved = OmegaConf.load(folder / ".hydra" / "hydra.yaml").hydra.overrides[kind]
-    return [str(o) for o in saved if word in str(o)]
+    saved: Any = OmegaConf.load(folder / ".hydra" / "hydra.yaml")
+    overrides = task_overrides(saved.hydra) if kind == "task" else hydra_overrides(saved.hydra)
+    return [override for override in overrides if word in override]
 
 
 def _run_folder(key: str, overrides: list[str]) -> Path | None:
@@ -115,13 +127,13 @@ def with_own_plugins(overrides: list[str], defaults_list: Callable[[], Any]) -> 
     return [*overrides, *ours]
 
 
-def check_if_asked(job: DictConfig) -> None:
-    """On our command line, check a job of a sweep before any job is launched."""
+def check_if_asked(job: DictConfig, is_swept: bool = False) -> None:
+    """On our command line, check a job before any is launched."""
     if COMMAND_LINE.get():
         from forgather_hydra.config.check import check_job
 
         try:
-            check_job(job)
+            check_job(job, is_swept)
         except ForgatherError as error:
             raise UsageExit(error) from error
 

@@ -15,6 +15,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from forgather_hydra.config.composition import COMMAND_LINE, Composition, latest, remember
+from forgather_hydra.config.given import hydra_overrides
 from forgather_hydra.config.jobs import UNPICKLED, Base, JobComposer
 from forgather_hydra.config.resolvers import register
 from forgather_hydra.config.search_path import added_sources, folders_of, is_group_in, sources_of
@@ -64,7 +65,7 @@ class ForgatherConfigLoader(ConfigLoader):
         second time it gets the one that was validated.
         """
         config_name = master_config.hydra.job.config_name
-        shared = (config_name, *_hydra_overrides(master_config))
+        shared = (config_name, *hydra_overrides(master_config.hydra))
         key = (*shared, *sweep_overrides)
         if key not in self._validated:
             job = self._compose_job(master_config, sweep_overrides, shared)
@@ -91,7 +92,7 @@ class ForgatherConfigLoader(ConfigLoader):
         if COMMAND_LINE.get():
             from forgather_hydra.config.command_line import check_if_asked
 
-            check_if_asked(job)
+            check_if_asked(job, is_swept=True)
         return job
 
     def _settled(
@@ -147,8 +148,3 @@ class ForgatherConfigLoader(ConfigLoader):
         if name == "inner":  # while being unpickled
             raise AttributeError(name)
         return getattr(self.inner, name)
-
-
-def _hydra_overrides(master_config: DictConfig) -> list[str]:
-    overrides: Any = OmegaConf.to_container(master_config.hydra.overrides.hydra)
-    return list(overrides)

@@ -10,13 +10,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from forgather_hydra.config.composition import COMMAND_LINE, Composition, latest
+from forgather_hydra.config.given import directory_of, hydra_config, task_overrides
 from forgather_hydra.rundir.files import write_json
 from forgather_hydra.rundir.names import PAYLOAD, launch_dir
 from forgather_hydra.rundir.record import signature
@@ -60,7 +60,7 @@ class Job:
         """Give the job another number, and the directory that goes with it."""
         self.number = number
         _number(self.config, number)
-        self.directory = _directory(self.config, self.keys)
+        self.directory = directory_of(self.config, *filter(None, self.keys)).absolute()
 
     def describe(self) -> dict[str, Any]:
         """What a manifest keeps of the job."""
@@ -70,20 +70,6 @@ class Job:
             "directory": str(self.directory),
             "processes": self.topology.world_size,
         }
-
-
-class hydra_config:
-    """While this is open, ``${hydra:...}`` reads a configuration."""
-
-    def __init__(self, config: DictConfig) -> None:
-        self.config = config
-
-    def __enter__(self) -> None:
-        self.before = HydraConfig.instance().cfg
-        HydraConfig.instance().cfg = self.config  # type: ignore[assignment]
-
-    def __exit__(self, *_: object) -> None:
-        HydraConfig.instance().cfg = self.before
 
 
 def composed_job(
@@ -104,22 +90,16 @@ def job_of(config: DictConfig, number: int, keys: tuple[str, str | None]) -> Job
     from forgather_hydra.jobs.topology import topology_of  # a worker need not import this
 
     composition = latest()
-    overrides: Any = OmegaConf.to_container(config.hydra.overrides.task)
     return Job(
         number=number,
-        overrides=overrides,
+        overrides=task_overrides(config.hydra),
         config=config,
-        directory=_directory(config, keys),
+        directory=directory_of(config, *filter(None, keys)).absolute(),
         key=signature(config) if COMMAND_LINE.get() else str(number),
         topology=topology_of(config),
         composition=composition,
         keys=keys,
     )
-
-
-def _directory(config: DictConfig, keys: tuple[str, str | None]) -> Path:
-    with hydra_config(config):
-        return Path(*(str(OmegaConf.select(config, key)) for key in keys if key)).absolute()
 
 
 def _number(config: DictConfig, number: int) -> None:

@@ -17,7 +17,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import open_dict
 
 from forgather_hydra.config.composition import remember
-from forgather_hydra.jobs.job import Payload, hydra_config, read_payload, returned
+from forgather_hydra.config.given import hydra_config, task_overrides
+from forgather_hydra.jobs.job import Payload, read_payload, returned
 from forgather_hydra.jobs.outcome import JobFailed, told_failure, write_failure, write_outcome
 from forgather_hydra.run.failure import told
 from forgather_hydra.rundir.names import FIRST_ATTEMPT, owned
@@ -81,7 +82,7 @@ def _run(directory: Path, payload: Payload, context: HydraContext, task: TaskFun
         status = JobStatus.COMPLETED if is_good else JobStatus.FAILED
     except Exception as error:
         value, status = error, JobStatus.FAILED
-    overrides = list(payload.config.hydra.overrides.task)
+    overrides = task_overrides(payload.config.hydra)
     return returned(payload.config, overrides, directory, status, value)
 
 

@@ -10,6 +10,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from forgather_hydra.config.command_line import COMMAND_LINE, UsageExit, check_if_asked
+from forgather_hydra.config.given import directory_of
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.rundir import record
 
@@ -21,11 +22,13 @@ class CheckBeforeRun(Callback):
         check_if_asked(config)
         is_first = os.environ.get("RANK", "0") == "0"
         if COMMAND_LINE.get() and is_first:
-            prepare(Path(config.hydra.run.dir))
+            prepare(directory_of(config, "hydra.run.dir"))
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
         if COMMAND_LINE.get() and config.hydra.launcher.get("dry_run", False):
-            record.forget_plan(Path(config.hydra.run.dir), f"{config.hydra.job.name}.log")
+            record.forget_plan(
+                directory_of(config, "hydra.run.dir"), f"{config.hydra.job.name}.log"
+            )
 
 
 def prepare(run_dir: Path) -> None:

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from forgather_hydra.config.composition import latest
 from forgather_hydra.config.decode import from_omegaconf
+from forgather_hydra.config.given import task_overrides
 from forgather_hydra.config.policy import allowed_targets, check_policy
 from forgather_hydra.errors import ForgatherError, did_you_mean, error_like
 from forgather_hydra.graph.build import materialize
@@ -28,10 +29,20 @@ def run(cfg: DictConfig) -> Any:
     Returns:
         What target ``main`` returns; of a dict, the entry ``optimized_metric`` names, if any.
     """
-    hydra = HydraConfig.get()
-    run_dir = Path(hydra.runtime.output_dir)
+    run_dir = Path(HydraConfig.get().runtime.output_dir)
+    is_first = os.environ.get("RANK", "0") == "0"  # which keeps the records of the run
+    try:
+        return _run_in(run_dir, cfg, is_first)
+    finally:
+        if is_first:
+            run_record.put_back_configuration(run_dir)
+
+
+def _run_in(run_dir: Path, cfg: DictConfig, is_first: bool) -> Any:
+    hydra: Any = HydraConfig.get()
+    overrides = task_overrides(hydra)
     graph = from_omegaconf(cfg, latest().positions)
-    check_policy(graph, allowed_targets(cfg), hydra.overrides.task)
+    check_policy(graph, allowed_targets(cfg), overrides)
     if not isinstance(graph, dict) or "main" not in graph:
         raise _nothing_to_run(hydra.runtime.choices.get("project"))
     before = run_record.read(run_dir)
@@ -43,12 +54,12 @@ def run(cfg: DictConfig) -> Any:
     ):
         log.info("%s is finished already; nothing to do", run_dir)
         return _metric(cfg, before.get("result"))
-    if os.environ.get("RANK", "0") != "0":  # the first process keeps the records of the run
+    if not is_first:
         return _metric(cfg, _result(graph))
     with run_record.lock(run_dir):
         if before is None:
             snapshot(run_dir, graph, latest())
-        record = run_record.begin(run_dir, cfg, list(hydra.overrides.task))
+        record = run_record.begin(run_dir, cfg, overrides)
         return _metric(cfg, _run(graph, run_dir, record))
 
 

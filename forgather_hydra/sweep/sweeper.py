@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError
 
 from forgather_hydra.config.composition import COMMAND_LINE
+from forgather_hydra.config.given import directory_of
 from forgather_hydra.errors import ForgatherError, counted
 from forgather_hydra.sweep.options import direction
 
@@ -82,7 +83,7 @@ class JobSweeper(Sweeper):
 
     def prepare_directory(self) -> Path:
         """Make the sweep's directory and save the configuration in it."""
-        sweep_dir = Path(self.config.hydra.sweep.dir)
+        sweep_dir = directory_of(self.config, "hydra.sweep.dir")
         if self.is_dry:
             return sweep_dir
         try:

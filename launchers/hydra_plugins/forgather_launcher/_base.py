@@ -43,6 +43,7 @@ class ProcessLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
+        from forgather_hydra.config.given import directory_of
         from forgather_hydra.jobs.job import composed_job
         from forgather_hydra.jobs.launch import mistakes_told
 
@@ -52,8 +53,7 @@ class ProcessLauncher(Launcher):
                 composed_job(self.hydra_context, self.config, overrides, number)
                 for number, overrides in enumerate(job_overrides, start=initial_job_idx)
             ]
-            sweep_dir = Path(str(self.config.hydra.sweep.dir))
-            return self.run(jobs, sweep_dir)
+            return self.run(jobs, directory_of(self.config, "hydra.sweep.dir"))
 
     def run(self, jobs: list[Job], sweep_dir: Path) -> list[JobReturn]:
         raise NotImplementedError
