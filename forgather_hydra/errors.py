@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import warnings
 from collections.abc import Iterable
 from functools import cache
 from typing import Any
@@ -84,6 +85,22 @@ class ForgatherError(Exception):
             (base for base in type(self).__bases__ if base is not ForgatherError), None
         )
         return _rebuild, (None if cause_type is Exception else cause_type, dict(self.__dict__))
+
+
+_told: dict[Any, Any] = {}  # what Python's warnings keep in order to tell each once
+
+
+def warn(message: str, origin: Any, hint: str | None = None) -> None:
+    """Warn of something in a template, once for each of its lines.
+
+    Args:
+        message: what is wrong.
+        origin: the `Origin` of the line.
+        hint: what to do about it.
+    """
+    text = f"{message} ({hint})" if hint else message
+    place = display_path(origin.file) if origin.file else origin.template
+    warnings.warn_explicit(text, ForgatherWarning, place, origin.line, registry=_told)
 
 
 def error_like(

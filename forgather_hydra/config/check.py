@@ -15,7 +15,8 @@ from forgather_hydra.config.given import hydra_config, task_overrides
 from forgather_hydra.config.package import join
 from forgather_hydra.config.policy import allowed_targets, check_policy
 from forgather_hydra.config.references import definition_of
-from forgather_hydra.errors import ForgatherError, error_like, misspelt
+from forgather_hydra.config.unread import unread
+from forgather_hydra.errors import ForgatherError, error_like, misspelt, warn
 from forgather_hydra.graph.build import materialize
 from forgather_hydra.graph.check import problems, raise_all
 from forgather_hydra.template.source_map import Origin
@@ -43,8 +44,17 @@ def check_job(cfg: DictConfig, is_swept: bool = False) -> None:
             *_misspelt_additions(cfg, overrides, latest()),
         ]
     )
+    _tell_unread(cfg, latest())
     if isinstance(graph, dict) and PREFLIGHT in graph:
         _construct_preflight(graph, cfg)
+
+
+def _tell_unread(cfg: DictConfig, record: Composition) -> None:
+    for key, origin, hint in unread(cfg, record):
+        told = f"nothing reads the root key {key!r}"
+        if record.strict or origin is None:
+            raise ForgatherError("unknown_key", told, hint=hint).locate(origin)
+        warn(told, origin, hint)
 
 
 def _misspelt_additions(

@@ -7,22 +7,24 @@ import re
 
 # Patterns rather than compiled ones: most applications never need them.
 _STATEMENT = (
-    r"(?m)^[ \t]*(?:--|<<|>>)[ \t]+"
-    r"(?:extends|block|include|import|from|set|if|for|macro|filter|call|with)\b"
+    r"(?m)(?:^[ \t]*(?:--|<<|>>)[ \t]+|\{%[-+]?[ \t]*)"
+    r"(?:extends|block|include|import|from|set|if|for|macro|filter|call|with|raw)\b"
 )
 _TAG = (
     r"(?m)(?:^|[:\-,\[{?][ \t]+|[\[{,]|&\S+[ \t]+)"
     r"!(?:call|singleton|factory|partial|lambda|meta|var|list|tuple|dict|dlist)(?=[:@\s]|$)"
 )
-_COMMENT = r"(?m)(?:^|[ \t])#.*$"
-_TELLING = (b"--", b"<<", b">>", b"!")
+_TELLING = (b"--", b"<<", b">>", b"!", b"{%")
 
 _known: dict[str, tuple[int, int, bool]] = {}
 
 
 def is_template(text: str) -> bool:
-    """True for text with a line statement, or with a tag of ours outside comments."""
-    return bool(re.search(_STATEMENT, text) or re.search(_TAG, re.sub(_COMMENT, "", text)))
+    """True for text with a statement, or a tag of ours, outside of scalars and comments."""
+    from forgather_hydra.template.outline import outline
+
+    structure = "\n".join(line.structure for line in outline(text))
+    return bool(re.search(_STATEMENT, structure) or re.search(_TAG, structure))
 
 
 def is_template_file(path: str) -> bool:
@@ -50,6 +52,6 @@ def _is_template_now(path: str) -> bool:
     if not any(token in content for token in _TELLING):
         return False
     try:
-        return is_template(content.decode("utf-8"))
+        return is_template(content.decode("utf-8-sig"))
     except UnicodeDecodeError:
         return False

@@ -24,6 +24,7 @@ class Composition:
         pins: values of ``ns`` variables that templates must keep.
         typed: paths of references that overrides pass through; these must be typed ones.
         folders: the folders in which templates find each other.
+        strict: whether what has no effect is an error rather than a warning.
         is_asked: whether a source of ours took part at all.
         assigned: all values that templates assigned to each ``ns`` variable of their own accord.
         documents: the templates that took part, by config name, with their packages.
@@ -32,6 +33,7 @@ class Composition:
     pins: dict[str, Any] = field(default_factory=dict)
     typed: frozenset[str] = frozenset()
     folders: tuple[str, ...] = ()
+    strict: bool = False
     is_asked: bool = False
     assigned: dict[str, list[Any]] = field(default_factory=dict)
     documents: dict[str, tuple[str, Document]] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from forgather_hydra.errors import ForgatherError
 from forgather_hydra.graph.parse import parse
 from forgather_hydra.paths import library_dirs
 from forgather_hydra.template.files import are_current
+from forgather_hydra.template.lint import KINDS
 from forgather_hydra.template.render import Rendered, Renderer
 
 _PLAIN = (bool, int, float, str, type(None))
@@ -72,6 +73,7 @@ def load_document(
     name: str,
     pins: dict[str, Any] | None = None,
     package: str | None = None,
+    strict: bool = False,
 ) -> Document:
     """The document for a template, from memory when nothing has changed.
 
@@ -80,12 +82,13 @@ def load_document(
         name: its name there.
         pins: values of ``ns`` variables that it must keep.
         package: where it goes if its header does not say so; None for the place of its group.
+        strict: whether what has no effect is an error rather than a warning.
     """
     pins = pins or {}
-    key = (renderer, name, repr(sorted(pins.items())), package)
+    key = (renderer, name, repr(sorted(pins.items())), package, strict)
     known = _documents.get(key)
     if known is None or not known.is_current():
-        known = _documents[key] = _make(renderer, name, pins, package)
+        known = _documents[key] = _make(renderer, name, pins, package, strict)
     return known
 
 
@@ -95,8 +98,11 @@ def library_renderer(folders: tuple[str, ...]) -> Renderer:
     return Renderer(dict.fromkeys([*folders, *map(str, library_dirs())]))
 
 
-def _make(renderer: Renderer, name: str, pins: dict[str, Any], package: str | None) -> Document:
-    rendered = renderer.render(name, pins=pins)
+def _make(
+    renderer: Renderer, name: str, pins: dict[str, Any], package: str | None, strict: bool
+) -> Document:
+    errors = KINDS if strict else frozenset(("text_outside_blocks",))
+    rendered = renderer.render(name, pins=pins, errors=errors)
     graph = parse(rendered.text, rendered.source_map)
     if graph is None:
         graph = {}
@@ -129,7 +135,7 @@ def _is_plain(value: Any) -> bool:
 
 def _package(rendered: Rendered) -> str | None:
     """The package of the file's own header, else of the template it extends."""
-    with open(rendered.files[0][0], encoding="utf-8") as file:
+    with open(rendered.files[0][0], encoding="utf-8-sig") as file:
         own = header_package(file.read())
     return own or header_package(rendered.text)
 

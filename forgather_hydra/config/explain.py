@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.plugins.config_source import ConfigSource
@@ -16,19 +15,32 @@ from omegaconf import DictConfig, OmegaConf
 
 from forgather_hydra.config.composition import Composition, latest
 from forgather_hydra.config.difference import leaves
+from forgather_hydra.config.given import hydra_overrides, task_overrides
 from forgather_hydra.config.references import definition_of, passed_through
+from forgather_hydra.config.search_path import sources_of
 from forgather_hydra.errors import ForgatherError, did_you_mean, display_path
 from forgather_hydra.graph.explain import explain as explain_graph
 from forgather_hydra.graph.parse import parse
-from forgather_hydra.template.source_map import Place, SourceMap, join, piece
+from forgather_hydra.template.source_map import Origin, Place, SourceMap, join, piece
 
 
 @dataclass
 class Step:
-    """One thing that set the value: where it stands, and what is written there."""
+    """One thing that set the value: where it stands, and what is written there.
 
-    where: str
+    Attributes:
+        text: what is written there.
+        origin: the line of a file; None for an override.
+    """
+
     text: str
+    origin: Origin | None = None
+
+    @property
+    def where(self) -> str:
+        if self.origin is None:
+            return "command line"
+        return f"{display_path(self.origin.template)}:{self.origin.line}"
 
 
 @dataclass
@@ -64,13 +76,15 @@ def explain(path: str, overrides: list[str], cfg: DictConfig) -> Explanation:
     record = latest()
     definition = definition_of(path, record.references)
     value = _shown(cfg, path)
-    steps = [*_layers(definition, overrides, record), *_overriding(definition, overrides, record)]
+    steps = [*layers(definition, cfg, record), *_overriding(definition, overrides, record)]
     return Explanation(path, definition, passed_through(path, record.references), value, steps)
 
 
-def _layers(path: str, overrides: list[str], record: Composition) -> Iterator[Step]:
+def layers(path: str, cfg: DictConfig, record: Composition) -> Iterator[Step]:
     """The config files that set a path, in the order in which they are merged."""
     loader = GlobalHydra.instance().config_loader()
+    sources = sources_of(cfg)
+    overrides = [*hydra_overrides(cfg.hydra), *task_overrides(cfg.hydra)]
     defaults = loader.compute_defaults_list("config", overrides, RunMode.RUN).defaults
     for default in defaults:
         below = _below(path, default.package or "")
@@ -82,12 +96,12 @@ def _layers(path: str, overrides: list[str], record: Composition) -> Iterator[St
             for mark in document.encoded.positions.get(below, []):
                 if (origin := mark.origin) is not None:
                     yield _step(origin.file or origin.template, origin.line)
-        elif (source := _source(loader, default.config_path)) is not None:
+        elif (source := _source(sources, default.config_path)) is not None:
             yield from _lines(os.path.join(source.path, name), below)
 
 
-def _source(loader: ConfigLoader, name: str) -> ConfigSource | None:
-    return next((source for source in loader.get_sources() if source.is_config(name)), None)
+def _source(sources: list[ConfigSource], name: str) -> ConfigSource | None:
+    return next((source for source in sources if source.is_config(name)), None)
 
 
 def _lines(file: str, path: str) -> Iterator[Step]:
@@ -112,7 +126,7 @@ def _overriding(path: str, overrides: list[str], record: Composition) -> Iterato
     for override in OverridesParser.create().parse_overrides(overrides):
         target = definition_of(override.key_or_group, record.references)
         if target == path or path.startswith(f"{target}."):
-            yield Step("command line", str(override.input_line))
+            yield Step(str(override.input_line))
 
 
 def _below(path: str, package: str) -> str | None:
@@ -127,7 +141,7 @@ def _below(path: str, package: str) -> str | None:
 def _step(file: str, line: int) -> Step:
     with open(file, encoding="utf-8") as stream:
         text = stream.read().splitlines()[line - 1].strip()
-    return Step(f"{display_path(file)}:{line}", text)
+    return Step(text, Origin(file, line, file))
 
 
 def _shown(cfg: DictConfig, path: str) -> str:

@@ -59,6 +59,12 @@ class Settling:
         except HydraException:
             return []
 
+    @cached_property
+    def strict(self) -> bool:
+        """Whether ``forgather.strict`` is asked for."""
+        given = [o.value() for o in self.parsed if o.key_or_group == "forgather.strict"]
+        return bool(given and given[-1] is True)
+
     def given_pins(self) -> dict[str, Any]:
         """The ``ns`` variables that overrides set to plain values."""
         if not any(o.lstrip("+").startswith("ns.") for o in self.overrides):
@@ -125,7 +131,7 @@ class Settling:
         self, overrides: list[str], pins: dict[str, Any], typed: frozenset[str]
     ) -> DictConfig:
         """One composition; its record is kept, also when it fails."""
-        self.record = Composition(pins=pins, typed=typed, folders=self.folders)
+        self.record = Composition(pins, typed, self.folders, self.strict)
         with recording(self.record):
             return self.compose(overrides)
 

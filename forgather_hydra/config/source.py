@@ -75,12 +75,13 @@ class ForgatherSource(ConfigSource):
         from forgather_hydra.config.document import library_renderer, load_document
 
         renderer = library_renderer((os.path.abspath(self.path), *record.folders))
-        return load_document(renderer, self.template_name(config_path), record.pins)
+        name = self.template_name(config_path)
+        return load_document(renderer, name, record.pins, strict=record.strict)
 
     def _load_plain(self, file: str) -> ConfigResult:
         from omegaconf import OmegaConf
 
-        with open(file, encoding="utf-8") as stream:
+        with open(file, encoding="utf-8-sig") as stream:
             header = self._get_header_dict(stream.read(512))
             stream.seek(0)
             config = OmegaConf.load(stream)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import warnings
 from typing import Any
 
 from yaml import events
 
-from forgather_hydra.errors import ForgatherError, ForgatherWarning, did_you_mean
+from forgather_hydra.errors import ForgatherError, did_you_mean, warn
 from forgather_hydra.graph.bodies import MERGE, NO_KEY, Body, Collection, argument_records
 from forgather_hydra.graph.events import SyntaxProblem, line_counter, read_events
 from forgather_hydra.graph.nodes import (
@@ -274,8 +273,7 @@ class _Parser:
         return error.locate(self.origin(line))
 
     def warn(self, message: str) -> None:
-        at = self.origin(self.line)
-        warnings.warn_explicit(message, ForgatherWarning, at.file or at.template, at.line)
+        warn(message, self.origin(self.line))
 
 
 def _as_key(value: Any) -> Any:

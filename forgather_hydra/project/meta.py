@@ -6,7 +6,6 @@ import os
 import platform
 import socket
 import sys
-import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -16,7 +15,7 @@ from typing import Any
 import platformdirs
 
 from forgather_hydra.environment import Config, ConfigEnvironment
-from forgather_hydra.errors import ForgatherError, ForgatherWarning, did_you_mean
+from forgather_hydra.errors import ForgatherError, did_you_mean, warn
 from forgather_hydra.graph.build import materialize
 from forgather_hydra.paths import conf_dir, library_dirs
 from forgather_hydra.project.workspace import META_FILE, WORKSPACE, workspace_root
@@ -200,7 +199,5 @@ def _warn_unread(config: Config, values: dict[Any, Any]) -> None:
     for key in values:
         if key not in _KEYS and key not in _SYNONYMS:
             origin = _origin(config, key)
-            hint = did_you_mean(key, _KEYS)
-            text = f"nothing reads the key {key!r}" + (f" ({hint})" if hint else "")
-            place = (origin.file or origin.template, origin.line) if origin else (META_FILE, 1)
-            warnings.warn_explicit(text, ForgatherWarning, *place)
+            told = f"nothing reads the key {key!r}"
+            warn(told, origin or Origin(META_FILE, 1), did_you_mean(key, _KEYS))

@@ -74,4 +74,4 @@ class ProjectSource(ForgatherSource):
 
         package = "_global_" if config_path.startswith(_PREFIX) else None
         name = self.template_name(config_path)
-        return load_document(self.meta.renderer, name, record.pins, package)
+        return load_document(self.meta.renderer, name, record.pins, package, record.strict)

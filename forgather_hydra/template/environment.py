@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 from types import CodeType
-from typing import Any, NamedTuple
+from typing import Any
 
 from jinja2 import StrictUndefined, Template, TemplateNotFound, TemplateSyntaxError, nodes
-from jinja2.meta import find_referenced_templates
 from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
 
 from forgather_hydra.errors import nearest
 from forgather_hydra.template.budget import STEPS_OF_TEMPLATE, Budget, guard, weight
+from forgather_hydra.template.facts import Facts, read_facts
 from forgather_hydra.template.files import SearchPath, Source
 from forgather_hydra.template.functions import FILTERS, GLOBALS
 from forgather_hydra.template.load import CURRENT, Reference, RenderVariables, variables_of
@@ -23,13 +23,6 @@ from forgather_hydra.template.tracing import TracingCodeGenerator, count_steps
 
 _RENDER_VARIABLES = "_render_variables"
 _SIZED = (str, bytes, list, tuple, dict, set, frozenset)
-
-
-class Facts(NamedTuple):
-    """What a template says before it runs: its blocks (with line and depth) and references."""
-
-    blocks: dict[str, tuple[int, int]]
-    references: frozenset[str]
 
 
 class Undefined(StrictUndefined):
@@ -124,7 +117,7 @@ class TemplateEnvironment(SandboxedEnvironment):
 
     def _code(self, source: Source) -> CodeType:
         tree = self.parse(source.text, source.key, source.place.file)
-        self.facts[source.key] = _read_facts(tree)
+        self.facts[source.key] = read_facts(tree, source.text)
         _name_render_variables(tree)
         count_steps(tree)
         return self.compile(tree, source.key, source.place.file)
@@ -177,19 +170,6 @@ class TemplateEnvironment(SandboxedEnvironment):
 
 def _budget() -> Budget:
     return CURRENT.get().budget
-
-
-def _read_facts(tree: nodes.Template) -> Facts:
-    blocks: dict[str, tuple[int, int]] = {}
-    stack: list[tuple[nodes.Node, int]] = [(tree, 0)]
-    while stack:
-        node, depth = stack.pop()
-        if isinstance(node, nodes.Block):
-            blocks[node.name] = node.lineno, depth
-            depth += 1
-        stack.extend((child, depth) for child in node.iter_child_nodes())
-    references = frozenset(name for name in find_referenced_templates(tree) if name)
-    return Facts(blocks, references)
 
 
 def _name_render_variables(tree: nodes.Template) -> None:

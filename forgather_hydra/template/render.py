@@ -14,7 +14,7 @@ from forgather_hydra.template.diagnose import diagnose
 from forgather_hydra.template.environment import TemplateEnvironment
 from forgather_hydra.template.files import SearchPath, Source, Stamp
 from forgather_hydra.template.functions import CLOCK
-from forgather_hydra.template.lint import report
+from forgather_hydra.template.lint import KINDS, report
 from forgather_hydra.template.load import CURRENT, Load, Reference
 from forgather_hydra.template.source_map import Place, SourceMap
 
@@ -56,10 +56,14 @@ class Renderer:
     ) -> None:
         folders = [searchpath] if isinstance(searchpath, (str, os.PathLike)) else searchpath
         self.environment = TemplateEnvironment(SearchPath(folders), global_vars)
-        self.strict = strict
+        self.errors = KINDS if strict else frozenset[str]()
 
     def render(
-        self, name: str, variables: dict[str, Any] | None = None, pins: dict[str, Any] | None = None
+        self,
+        name: str,
+        variables: dict[str, Any] | None = None,
+        pins: dict[str, Any] | None = None,
+        errors: frozenset[str] = frozenset(),
     ) -> Rendered:
         """Render a template by name.
 
@@ -67,12 +71,13 @@ class Renderer:
             name: name relative to the search path.
             variables: render variables.
             pins: values that variables of ``ns`` keep whatever templates assign.
+            errors: kinds of warnings that are errors here.
 
         Raises:
             ForgatherError: template_syntax, missing_template, undefined_variable, security, cycle,
                 required_block, super_without_parent or template_runtime, with the template's line.
         """
-        return self._run(name, variables or {}, Load(pins))
+        return self._run(name, variables or {}, Load(pins), errors)
 
     def render_string(self, text: str, variables: dict[str, Any] | None = None) -> Rendered:
         """Render a template given as text; it may use the templates of the search path."""
@@ -81,7 +86,13 @@ class Renderer:
         load.places["<string>"] = place
         return self._run(Source("<string>", "<string>", text, place), variables or {}, load)
 
-    def _run(self, entry: str | Source, variables: dict[str, Any], load: Load) -> Rendered:
+    def _run(
+        self,
+        entry: str | Source,
+        variables: dict[str, Any],
+        load: Load,
+        errors: frozenset[str] = frozenset(),
+    ) -> Rendered:
         load_token = CURRENT.set(load)
         clock_token = None if CLOCK.get() else CLOCK.set(datetime.now(UTC))
         try:
@@ -95,7 +106,7 @@ class Renderer:
             CURRENT.reset(load_token)
             if clock_token is not None:
                 CLOCK.reset(clock_token)
-        report(self.environment, load, self.strict)
+        report(self.environment, load, self.errors | errors)
         source_map = SourceMap(text, load.places)
         return Rendered(
             str.__str__(text),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
+
+from forgather_hydra.template.outline import LINE_END, Inside, outline
 
 _COMMENT = re.compile(r"[ \t]*##(.*)\Z", re.DOTALL)
 _TRAILING = re.compile(
@@ -15,8 +18,8 @@ _TRAILING = re.compile(
 )
 _STATEMENT = re.compile(r"[ \t]*(--|<<|>>|==|=>)[ \t]+(.*?)[ \t]*\Z")
 _HEADER = re.compile(r"(?P<indent>[ \t]*)\[(?P<name>\w+)(?P<trim>!?)\][ \t]*\Z")
-_RAW = re.compile(r"(?:\{%[-+]?|\A[ \t]*(?:--|<<|>>))\s*(?P<end>end)?raw\b")
-_LINE_END = re.compile(r"\r\n|\r|\n")
+_RAW = re.compile(r"(?:\{%[-+]?|\A(?P<line>[ \t]*--)|\A[ \t]*(?:<<|>>))\s*(?P<end>end)?raw\b")
+_ASSIGNMENT = re.compile(r"[ \t]*(?:--|<<|>>)[ \t]+set\b.*=")
 
 _OPENING = frozenset(
     ("block", "if", "for", "filter", "macro", "call", "with", "autoescape", "trans", "raw")
@@ -47,20 +50,48 @@ def translate(text: str) -> str:
     return _Translator().run(text)
 
 
+def swallowed_lines(text: str) -> Iterator[tuple[int, str]]:
+    """(line, what it is taken for) of lines within block scalars that would not be printed.
+
+    What is meant as text there reads as a comment, a header or an assignment of the language.
+    """
+    translator = _Translator()
+    lines = zip(LINE_END.split(text), outline(text), strict=True)
+    for number, (line, place) in enumerate(lines, start=1):
+        was_raw = translator.raw
+        translator.line(line)
+        is_text = place.inside is Inside.BLOCK and not was_raw and not translator.raw
+        if is_text and (taken := _taken_for(line)):
+            yield number, taken
+
+
+def _taken_for(line: str) -> str | None:
+    if _COMMENT.match(line) or _without_trailing_comment(line) != line:
+        return "a comment"
+    if header := _HEADER.match(line):
+        return f"the header of a block {header['name']!r}"
+    return "an assignment" if _ASSIGNMENT.match(line) else None
+
+
 class _Translator:
     def __init__(self) -> None:
         self.open: list[_Open] = []
         self.raw = False
+        self.opening = ""  # of a raw section, at the line after that which asks for it
 
     def run(self, text: str) -> str:
-        lines = [self.line(line) for line in _LINE_END.split(text)]
-        return "\n".join(lines) + self.close_shorthand()
+        lines = [self.line(line) for line in LINE_END.split(text)]
+        return "\n".join(lines) + self.opened() + self.close_shorthand()
 
     def line(self, line: str) -> str:
         if (self.raw or "raw" in line) and (raw := _RAW.search(line)):
             self.raw = raw["end"] is None
+            if self.raw and raw["line"]:
+                return self.open_raw()
+            if self.opening:
+                return self.opened() + self.line(line)
         elif self.raw:
-            return line
+            return self.opened() + line
         if comment := _COMMENT.match(line):
             return "{#" + comment[1].replace("#}", "# }") + "#}"
         line = _without_trailing_comment(line)
@@ -69,6 +100,16 @@ class _Translator:
         if statement := _STATEMENT.match(line):
             return self.statement(statement[1], statement[2])
         return line
+
+    def open_raw(self) -> str:
+        """Begin a raw section at the next line: the engine would keep the end of this one."""
+        self.before_statement("raw")
+        self.opening = "{% raw %}"
+        return "{##}"
+
+    def opened(self) -> str:
+        opening, self.opening = self.opening, ""
+        return opening
 
     def header(self, header: re.Match[str]) -> str:
         indent, trim = len(header["indent"]), bool(header["trim"])

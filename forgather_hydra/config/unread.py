@@ -1,0 +1,73 @@
+"""Keys at the root of a configuration that nothing reads: misspelt ones, and misplaced lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+
+from forgather_hydra.config.composition import Composition
+from forgather_hydra.config.difference import leaves
+from forgather_hydra.config.explain import layers
+from forgather_hydra.errors import misspelt
+from forgather_hydra.template.source_map import Origin
+
+_READ = {
+    *("hydra", "main", "preflight", "meta", "vars", "ns", "forgather"),
+    *("resources", "output_root", "resume", "optimized_metric"),
+}
+_WORD = re.compile(r"[A-Za-z_][\w-]*")
+
+
+class Unread(NamedTuple):
+    """A key at the root that nothing reads, and which was probably meant.
+
+    Attributes:
+        origin: the line that sets it; None for an override.
+    """
+
+    key: str
+    origin: Origin | None
+    hint: str | None
+
+
+def unread(cfg: DictConfig, record: Composition) -> Iterator[Unread]:
+    """The keys at the root that files set and nothing reads, and misspelt ones of overrides.
+
+    Read is what a reference or another interpolation names, and a target, which can be constructed.
+    Without a target ``main`` the configuration is for a program of somebody else.
+
+    Args:
+        cfg: the composed configuration, ``hydra`` included.
+        record: what templates did.
+    """
+    raw: Any = OmegaConf.to_container(cfg, resolve=False)
+    if "main" not in raw:
+        return
+    texts = [value for _, value in leaves(raw) if isinstance(value, str)]
+    read = _READ.union(*(_WORD.findall(text) for text in texts if "${" in text))
+    roots = [str(key) for key in raw]
+    for key in (key for key in roots if key not in read and raw[key] not in ({}, None)):
+        near = misspelt(key, (other for other in roots if other != key))
+        if near or not _holds_target(raw[key]):
+            step = next(layers(key, cfg, record), None)
+            if step or near:
+                yield Unread(key, step.origin if step else None, _hint(key, near, raw))
+
+
+def _hint(key: str, near: str | None, raw: dict[str, Any]) -> str | None:
+    if near:
+        return f"did you mean {near}?"
+    others = {name: value for name, value in raw.items() if name != "hydra"}
+    paths = [path for path, _ in leaves(others) if path.endswith(f".{key}")]
+    return f"did you mean {' or '.join(paths[:2])}? indent the line below that" if paths else None
+
+
+def _holds_target(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_holds_target, value))
+    return isinstance(value, dict) and (
+        "_target_" in value or any(map(_holds_target, value.values()))
+    )

@@ -1,0 +1,81 @@
+"""What a template says to no effect is told, with the line and the cure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from forgather_hydra.errors import ForgatherError, ForgatherWarning
+from forgather_hydra.template.render import Renderer
+
+BASE = "a: 1\n[optimizer]\noptimizer:\n    lr: 1\n[other]\n"
+OUTSIDE = {
+    "-- extends 'base.yaml'\noptimizer:\n    lr: 0.1\n": r"main.yaml:2: 'optimizer:' has no effect"
+    r"[^\n]*\n.*block of this name: \[optimizer\]",
+    "-- extends 'base.yaml'\n-- if 1\noptimiser: 5\n-- endif\n": "main.yaml:3:.*\n.*did you mean",
+    "-- extends 'base.yaml'\n-- block other\nx: 1\n-- endblock\n\nsteps: 4\n": "main.yaml:6: .*\n"
+    ".*the parents have optimizer, other",
+    "-- extends 'base.yaml'\n== 1 + 1\n": "main.yaml:2: ",
+    "-- extends 'base.yaml'\n- 1\n": "main.yaml:2: ",
+}
+FINE = [
+    "head: 1\n-- extends 'base.yaml'\n",
+    "# why\n-- extends 'base.yaml'\n# and\n## what\n\n-- set x = 1\n",
+    "-- extends 'base.yaml'\n-- macro m()\nx: 1\n-- endmacro\n",
+    "-- extends 'base.yaml'\n[optimizer!]\n    == super()\n    x: 2\n",
+]
+SWALLOWED = {
+    "    ## heading": "a comment",
+    "    text ## why": "a comment",
+    "    [INST]": "the header of a block 'INST'",
+    "    -- set x = 1": "an assignment",
+}
+
+
+def rendered(folder: Path, text: str, strict: bool = False) -> str:
+    (folder / "base.yaml").write_text(BASE)
+    (folder / "main.yaml").write_text(text)
+    return Renderer(folder, strict=strict).render("main.yaml").text
+
+
+@pytest.mark.parametrize("text", OUTSIDE)
+def test_text_outside_of_blocks(text: str, tmp_path: Path) -> None:
+    with pytest.raises(ForgatherError, match=OUTSIDE[text]):
+        rendered(tmp_path, text, strict=True)
+    with pytest.warns(ForgatherWarning, match="has no effect"):
+        rendered(tmp_path, text)
+
+
+@pytest.mark.parametrize("text", FINE)
+def test_text_that_has_its_place(text: str, tmp_path: Path) -> None:
+    rendered(tmp_path, text, strict=True)
+
+
+@pytest.mark.parametrize("line", SWALLOWED)
+def test_a_line_of_a_text_that_the_language_takes(line: str, tmp_path: Path) -> None:
+    with pytest.warns(ForgatherWarning, match=f"taken for {SWALLOWED[line]}.*-- raw") as told:
+        rendered(tmp_path, f"text: |\n    one\n{line}\nb: 1\n")
+    assert [each.lineno for each in told] == [3]
+
+
+def test_lines_between_raw_are_kept_whole(tmp_path: Path) -> None:
+    body = "".join(f"{line}\n" for line in SWALLOWED)
+    text = f"text: |\n    one\n-- raw\n{body}-- endraw\n    two\n"
+    assert rendered(tmp_path, text, strict=True) == f"text: |\n    one\n{body}    two\n"
+
+
+def test_raw_within_a_statement_and_empty(tmp_path: Path) -> None:
+    text = "-- if true\n-- raw\n-- endraw\n-- raw\na: '{{ x }}'\n-- endraw\n-- endif\n[b]\nc: 1\n"
+    assert rendered(tmp_path, text, strict=True) == "a: '{{ x }}'\nc: 1\n"
+
+
+def test_a_statement_in_a_text_is_one(tmp_path: Path) -> None:
+    text = "text: |\n    one\n    -- if false\n    two\n    -- endif\n"
+    assert rendered(tmp_path, text, strict=True) == "text: |\n    one\n"
+
+
+def test_a_block_of_another_template_is_found(tmp_path: Path) -> None:
+    (tmp_path / "model.yaml").write_text("-- block layer_factory\n-- endblock\n")
+    with pytest.raises(ForgatherError, match=r"no parent template.*\n.*a block of model\.yaml"):
+        rendered(tmp_path, "-- extends 'base.yaml'\n[layer_factory]\na: 1\n", strict=True)
