@@ -10,7 +10,7 @@ import pytest
 from omegaconf import OmegaConf
 
 import forgather_hydra as fg
-from forgather_hydra.run import record
+from forgather_hydra.rundir import record
 
 pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
 MAIN = "+main={_target_: builtins.dict, _partial_: true, x: 1}"
