@@ -19,6 +19,7 @@ ALLOWED = {
     "permissions": set(),
     "rundir": {"errors"},
     "tokenizer_files": set(),
+    "dtypes": set(),
     "template": set(),
     "graph": {"template"},
     "environment": {"graph", "template"},
@@ -38,7 +39,7 @@ ALLOWED = {
     "plugins": {"config", "jobs", "project", "sweep"},
 }
 FREE_OF_OURS = ("data", "rundir", "train")
-GROUND = {"permissions", "tokenizer_files"}
+GROUND = {"dtypes", "permissions", "tokenizer_files"}
 
 
 def modules() -> Iterator[tuple[str, Path]]:

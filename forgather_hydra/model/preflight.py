@@ -20,6 +20,7 @@ from forgather_hydra import paths
 from forgather_hydra.errors import misspelt, nearest
 
 from .build import build_model
+from .hub import floating_type
 from .parts import collect_parts
 
 _READ = re.compile(r'\bconfig(?:\.(?!json\b)|, ")([a-z]\w*)')
@@ -109,12 +110,17 @@ def check_new_model(config: Callable[..., PretrainedConfig]) -> None:
         raise ValueError(str(error.__cause__ or error)) from error
 
 
-def check_pretrained(path: str | os.PathLike[str]) -> None:
-    """Read the configuration of a trained model.
+def check_pretrained(
+    path: str | os.PathLike[str], dtype: str | None = None, save_dtype: str | None = None
+) -> None:
+    """Read the configuration of a trained model; arguments as of `load_pretrained`.
 
     Raises:
         FileNotFoundError: for a directory that holds no model.
+        ValueError: for a `dtype` that is no floating point type.
     """
+    floating_type("dtype", dtype)
+    floating_type("save_dtype", save_dtype)
     if Path(path).is_dir() and not (Path(path) / "config.json").is_file():
         raise FileNotFoundError(f"{path} holds no model: it has no config.json")
     AutoConfig.from_pretrained(path, trust_remote_code=Path(path).is_dir())
