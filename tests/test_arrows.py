@@ -19,7 +19,6 @@ ALLOWED = {
     "permissions": set(),
     "rundir": {"errors"},
     "tokenizer_files": set(),
-    "dtypes": set(),
     "template": set(),
     "graph": {"template"},
     "environment": {"graph", "template"},
@@ -39,7 +38,7 @@ ALLOWED = {
     "plugins": {"config", "jobs", "project", "sweep"},
 }
 FREE_OF_OURS = ("data", "rundir", "train")
-GROUND = {"dtypes", "permissions", "tokenizer_files"}
+GROUND = {"permissions", "tokenizer_files"}
 
 
 def modules() -> Iterator[tuple[str, Path]]:

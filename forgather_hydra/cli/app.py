@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -48,6 +49,7 @@ def task(cfg: DictConfig) -> Any:
 
 def main() -> None:
     """Entry point; exits with 0, 1 (job failed), 2 (configuration wrong) or 130 (interrupted)."""
+    look_beside_me()
     directory.register()
     application = hydra.main(version_base=None, config_path=str(conf_dir()), config_name="config")(
         task
@@ -64,6 +66,12 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(EXIT_INTERRUPTED)
+
+
+def look_beside_me() -> None:
+    """Have modules in the working directory found, as ``python -m`` does and a script does not."""
+    if not sys.flags.safe_path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
 
 
 def _tell(error: Exception) -> None:

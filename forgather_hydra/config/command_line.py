@@ -14,7 +14,11 @@ from forgather_hydra.config.given import hydra_overrides, task_overrides
 from forgather_hydra.config.settle import FAILURES, Settling
 from forgather_hydra.errors import ForgatherError
 
-OWN_PLUGINS = {"hydra/sweeper": "forgather", "hydra/launcher": "forgather_local"}
+# The plugins of our command line, by the override that chooses one, and their groups.
+OWN_OVERRIDES = {
+    "hydra/sweeper='forgather'": "hydra/sweeper",
+    "hydra/launcher='forgather_local'": "hydra/launcher",
+}
 
 
 class UsageExit(BaseException):
@@ -112,7 +116,8 @@ def _run_folder(key: str, overrides: list[str]) -> Path | None:
 def with_own_plugins(overrides: list[str], defaults_list: Callable[[], Any]) -> list[str]:
     """The overrides, with our sweeper and launcher where nothing has chosen others.
 
-    In the primary config they would win over what the config of a sweep chooses.
+    In the primary config they would win over what the config of a sweep chooses. They are quoted,
+    by which they differ from what was typed: an experiment of a sweep may choose others.
     """
     try:
         chosen = defaults_list().overrides.known_choices
@@ -120,8 +125,8 @@ def with_own_plugins(overrides: list[str], defaults_list: Callable[[], Any]) -> 
         return overrides
     given = {*map(_key, overrides)}
     ours = [
-        f"{group}={name}"
-        for group, name in OWN_PLUGINS.items()
+        own
+        for own, group in OWN_OVERRIDES.items()
         if group not in given and chosen.get(group) == "basic"
     ]
     return [*overrides, *ours]

@@ -83,7 +83,8 @@ class ForgatherConfigLoader(ConfigLoader):
         self, master_config: DictConfig, sweep_overrides: list[str], shared: tuple[Any, ...]
     ) -> DictConfig:
         def compose(overrides: list[str]) -> DictConfig:
-            return self.inner.load_sweep_config(master_config, overrides)
+            master = self._with_plugins_of_job(master_config, overrides)
+            return self.inner.load_sweep_config(master, overrides)
 
         sources = sources_of(master_config)
         composer = JobComposer(compose, is_group_in(sources), self._bases, shared)
@@ -94,6 +95,27 @@ class ForgatherConfigLoader(ConfigLoader):
 
             check_if_asked(job, is_swept=True)
         return job
+
+    def _with_plugins_of_job(self, master_config: DictConfig, overrides: list[str]) -> DictConfig:
+        """The configuration of a sweep as a job sees it, which may choose plugins that we would
+        otherwise have chosen."""
+        if not COMMAND_LINE.get():
+            return master_config
+        from forgather_hydra.config.command_line import OWN_OVERRIDES, with_own_plugins
+
+        before = hydra_overrides(master_config.hydra)
+        typed = [override for override in before if override not in OWN_OVERRIDES]
+        name = master_config.hydra.job.config_name
+        both = with_own_plugins(
+            [*typed, *overrides],
+            lambda: self.compute_defaults_list(name, [*typed, *overrides], RunMode.RUN),
+        )
+        after = [*typed, *both[len(typed) + len(overrides) :]]
+        if after == before:
+            return master_config
+        changed = master_config.copy()
+        changed.hydra.overrides.hydra = after
+        return changed
 
     def _settled(
         self,

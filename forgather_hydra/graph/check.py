@@ -23,16 +23,14 @@ def check(graph: Any) -> None:
     raise_all(problems(graph))
 
 
-def raise_all(problems: Iterable[ForgatherError]) -> None:
+def raise_all(problems: Iterable[ForgatherError], kind: str = "bad_arguments") -> None:
     """Raise the only problem, or one error that lists them all; nothing if there is none."""
     found = list(problems)
     if len(found) == 1:
         raise found[0]
     if found:
         listing = "\n".join(f"- {problem!s}" for problem in found)
-        raise ForgatherError(
-            "bad_arguments", f"{len(found)} problems in the configuration\n{listing}"
-        )
+        raise ForgatherError(kind, f"{len(found)} problems in the configuration\n{listing}")
 
 
 def problems(graph: Any) -> Iterator[ForgatherError]:

@@ -6,7 +6,7 @@ import os
 import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +17,13 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from forgather_hydra.config.composition import COMMAND_LINE, Composition, latest
 from forgather_hydra.config.given import directory_of, hydra_config, task_overrides
+from forgather_hydra.errors import ForgatherError
 from forgather_hydra.rundir.files import write_json
 from forgather_hydra.rundir.names import PAYLOAD, launch_dir
 from forgather_hydra.rundir.record import signature
 
 if TYPE_CHECKING:
+    from forgather_hydra.jobs.options import Options
     from forgather_hydra.jobs.topology import Topology
 
 
@@ -49,12 +51,16 @@ class Job:
     composition: Composition
     keys: tuple[str, str | None]
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """The options of the launcher, as this job's configuration resolves them."""
-        with hydra_config(self.config):
-            resolved: Any = OmegaConf.to_container(self.config.hydra.launcher, resolve=True)
-        return dict(resolved)
+    @cached_property
+    def options(self) -> Options:
+        """The options of the launcher, as this job's configuration resolves them.
+
+        Raises:
+            ForgatherError: ``bad_launcher``; one error tells all that is wrong.
+        """
+        from forgather_hydra.jobs.options import read_options
+
+        return read_options(options_in(self.config))
 
     def move_to(self, number: int) -> None:
         """Give the job another number, and the directory that goes with it."""
@@ -72,23 +78,40 @@ class Job:
         }
 
 
+def options_in(config: DictConfig) -> dict[str, Any]:
+    """The section ``hydra.launcher`` of a composed job, resolved."""
+    with hydra_config(config):
+        resolved: Any = OmegaConf.to_container(config.hydra.launcher, resolve=True)
+    return dict(resolved)
+
+
 def composed_job(
     context: HydraContext, master: DictConfig, overrides: Sequence[str], number: int
 ) -> Job:
     """Compose a job of a sweep.
 
     Raises:
-        ForgatherError: its resources do not fit together.
+        ForgatherError: ``bad_launcher`` or ``bad_resources``; it cannot be launched.
     """
     config = context.config_loader.load_sweep_config(master, list(overrides))
     _number(config, number)
-    return job_of(config, number, ("hydra.sweep.dir", "hydra.sweep.subdir"))
+    try:
+        return job_of(config, number, ("hydra.sweep.dir", "hydra.sweep.subdir"))
+    except ForgatherError as error:
+        error.chain.append(f"looking at job {number}: {' '.join(overrides)}")
+        raise
 
 
 def job_of(config: DictConfig, number: int, keys: tuple[str, str | None]) -> Job:
-    """The job of a configuration that was composed last."""
-    from forgather_hydra.jobs.topology import topology_of  # a worker need not import this
+    """The job of a configuration that was composed last.
 
+    Raises:
+        ForgatherError: ``bad_launcher`` or ``bad_resources``; it cannot be launched.
+    """
+    from forgather_hydra.jobs.check import check_launch  # a worker need not import these
+    from forgather_hydra.jobs.topology import topology_of
+
+    check_launch(config)
     composition = latest()
     return Job(
         number=number,

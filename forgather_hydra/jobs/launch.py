@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from hydra.core.utils import JobReturn
 from hydra.errors import CompactHydraException
@@ -16,16 +15,37 @@ from forgather_hydra.config.composition import COMMAND_LINE
 from forgather_hydra.errors import ForgatherError, counted
 from forgather_hydra.jobs.job import Job, not_run, write_task
 from forgather_hydra.jobs.manifest import Manifest
+from forgather_hydra.jobs.options import LocalOptions, Options
 from forgather_hydra.jobs.outcome import read_result, return_of
 from forgather_hydra.jobs.snapshot import import_path, take_snapshot
 from forgather_hydra.report.results import FINISHED, PLANNED, Unknown
 from forgather_hydra.rundir.names import GIVEN_UP, launch_dir, launching
 
 
+def run_jobs(
+    jobs: list[Job],
+    sweep_dir: Path,
+    options: Options,
+    context: HydraContext,
+    task: TaskFunction,
+) -> list[JobReturn]:
+    """Run jobs where the options say, and wait for them unless these say otherwise.
+
+    Raises:
+        ForgatherError: something cannot work; nothing has been run.
+        KeyboardInterrupt: what is to be told has been.
+    """
+    if isinstance(options, LocalOptions):
+        return run_locally(jobs, sweep_dir, options, context, task)
+    from forgather_hydra.jobs.slurm.run import run_on_slurm
+
+    return run_on_slurm(jobs, sweep_dir, options, context, task)
+
+
 def run_locally(
     jobs: list[Job],
     sweep_dir: Path,
-    options: dict[str, Any],
+    options: LocalOptions,
     context: HydraContext,
     task: TaskFunction,
 ) -> list[JobReturn]:
@@ -38,7 +58,7 @@ def run_locally(
     from forgather_hydra.jobs.local.run import LocalPool
     from forgather_hydra.jobs.plan import print_local_plan
 
-    if options["dry_run"]:
+    if options.dry_run:
         print_local_plan(LocalPool(jobs, Path(), options, []))
         return planned(jobs)
     LocalPool(jobs, Path(), options, [])  # tells before anything is written what cannot work
@@ -86,9 +106,9 @@ def planned(jobs: Sequence[Job]) -> list[JobReturn]:
     return [not_run(job, Unknown(PLANNED)) for job in jobs]
 
 
-def snapshot(sweep_dir: Path, options: dict[str, Any]) -> Path | None:
+def snapshot(sweep_dir: Path, options: Options) -> Path | None:
     """The folder with the code as it was when the sweep was launched, if that is wanted."""
-    if not options["snapshot"]:
+    if not options.snapshot:
         return None
     code = launch_dir(sweep_dir.absolute()) / "code"
     take_snapshot(code)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from forgather_hydra.errors import ForgatherError
-
-_RETRY = re.compile(r"retry\((\d+)\)")
+_POLICY = re.compile(r"continue|stop|retry\(\d{1,6}\)", re.ASCII)
 
 
 class OnError(NamedTuple):
@@ -21,19 +19,12 @@ class OnError(NamedTuple):
     stops: bool
     retries: int
 
+    @staticmethod
+    def is_one(text: Any) -> bool:
+        """Whether a value is ``continue``, ``stop`` or ``retry(N)``."""
+        return isinstance(text, str) and bool(_POLICY.fullmatch(text))
+
     @classmethod
     def parse(cls, text: str) -> OnError:
-        """Read ``continue``, ``stop`` or ``retry(N)``.
-
-        Raises:
-            ForgatherError: ``bad_launcher``.
-        """
-        if text in ("continue", "stop"):
-            return cls(text == "stop", 0)
-        if match := _RETRY.fullmatch(str(text)):
-            return cls(False, int(match[1]))
-        raise ForgatherError(
-            "bad_launcher",
-            f"hydra.launcher.on_error is {text!r}, but must be continue, stop or retry(N)",
-            hint="on a command line: \"hydra.launcher.on_error='retry(2)'\"",
-        )
+        """Read such a value."""
+        return cls(text == "stop", int(text[6:-1]) if text.startswith("retry") else 0)

@@ -12,9 +12,16 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from forgather_hydra.errors import ForgatherError
-from forgather_hydra.jobs.job import job_of
-from forgather_hydra.jobs.launch import run_locally
+from forgather_hydra.jobs.job import job_of, options_in
+from forgather_hydra.jobs.launch import run_jobs
 from forgather_hydra.jobs.local.slots import devices
+from forgather_hydra.jobs.options import (
+    LocalOptions,
+    Options,
+    SlurmOptions,
+    options_class,
+    read_options,
+)
 from forgather_hydra.jobs.topology import topology_of
 from forgather_hydra.run.job import run
 from forgather_hydra.rundir.record import put_back_configuration
@@ -54,24 +61,29 @@ def run_elsewhere(cfg: DictConfig) -> JobReturn | None:
 
 def _run_elsewhere(cfg: DictConfig) -> JobReturn | None:
     hydra = HydraConfig.get()
-    launcher = str(hydra.launcher._target_)
-    is_ours = launcher.startswith("hydra_plugins.forgather_launcher.")
+    kind = options_class(str(hydra.launcher._target_))
     is_sweep = not OmegaConf.is_missing(hydra.job, "num")
-    if "WORLD_SIZE" in os.environ or (is_sweep and is_ours):
+    if "WORLD_SIZE" in os.environ or (is_sweep and kind):
         return None  # this is a worker
     whole = cfg.copy()
     with open_dict(whole):
         whole.hydra = hydra
     OmegaConf.set_readonly(whole.hydra, None)
-    wanted = hydra.launcher.get("devices", "auto")
-    gpus = len(devices(wanted))
-    processes = topology_of(whole).settled(gpus).world_size
-    is_slurm = ".slurm" in launcher
-    is_told = wanted != "auto" or hydra.launcher.get("dry_run", False)
-    if is_ours and not is_sweep and (processes > 1 or is_slurm or is_told):
-        return _launched(whole, is_slurm)
+    options = read_options(options_in(whole)) if kind else None
+    wanted = options.devices if isinstance(options, LocalOptions) else "auto"
+    processes = topology_of(whole).settled(len(devices(wanted))).world_size
+    if options and not is_sweep and (processes > 1 or _is_told(options)):
+        return _launched(whole, options)
     _refuse_one_of_several(processes)
     return None
+
+
+def _is_told(options: Options) -> bool:
+    """Whether the launcher has been told something that this process does not do by itself."""
+    if isinstance(options, SlurmOptions) or options.dry_run or options.snapshot or options.env:
+        return True
+    is_usual = options.devices == "auto" and options.threads_per_proc == "auto"
+    return not is_usual or options.on_error.retries > 0
 
 
 def _refuse_one_of_several(processes: int) -> None:
@@ -83,7 +95,7 @@ def _refuse_one_of_several(processes: int) -> None:
         )
 
 
-def _launched(whole: DictConfig, is_slurm: bool) -> JobReturn:
+def _launched(whole: DictConfig, options: Options) -> JobReturn:
     from hydra._internal.callbacks import Callbacks
     from hydra.core.global_hydra import GlobalHydra
 
@@ -93,11 +105,5 @@ def _launched(whole: DictConfig, is_slurm: bool) -> JobReturn:
     with open_dict(whole):  # a later attempt, which resumes, must not look for a directory anew
         whole.hydra.run.dir = whole.hydra.runtime.output_dir
     job = job_of(whole, 0, ("hydra.run.dir", None))
-    options = job.options
-    if is_slurm:
-        from forgather_hydra.jobs.slurm.run import run_on_slurm
-
-        (job_return,) = run_on_slurm([job], job.directory, options, context, run)
-    else:
-        (job_return,) = run_locally([job], job.directory, options, context, run)
+    (job_return,) = run_jobs([job], job.directory, options, context, run)
     return job_return

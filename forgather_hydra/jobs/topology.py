@@ -5,20 +5,19 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from omegaconf import DictConfig, OmegaConf
 
-from forgather_hydra.config.check import decoded_job
-from forgather_hydra.errors import ForgatherError
+from forgather_hydra.config.check import PREFLIGHT, decoded_job
+from forgather_hydra.errors import ForgatherError, counted
+from forgather_hydra.graph.build import materialize
 from forgather_hydra.graph.imports import resolve, split_spec
 from forgather_hydra.graph.nodes import Call, Shared, Var
 from forgather_hydra.graph.walk import post_order
+from forgather_hydra.jobs.options import Resources, read_resources
 
 AUTO = "auto"
-ONE, PIPELINE = "Trainer", "PipelineTrainer"
-DATA_PARALLEL = "AccelTrainer"
-ONE_STAGE = ("gpipe", "1f1b")  # schedules whose processes have one stage each
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Topology:
     """The processes of a job.
 
     Attributes:
-        trainer: which of our trainers the job uses; None if none.
+        trainer: the class of the trainer that the job uses; None if none is known.
         nodes: machines.
         procs: processes on each of them; None for as many as there are GPUs to be had.
         gpus_per_proc: None for one where there are GPUs.
@@ -63,6 +62,27 @@ class Topology:
         return Topology(**{**self.__dict__, **changes})
 
 
+class Count(Protocol):
+    """What the class of a trainer says about its processes; its `ProcessCount` fits."""
+
+    @property
+    def exact(self) -> int | None: ...
+
+    @property
+    def groups(self) -> int: ...
+
+    @property
+    def least(self) -> int: ...
+
+
+class _One(NamedTuple):
+    """The processes of what is no trainer that we know."""
+
+    exact: int | None = 1
+    groups: int = 1
+    least: int = 1
+
+
 def topology_of(cfg: DictConfig) -> Topology:
     """The topology of a composed job: its trainer, and its group `resources`.
 
@@ -71,35 +91,44 @@ def topology_of(cfg: DictConfig) -> Topology:
     Raises:
         ForgatherError: ``bad_resources``, with everything that does not fit together.
     """
-    wanted: Any = OmegaConf.select(cfg, "resources")
-    if not OmegaConf.is_dict(wanted) or "nproc_per_node" not in wanted:
+    values = resources_in(cfg)
+    if values is None:
         return Topology()
-    resources: dict[str, Any] = OmegaConf.to_container(wanted, resolve=True)  # type: ignore[assignment]
-    kind, trainer = next(_trainers(decoded_job(cfg)), (None, None))
-    pipelines = _pipelines(trainer) if kind == PIPELINE and trainer else None
-    _check(resources, kind, pipelines)
-    nodes, procs = resources["nodes"], resources["nproc_per_node"]
-    least = 1
-    if procs == AUTO:
-        procs = 1 if kind in (ONE, None) else None
-        if pipelines:
-            procs, least = pipelines.processes_on(nodes), max(2 * pipelines.replicas // nodes, 1)
-    gpus = resources["gpus_per_proc"]
+    resources = read_resources(values)
+    graph = decoded_job(cfg)
+    found = next(_trainers(graph), None)
+    trainer, count = (found[0].__name__, found[1]) if found else (None, _One())
+    if trainer and (problem := _misfit(resources, trainer, count)):
+        hint = "see conf/resources/default.yaml for what each number means"
+        raise ForgatherError("bad_resources", problem, path="resources", hint=hint)
+    if found:
+        _check_model(found[0], graph)
+    procs = count.exact and max(count.exact // resources.nodes, 1)
+    if resources.nproc_per_node != AUTO:
+        procs = int(resources.nproc_per_node)
     return Topology(
-        trainer=kind,
-        nodes=nodes,
+        trainer=trainer,
+        nodes=resources.nodes,
         procs=procs,
-        gpus_per_proc=None if gpus == AUTO else gpus,
-        cpus_per_proc=resources["cpus_per_proc"],
-        mem_gb=resources["mem_gb"],
-        time_min=resources["time_min"],
-        constraint=resources["constraint"],
-        least=least,
+        gpus_per_proc=None if resources.gpus_per_proc == AUTO else int(resources.gpus_per_proc),
+        cpus_per_proc=resources.cpus_per_proc,
+        mem_gb=resources.mem_gb,
+        time_min=resources.time_min,
+        constraint=resources.constraint,
+        least=max(count.least // resources.nodes, 1),
     )
 
 
-def _trainers(graph: Any) -> Iterator[tuple[str, Call]]:
-    """Each trainer in a graph with its kind: that of ours which its class is, or derives from."""
+def resources_in(cfg: DictConfig) -> dict[str, Any] | None:
+    """The section `resources` of a composed job, if it is ours."""
+    wanted: Any = OmegaConf.select(cfg, "resources")
+    if not OmegaConf.is_dict(wanted) or "nproc_per_node" not in wanted:
+        return None
+    return OmegaConf.to_container(wanted, resolve=True)  # type: ignore[return-value]
+
+
+def _trainers(graph: Any) -> Iterator[tuple[Any, Count]]:
+    """Each trainer in a graph with what its class says about its processes."""
     for element in post_order(graph):
         if not isinstance(element, Call) or split_spec(element.spec).is_relative:
             continue
@@ -109,66 +138,40 @@ def _trainers(graph: Any) -> Iterator[tuple[str, Call]]:
             found = resolve(element.spec, tuple(element.search_path or ()))
         except ForgatherError:
             continue  # told when it is constructed
-        bases = inspect.getmro(found) if inspect.isclass(found) else ()
-        ours = [b.__name__ for b in bases if b.__module__.startswith("forgather_hydra.train")]
-        for kind in (PIPELINE, DATA_PARALLEL, ONE):
-            if kind in ours:
-                yield kind, element
-                break
+        if inspect.isclass(found) and (ask := getattr(found, "process_count", None)):
+            values = {name: _plain(value) for name, value in element.kwargs.items()}
+            yield found, ask(values)
 
 
-class Pipelines(NamedTuple):
-    """What a pipeline trainer says about its processes.
-
-    Attributes:
-        processes: of one pipeline; None if that is as many as there are.
-        replicas: pipelines.
-    """
-
-    processes: int | None
-    replicas: int
-
-    def processes_on(self, nodes: int) -> int | None:
-        return self.processes and self.processes * self.replicas // nodes
-
-
-def _pipelines(trainer: Call) -> Pipelines:
-    asked = {k: v.value if isinstance(v, Shared) else v for k, v in trainer.kwargs.items()}
-    layers = asked.get("stage_layers")
-    each = asked.get("stages_per_process") or (1 if asked.get("schedule") in ONE_STAGE else 2)
-    return Pipelines(len(layers) // each if layers else None, asked.get("replicas") or 1)
-
-
-def _check(resources: dict[str, Any], kind: str | None, pipelines: Pipelines | None) -> None:
-    problems = [
-        f"{name} is {value!r}, but must be a whole number of {least} or more"
-        for name, least in (("nodes", 1), ("nproc_per_node", 1), ("gpus_per_proc", 0))
-        if (value := resources[name]) != AUTO or name == "nodes"
-        if isinstance(value, bool) or not isinstance(value, int) or value < least
-    ]
-    if not problems:
-        problems = list(_misfits(resources["nodes"], resources["nproc_per_node"], kind, pipelines))
-    if problems:
-        raise ForgatherError(
-            "bad_resources",
-            "; ".join(problems),
-            path="resources",
-            hint="see conf/resources/default.yaml for what each number means",
-        )
-
-
-def _misfits(
-    nodes: int, procs: int | str, kind: str | None, pipelines: Pipelines | None
-) -> Iterator[str]:
-    processes = nodes * (1 if procs == AUTO else int(procs))
-    if kind == ONE and processes > 1:
-        yield f"Trainer is one process, not {processes}: choose trainer=accel, fsdp or pipeline"
-    if pipelines is None:
+def _check_model(trainer: Any, graph: Any) -> None:
+    """Ask the trainer whether it takes the model, if it is one that does not take any."""
+    check = getattr(trainer, "check_model", None)
+    planned = graph.get(PREFLIGHT, {}) if isinstance(graph, dict) else {}
+    if check is None or "model" not in planned:
         return
-    wanted = (pipelines.processes or 1) * pipelines.replicas
-    if procs == AUTO and wanted % nodes:
-        yield f"{wanted} processes of the pipelines cannot be shared out to {nodes} nodes"
-    elif procs != AUTO and pipelines.processes and processes != wanted:
-        yield f"the stages of the pipelines are for {wanted} processes, not {processes}"
-    elif procs != AUTO and processes % pipelines.replicas:
-        yield f"{processes} processes cannot be shared out to {pipelines.replicas} pipelines"
+    model = materialize(graph, targets=PREFLIGHT)["model"]
+    try:
+        check(model)
+    except TypeError as error:
+        hint = "choose another trainer, such as trainer=accel, or a model that is made of parts"
+        raise ForgatherError("bad_model", str(error), path="model", hint=hint) from error
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, Shared) else value
+
+
+def _misfit(resources: Resources, trainer: str, count: Count) -> str | None:
+    """Why the trainer cannot have the processes that are asked for, if it cannot."""
+    nodes, procs = resources.nodes, resources.nproc_per_node
+    processes = nodes * (1 if procs == AUTO else int(procs))
+    if count.exact == 1 and processes > 1:
+        return f"{trainer} is one process, not {processes}: choose trainer=accel, fsdp or pipeline"
+    if procs == AUTO:
+        told = f"{count.exact} processes of {trainer} cannot be shared out to {nodes} nodes"
+        return told if count.exact and count.exact % nodes else None
+    if count.exact and processes != count.exact:
+        return f"{trainer} is set up for {count.exact} processes, not {processes}"
+    if processes % count.groups:
+        return f"{counted(processes, 'process')} cannot be shared out to {count.groups} pipelines"
+    return None

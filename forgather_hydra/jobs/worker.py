@@ -19,6 +19,7 @@ from omegaconf import open_dict
 from forgather_hydra.config.composition import remember
 from forgather_hydra.config.given import hydra_config, task_overrides
 from forgather_hydra.jobs.job import Payload, read_payload, returned
+from forgather_hydra.jobs.local import loopback
 from forgather_hydra.jobs.outcome import JobFailed, told_failure, write_failure, write_outcome
 from forgather_hydra.run.failure import told
 from forgather_hydra.rundir.names import FIRST_ATTEMPT, owned
@@ -37,6 +38,7 @@ def main() -> None:
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     if "TORCHELASTIC_RUN_ID" in os.environ:
         _print_to(attempt / f"rank_{rank}.log")
+    served = _serve() if rank == 0 else None  # for as long as this process lives
     try:
         sys.exit(
             _first(directory, attempt, size)
@@ -45,6 +47,8 @@ def main() -> None:
         )
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
+    finally:
+        del served
 
 
 def _first(directory: Path, attempt: Path, size: int) -> int:
@@ -106,6 +110,14 @@ def _other(directory: Path, attempt: Path, rank: int, size: int) -> int:
         sys.excepthook(type(error), error, error.__traceback__)
         return EXIT_FAILED
     return 0
+
+
+def _serve() -> Any:
+    """What processes that srun has started on one node find each other by."""
+    has_agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == str(True)
+    if not has_agent or "TORCHELASTIC_RUN_ID" in os.environ:
+        return None
+    return loopback.store(int(os.environ["MASTER_PORT"]))
 
 
 def _print_to(path: Path) -> None:

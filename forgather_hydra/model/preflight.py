@@ -14,13 +14,12 @@ from typing import Any, NoReturn
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
+from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 from forgather_hydra import paths
 from forgather_hydra.errors import misspelt, nearest
 
 from .build import build_model
-from .hub import floating_type
 from .parts import collect_parts
 
 _READ = re.compile(r'\bconfig(?:\.(?!json\b)|, ")([a-z]\w*)')
@@ -49,7 +48,7 @@ def check_model(
     config: Mapping[str, Any],
     part_dirs: Iterable[str | os.PathLike[str]] | None = None,
     overrides: Iterable[str] = (),
-) -> None:
+) -> PreTrainedModel:
     """Build a model on the meta device; arguments as of `build_model`, and the same errors.
 
     A vocabulary that only the tokenizer knows is taken to be tiny.
@@ -65,17 +64,17 @@ def check_model(
     _check_keys(code, config, {m[1] for o in overrides if (m := _ADDED.match(o))})
     directories = tuple(map(Path, part_dirs or [paths.modelsrc_dir()]))
     parts = frozenset(collect_parts(code, directories).items())
-    _build_on_meta(code, parts, pickle.dumps(dict(config)), directories)
+    return _build_on_meta(code, parts, pickle.dumps(dict(config)), directories)
 
 
 @lru_cache(maxsize=16)
 def _build_on_meta(
     code: str, parts: frozenset[tuple[str, str]], config: bytes, part_dirs: tuple[Path, ...]
-) -> None:
+) -> PreTrainedModel:
     """Build a model, once for all jobs of a sweep that have the same."""
     with TemporaryDirectory() as directory, torch.device("meta"):
         values = {"vocab_size": 8, **pickle.loads(config)}
-        build_model(code, values, directory, part_dirs=part_dirs)
+        return build_model(code, values, directory, part_dirs=part_dirs)
 
 
 def _check_keys(code: str, config: Mapping[str, Any], added: set[str]) -> None:
@@ -97,7 +96,7 @@ def _check_keys(code: str, config: Mapping[str, Any], added: set[str]) -> None:
         raise UnknownKey(key, f"no part of this model reads {key!r}; {cure}")
 
 
-def check_new_model(config: Callable[..., PretrainedConfig]) -> None:
+def check_new_model(config: Callable[..., PretrainedConfig]) -> PreTrainedModel:
     """Build what `new_model` would on the meta device.
 
     Raises:
@@ -105,25 +104,25 @@ def check_new_model(config: Callable[..., PretrainedConfig]) -> None:
     """
     try:
         with torch.device("meta"):
-            AutoModelForCausalLM.from_config(config())
+            model: PreTrainedModel = AutoModelForCausalLM.from_config(config())
+            return model
     except StrictDataclassError as error:
         raise ValueError(str(error.__cause__ or error)) from error
 
 
-def check_pretrained(
-    path: str | os.PathLike[str], dtype: str | None = None, save_dtype: str | None = None
-) -> None:
-    """Read the configuration of a trained model; arguments as of `load_pretrained`.
+def check_pretrained(path: str | os.PathLike[str]) -> PreTrainedModel:
+    """Build a trained model on the meta device, from its configuration alone.
 
     Raises:
         FileNotFoundError: for a directory that holds no model.
-        ValueError: for a `dtype` that is no floating point type.
     """
-    floating_type("dtype", dtype)
-    floating_type("save_dtype", save_dtype)
     if Path(path).is_dir() and not (Path(path) / "config.json").is_file():
         raise FileNotFoundError(f"{path} holds no model: it has no config.json")
-    AutoConfig.from_pretrained(path, trust_remote_code=Path(path).is_dir())
+    trusted = Path(path).is_dir()
+    config = AutoConfig.from_pretrained(path, trust_remote_code=trusted)
+    with torch.device("meta"):
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(config, trust_remote_code=trusted)
+        return model
 
 
 def refuse_choice(choice: str, model: str) -> NoReturn:

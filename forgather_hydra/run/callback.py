@@ -19,10 +19,14 @@ class CheckBeforeRun(Callback):
     """Stops the command line if the configuration or the run directory cannot work."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        check_if_asked(config)
+        self.check(config)
         is_first = os.environ.get("RANK", "0") == "0"
         if COMMAND_LINE.get() and is_first:
             prepare(directory_of(config, "hydra.run.dir"))
+
+    def check(self, config: DictConfig) -> None:
+        """Look for mistakes."""
+        check_if_asked(config)
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
         if COMMAND_LINE.get() and config.hydra.launcher.get("dry_run", False):

@@ -50,8 +50,8 @@ class GridSweeper(JobSweeper):
             self.check_options()
             jobs = self.jobs(arguments)
             size = count("max_batch_size", self.max_batch_size or len(jobs))
+        self.validate(jobs)
         sweep_dir = self.prepare_directory()
-        self.validate_batch_is_legal(jobs)
         try:
             for first in range(0, len(jobs), size):
                 self.launch(jobs[first : first + size], first)

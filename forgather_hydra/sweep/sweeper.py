@@ -81,6 +81,13 @@ class JobSweeper(Sweeper):
         """Whether the launcher only prints what it would do."""
         return bool(self.config.hydra.launcher.get("dry_run"))
 
+    def validate(self, jobs: Sequence[Sequence[str]]) -> None:
+        """Raise if one of the jobs cannot be composed, or cannot be launched."""
+        if hasattr(self.launcher, "validate"):  # one of our own
+            self.launcher.validate(jobs, 0)
+        else:
+            self.validate_batch_is_legal(jobs)
+
     def prepare_directory(self) -> Path:
         """Make the sweep's directory and save the configuration in it."""
         sweep_dir = directory_of(self.config, "hydra.sweep.dir")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 
 import torch
 
-from forgather_hydra import dtypes
 from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 
 
@@ -32,6 +31,12 @@ def numerics(args: TrainingArguments) -> Iterator[None]:
         yield
 
 
-def default_dtype(name: str | None) -> AbstractContextManager[None]:
+@contextmanager
+def default_dtype(name: str | None) -> Iterator[None]:
     """New parameters are of this type within the body, `float32` unless it is set otherwise."""
-    return dtypes.default_dtype(getattr(torch, name)) if name else nullcontext()
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(getattr(torch, name) if name else before)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from forgather_hydra.train.numerics import default_dtype, numerics
 from forgather_hydra.train.optim.factories import build_optimizer, build_scheduler
 from forgather_hydra.train.optim.multi_optimizer import OptimizerFactory
 from forgather_hydra.train.parallel.base import SingleProcess, Strategy
+from forgather_hydra.train.parallel.process_count import ProcessCount
 from forgather_hydra.train.prediction import ComputeMetrics, PredictionOutput, Preprocess
 from forgather_hydra.train.state import TrainerControl, TrainerState, initial_state
 
@@ -104,6 +105,15 @@ class Trainer(TrainingLoop):
         self.train_dataloader: Any = None
         self.eval_dataloader: Any = None
         self.fire("on_init_end")
+
+    @classmethod
+    def process_count(cls, arguments: Mapping[str, Any]) -> ProcessCount:
+        """How many processes train one model, if the trainer is made with such arguments.
+
+        Args:
+            arguments: by name, those whose values are known.
+        """
+        return ProcessCount(exact=1)
 
     def evaluate(self, eval_dataset: Any = None) -> dict[str, float]:
         """Loss and perplexity on `eval_dataset`, by default the trainer's; {} if there is none."""

@@ -37,6 +37,16 @@ def has_accounts() -> bool:
     return asked.returncode == 0
 
 
+@functools.cache
+def setting(name: str) -> str:
+    """A setting of the cluster; empty without one."""
+    if why_not():
+        return ""
+    shown = subprocess.run(["scontrol", "show", "config"], capture_output=True, text=True)
+    rows = (line.partition("=") for line in shown.stdout.splitlines())
+    return next((value.strip() for key, _, value in rows if key.strip() == name), "")
+
+
 def call(*words: str) -> str:
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 

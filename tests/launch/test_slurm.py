@@ -148,6 +148,14 @@ def test_a_single_run_with_two_nodes(launch: Run, tmp_path: Path) -> None:
     assert "Traceback" not in log
 
 
+def test_processes_on_one_node_are_reached_from_there_alone(launch: Run, tmp_path: Path) -> None:
+    words = ("cluster=slurm", "resources.nproc_per_node=2", "hydra.run.dir=run", "+main.x=0")
+    launch("ranks", *words, "hydra.launcher.poll_s=0.1", "hydra.launcher.snapshot=false")
+    result = json.loads((tmp_path / "run/run.json").read_text())["result"]
+    assert result["eval_loss"] == 3
+    assert [each["reached_at"] for each in result["everyone"]] == [["127.0.0.1"]] * 2
+
+
 def test_the_failure_of_a_single_run_is_told_once(launch: Run) -> None:
     words = ("cluster=slurm", "hydra.run.dir=run", "+main.x=1", "hydra.launcher.poll_s=0.5")
     done = launch("fails", *words, "hydra.launcher.snapshot=false", expect=2)

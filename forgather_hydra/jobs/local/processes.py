@@ -32,7 +32,8 @@ def worker_command(directory: Path, attempt: Path, procs: int) -> list[str]:
     worker = ["-m", "forgather_hydra.jobs.worker", str(directory), str(attempt)]
     if procs == 1:
         return [*python, *worker]
-    run = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={procs}"]
+    folder = str(attempt / "torchrun")
+    run = ["-m", "forgather_hydra.jobs.local.ranks", folder, f"--nproc-per-node={procs}"]
     return [*python, *run, "--no-python", *python, *worker]
 
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
 
@@ -16,6 +15,7 @@ from forgather_hydra.jobs.job import Job, write_payload
 from forgather_hydra.jobs.local import slots as device_slots
 from forgather_hydra.jobs.local.processes import JobProcess, told_exit
 from forgather_hydra.jobs.local.start import Starter, cores
+from forgather_hydra.jobs.options import LocalOptions
 from forgather_hydra.jobs.outcome import (
     cancelled,
     failed,
@@ -24,7 +24,6 @@ from forgather_hydra.jobs.outcome import (
     return_of,
     write_outcome,
 )
-from forgather_hydra.jobs.policy import OnError
 from forgather_hydra.jobs.watch.display import Display
 from forgather_hydra.jobs.watch.view import View
 from forgather_hydra.jobs.worker import EXIT_BUSY
@@ -57,13 +56,13 @@ class LocalPool:
     """
 
     def __init__(
-        self, jobs: Sequence[Job], task: Path, options: dict[str, Any], import_path: list[str]
+        self, jobs: Sequence[Job], task: Path, options: LocalOptions, import_path: list[str]
     ) -> None:
         self.jobs = jobs
         self.task = task
         self.options = options
-        self.on_error = OnError.parse(options["on_error"])
-        self.devices = device_slots.devices(options["devices"])
+        self.on_error = options.on_error
+        self.devices = device_slots.devices(options.devices)
         self.parallel = parallel(options, jobs, self.devices)
         self.slots = device_slots.Slots(slot_names(options, self.devices, self.parallel, jobs))
         self.check()
@@ -130,7 +129,7 @@ class LocalPool:
         for job in list(self.waiting):
             if len(self.running) >= self.parallel:
                 return
-            if time.monotonic() < self._last_start + float(self.options["stagger_s"]):
+            if time.monotonic() < self._last_start + self.options.stagger_s:
                 return
             if self.is_settled(job):
                 self.waiting.remove(job)
@@ -227,20 +226,24 @@ class LocalPool:
         return view
 
 
-def parallel(options: dict[str, Any], jobs: Sequence[Job], devices: list[str]) -> int:
+def parallel(options: LocalOptions, jobs: Sequence[Job], devices: list[str]) -> int:
     """How many jobs run at a time."""
-    if options["max_parallel"] != "auto":
-        return int(options["max_parallel"])
+    if options.max_parallel != "auto":
+        return options.max_parallel
     if devices:
-        return len(devices) * int(options["jobs_per_device"])
-    return max(cores() // max(job.topology.settled(0).world_size for job in jobs), 1)
+        return len(devices) * options.jobs_per_device
+    return max(cores() // widest(jobs), 1)
 
 
 def slot_names(
-    options: dict[str, Any], devices: list[str], parallel: int, jobs: Sequence[Job]
+    options: LocalOptions, devices: list[str], parallel: int, jobs: Sequence[Job]
 ) -> list[str]:
     """What each slot stands for."""
     if devices:
-        return [name for name in devices for _ in range(int(options["jobs_per_device"]))]
-    widest = max(job.topology.settled(0).world_size for job in jobs)
-    return [f"cpu{number}" for number in range(max(parallel * widest, widest))]
+        return [name for name in devices for _ in range(options.jobs_per_device)]
+    return [f"cpu{number}" for number in range(min(parallel, len(jobs)) * widest(jobs))]
+
+
+def widest(jobs: Sequence[Job]) -> int:
+    """The processes of the job that has most of them, on CPUs."""
+    return max(job.topology.settled(0).world_size for job in jobs)

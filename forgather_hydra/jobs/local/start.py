@@ -7,9 +7,9 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from forgather_hydra.jobs.job import Job
+from forgather_hydra.jobs.local import loopback
 from forgather_hydra.jobs.local.forked import ForkServer, fork_server
 from forgather_hydra.jobs.local.processes import (
     JobProcess,
@@ -18,6 +18,7 @@ from forgather_hydra.jobs.local.processes import (
     worker_environment,
 )
 from forgather_hydra.jobs.local.slots import VISIBLE
+from forgather_hydra.jobs.options import LocalOptions
 from forgather_hydra.jobs.topology import Topology
 from forgather_hydra.rundir.names import TORCHRUN_LOG
 
@@ -50,7 +51,7 @@ class Starter:
         jobs: Sequence[Job],
         parallel: int,
         devices: Sequence[str],
-        options: dict[str, Any],
+        options: LocalOptions,
         import_path: Sequence[str],
         task: Path,
     ) -> None:
@@ -73,7 +74,7 @@ class Starter:
             devices: that it gets.
             keep_open: descriptors that it inherits.
         """
-        own = self.visible(job, devices) | self.variables
+        own = self.visible(job, devices) | variables(job)
         procs = self.topology(job).world_size
         log = attempt / ("rank_0.log" if procs == 1 else TORCHRUN_LOG)
         if procs == 1 and self.can_be_forked(job):
@@ -85,17 +86,19 @@ class Starter:
         return SpawnedJob(command, self.environment(procs, own), log, keep_open)
 
     def can_be_forked(self, job: Job) -> bool:
-        """Whether there are other jobs, in this launch or before it, and the job sets no variables.
+        """Whether there are other jobs, in this launch or before it, with the same variables.
 
-        What these are for may be read when a module is imported, which Hydra sets them before.
+        What these are for may be read when a module is imported, which they are set before.
         """
         is_one_of_several = any(job.number > 0 for job in self.jobs)
-        return is_one_of_several and not job.config.hydra.job.env_set and sys.platform == "linux"
+        sets_own = job.config.hydra.job.env_set or variables(job) != variables(self.jobs[0])
+        return is_one_of_several and not sets_own and sys.platform == "linux"
 
     def new_server(self) -> ForkServer:
         """What jobs of one process are forked from."""
         modules = () if self.devices else tuple(name for name in HEAVY if name in sys.modules)
-        return fork_server(self.task, tuple(self.environment(1, self.variables).items()), modules)
+        environment = self.environment(1, variables(self.jobs[0]))
+        return fork_server(self.task, tuple(environment.items()), modules)
 
     def wait(self, seconds: float) -> None:
         """Wait until a job may have ended, at most for so long."""
@@ -108,26 +111,27 @@ class Starter:
         """The processes that a job has on this machine."""
         return job.topology.settled(len(self.devices))
 
-    @property
-    def variables(self) -> dict[str, str]:
-        """The user's own variables."""
-        return {name: str(value) for name, value in (self.options["env"] or {}).items()}
-
     def visible(self, job: Job, devices: Sequence[str]) -> dict[str, str]:
         """The variable that keeps a job to its devices, if there are any to be kept from."""
         if self.devices:
             return {VISIBLE: ",".join(devices) if self.topology(job).gpus_per_node else ""}
-        return {VISIBLE: ""} if self.options["devices"] == "none" else {}
+        return {VISIBLE: ""} if self.options.devices == "none" else {}
 
     def environment(self, procs: int, own: Mapping[str, str]) -> dict[str, str]:
         """The environment of a job of so many processes, with what is its own."""
-        return worker_environment(self.import_path, self.threads(procs), own)
+        nearby = loopback.variables() if procs > 1 else {}
+        return worker_environment(self.import_path, self.threads(procs), nearby | dict(own))
 
     def threads(self, procs: int) -> int:
         """Threads of each process, so that all together have one a core."""
-        if self.options["threads_per_proc"] != "auto":
-            return int(self.options["threads_per_proc"])
+        if self.options.threads_per_proc != "auto":
+            return self.options.threads_per_proc
         return max(cores() // (min(self.parallel, len(self.jobs)) * procs), 1)
+
+
+def variables(job: Job) -> dict[str, str]:
+    """The variables that the user has given a job."""
+    return {name: str(value) for name, value in (job.options.env or {}).items()}
 
 
 def cores() -> int:

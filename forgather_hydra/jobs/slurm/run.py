@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from hydra.core.utils import JobReturn
 from hydra.types import HydraContext, TaskFunction
@@ -18,23 +17,24 @@ from forgather_hydra.errors import ForgatherError, counted
 from forgather_hydra.jobs.job import Job, not_run, write_payload, write_task
 from forgather_hydra.jobs.launch import planned, run_unfinished, snapshot
 from forgather_hydra.jobs.manifest import Manifest
+from forgather_hydra.jobs.options import SlurmOptions
 from forgather_hydra.jobs.outcome import failed, forget_outcome, write_outcome
 from forgather_hydra.jobs.plan import print_slurm_plan
-from forgather_hydra.jobs.policy import OnError
 from forgather_hydra.jobs.slurm import scheduler
+from forgather_hydra.jobs.slurm.scheduler import Submission, place_of, submission
 from forgather_hydra.jobs.slurm.script import JOBS, Executor, executor
 from forgather_hydra.jobs.slurm.wait import Waiting
 from forgather_hydra.jobs.snapshot import import_path
 from forgather_hydra.jobs.topology import Topology
 from forgather_hydra.report.results import SUBMITTED, Unknown
-from forgather_hydra.rundir.files import locked, read_json, write_json
+from forgather_hydra.rundir.files import locked, write_json
 from forgather_hydra.rundir.names import PLACE, launch_dir
 
 
 def run_on_slurm(
     jobs: list[Job],
     sweep_dir: Path,
-    options: dict[str, Any],
+    options: SlurmOptions,
     context: HydraContext,
     task: TaskFunction,
 ) -> list[JobReturn]:
@@ -44,10 +44,9 @@ def run_on_slurm(
         ForgatherError: something cannot work; nothing has been submitted.
         KeyboardInterrupt: the jobs go on.
     """
-    OnError.parse(options["on_error"])
-    check_possible(jobs, sweep_dir.absolute())
-    cluster = Cluster(jobs, sweep_dir.absolute())
-    if options["dry_run"]:
+    check_possible(jobs, sweep_dir.absolute(), options.dry_run)
+    cluster = Cluster(jobs, sweep_dir.absolute(), options.dry_run)
+    if options.dry_run:
         print_slurm_plan(cluster.groups(jobs, Path("SUBMISSION"), []))
         return planned(jobs)
 
@@ -55,7 +54,7 @@ def run_on_slurm(
         cluster.path = import_path(snapshot(sweep_dir, options))
         cluster.task = write_task(launch_dir(sweep_dir.absolute()), context, task)
         cluster.submit_new(left)
-        if options["detach"]:
+        if options.detach:
             cluster.tell()
             return [cluster.submitted(job) for job in left]
         return Waiting(left, cluster, options).run()
@@ -69,29 +68,29 @@ class Cluster:
     Args:
         jobs: all of them.
         sweep_dir: the sweep's directory.
+        is_dry: whether nothing will be submitted.
     """
 
     task: Path
     path: list[str]
 
-    def __init__(self, jobs: Sequence[Job], sweep_dir: Path) -> None:
+    def __init__(self, jobs: Sequence[Job], sweep_dir: Path, is_dry: bool = False) -> None:
         self.sweep_dir = sweep_dir
         self.manifest = Manifest(sweep_dir)
         self.watcher = scheduler.Watcher()
-        self.ids: dict[int, str] = {}
-        self.topologies = {id(job): topology_on_cluster(job) for job in jobs}
+        self.placed: dict[int, Submission] = {}
+        self.topologies = {id(job): topology_on_cluster(job, is_dry) for job in jobs}
 
     def submit_new(self, jobs: Sequence[Job]) -> None:
         """Submit the jobs that are not in the queue already, from an earlier launch."""
         with locked(launch_dir(self.sweep_dir) / "submit.lock", wait=True):
-            known = {id(job): place_of(job) for job in jobs}
-            seen = self.watcher.look([i for i in known.values() if i])
-            live = {i for i in known.values() if i and seen[i].is_live}
+            known = {id(job): placed for job in jobs if (placed := place_of(job.directory))}
+            live = scheduler.still_queued(known.values())
             for job in jobs:
-                if known[id(job)] in live:
-                    self.ids[id(job)] = str(known[id(job)])
-                    print(f"job {job.number} is in the queue already, as {self.ids[id(job)]}")
-            self.submit([job for job in jobs if id(job) not in self.ids])
+                if (placed := known.get(id(job))) and placed.id in live:
+                    self.placed[id(job)] = placed
+                    print(f"job {job.number} is in the queue already, as {placed.id}")
+            self.submit([job for job in jobs if id(job) not in self.placed])
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Submit jobs; one that the cluster refuses has failed."""
@@ -115,20 +114,20 @@ class Cluster:
 
     def note(self, job: Job, name: str, folder: Path) -> None:
         """Keep the id of a job for this launch, and for whoever asks later."""
-        self.ids[id(job)] = name
         log = str(folder / f"{name}.log")
         place = {"id": name, "place": f"slurm {name}", "log": log, "time": time.time()}
         write_json(launch_dir(job.directory) / PLACE, place)
+        self.placed[id(job)] = submission(place)
 
     def groups(
         self, jobs: Sequence[Job], folder: Path, path: Sequence[str]
     ) -> Iterator[tuple[list[Job], Executor]]:
         """The jobs that are submitted together, with what submits them."""
         alike: dict[str, list[Job]] = {}
-        asked = {id(job): job.options for job in jobs}
+        asked = {id(job): slurm_options(job) for job in jobs}
         for job in jobs:
             options = asked[id(job)]
-            unlike = "" if options["array"] else str(job.number)
+            unlike = "" if options.array else str(job.number)
             alike.setdefault(f"{self.topologies[id(job)]} {options} {unlike}", []).append(job)
         size = scheduler.largest_array() if any(len(group) > 1 for group in alike.values()) else 1
         number = 0
@@ -143,26 +142,26 @@ class Cluster:
 
     def submitted(self, job: Job) -> JobReturn:
         """What a launch returns for a job that it does not wait for."""
-        name = self.ids.get(id(job))
-        if name is None:
+        placed = self.placed.get(id(job))
+        if placed is None:
             return failed(job, "the cluster refused the job")
-        return not_run(job, Unknown(SUBMITTED, name))
+        return not_run(job, Unknown(SUBMITTED, placed.id))
 
     def tell(self) -> None:
         """Print the ids of the jobs, and where to look for them."""
-        names = sorted({name.partition("_")[0] for name in self.ids.values()})
-        print(f"submitted {counted(len(self.ids), 'job')} as {', '.join(names)}")
+        names = sorted({placed.id.partition("_")[0] for placed in self.placed.values()})
+        print(f"submitted {counted(len(self.placed), 'job')} as {', '.join(names)}")
         print(f"  look:   forgather status {self.sweep_dir}")
         print(f"  cancel: forgather cancel {self.sweep_dir}")
 
 
-def check_possible(jobs: Sequence[Job], sweep_dir: Path) -> None:
-    """Raise if nothing can be submitted from here.
+def check_possible(jobs: Sequence[Job], sweep_dir: Path, is_dry: bool) -> None:
+    """Raise if nothing can be submitted from here; a plan needs no cluster.
 
     Raises:
         ForgatherError: ``bad_launcher``, where SLURM is missing, or cannot name the logs.
     """
-    if not all(map(shutil.which, ("sbatch", "srun", "squeue"))):
+    if not is_dry and not all(map(shutil.which, ("sbatch", "srun", "squeue"))):
         raise ForgatherError(
             "bad_launcher",
             "SLURM's commands (sbatch, srun, squeue) are not on this machine",
@@ -177,23 +176,35 @@ def check_possible(jobs: Sequence[Job], sweep_dir: Path) -> None:
             )
 
 
-def place_of(job: Job) -> str | None:
-    """The cluster's id for a job, if it has been submitted."""
-    return (read_json(launch_dir(job.directory) / PLACE) or {}).get("id")
+def slurm_options(job: Job) -> SlurmOptions:
+    """The options of a job that is submitted."""
+    assert isinstance(job.options, SlurmOptions)
+    return job.options
 
 
-def topology_on_cluster(job: Job) -> Topology:
+def topology_on_cluster(job: Job, is_dry: bool = False) -> Topology:
     """The topology of a job, with what was left open settled for the cluster.
+
+    Args:
+        job: to be submitted.
+        is_dry: whether it is not, so that the cluster need not answer.
 
     Raises:
         ForgatherError: ``bad_resources``, where it asks for more GPUs than a node has.
     """
-    topology, options = job.topology, job.options
+    topology, options = job.topology, slurm_options(job)
     if topology.trainer is None and topology.gpus_per_proc is None:
         return replace(topology, gpus_per_proc=0, procs=topology.procs or 1)
-    gpus = scheduler.gpus_of_cluster(options["partition"])
-    settled = topology.settled(options["gpus_per_node"] or gpus)
-    if settled.gpus_per_node > gpus:
+    if is_settled(topology) and (is_dry or not topology.gpus_per_node):
+        return topology
+    gpus = scheduler.gpus_of_cluster(options.partition)
+    if gpus is None and not is_dry:
+        raise ForgatherError("bad_launcher", "the cluster does not answer: sinfo has failed")
+    if gpus is None:
+        print(f"job {job.number}: the cluster does not answer; planned for nodes without GPUs")
+    asked = options.gpus_per_node
+    settled = topology.settled((gpus or 0) if asked is None else asked)
+    if gpus is not None and settled.gpus_per_node > gpus:
         raise ForgatherError(
             "bad_resources",
             f"job {job.number} ({' '.join(job.overrides)}) asks for {settled.gpus_per_node} GPUs "
@@ -201,3 +212,8 @@ def topology_on_cluster(job: Job) -> Topology:
             path="resources.gpus_per_proc",
         )
     return settled
+
+
+def is_settled(topology: Topology) -> bool:
+    """Whether nothing is left open for the cluster to tell."""
+    return topology.procs is not None and topology.gpus_per_proc is not None

@@ -13,10 +13,12 @@ from typing import Any
 
 import submitit
 
+from forgather_hydra.jobs.options import SlurmOptions
 from forgather_hydra.jobs.snapshot import project_roots, site_packages
 from forgather_hydra.jobs.topology import Topology
 
 JOBS = "jobs.txt"
+PATIENCE_S = 120  # for an earlier start of the same job to end
 
 # What follows the parameters of a batch script. The signal that announces the end of the job's
 # time, or preemption, goes to this shell alone (B:USR2): it touches STOP, and the processes of the
@@ -26,9 +28,12 @@ _TAIL = r"""
 RUN=$(sed -n "$((${SLURM_ARRAY_TASK_ID:-0} + 1))p" @LIST@)
 ID=${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}
 LAUNCH=$RUN/.launch
+mkdir -p "$LAUNCH"
+flock -w @PATIENCE@ "$LAUNCH/OWNER" true  # an earlier start may be about to end on a lost node
 grep -qsE '^  "status": "(finished|failed)"' "$LAUNCH/result.json" && exit 0
 rm -f "$RUN/"{STOP,REQUEUE,traceback.txt} "$LAUNCH/"{result.json,failure.json,WARNED,USED_UP}
-ATTEMPT=$LAUNCH/attempt_$(($(ls -d "$LAUNCH"/attempt_* 2>/dev/null | wc -l) + 1))
+NUMBER=$(($(ls -d "$LAUNCH"/attempt_* 2>/dev/null | wc -l) + 1))
+ATTEMPT=$LAUNCH/attempt_$NUMBER
 mkdir -p "$ATTEMPT"
 MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 getent hosts "$MASTER_ADDR" >/dev/null \
@@ -37,7 +42,8 @@ MASTER_PORT=$((20000 + SLURM_JOB_ID % 12000))
 export MASTER_ADDR MASTER_PORT RUN ATTEMPT
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}
 @EXPORT@
-trap 'touch "$LAUNCH/WARNED" "$RUN/STOP"' USR2 TERM
+warned() { [ -e "$LAUNCH/attempt_$((NUMBER + 1))" ] || touch "$LAUNCH/WARNED" "$RUN/STOP"; }
+trap warned USR2 TERM
 @SRUN@ --output="${ATTEMPT//%/%%}/rank_%t.log" bash -c @RANK@ &
 step=$!
 while :; do wait $step; code=$?; kill -0 $step 2>/dev/null || break; done
@@ -55,6 +61,11 @@ _RANK = (
     "export RANK=$SLURM_PROCID LOCAL_RANK=$SLURM_LOCALID WORLD_SIZE=$SLURM_NTASKS "
     "LOCAL_WORLD_SIZE=$((SLURM_NTASKS / SLURM_NNODES)) GROUP_RANK=$SLURM_NODEID "
     "NODE_RANK=$SLURM_NODEID"
+)
+# And where these are all on one node: the first of them serves the others there.
+_NEARBY = (
+    "export MASTER_ADDR=127.0.0.1 GLOO_SOCKET_IFNAME=lo NCCL_SOCKET_IFNAME=lo "
+    "TORCHELASTIC_USE_AGENT_STORE=True TORCHELASTIC_RESTART_COUNT=0"
 )
 _ALONE = "unset MASTER_ADDR MASTER_PORT"
 
@@ -104,7 +115,7 @@ def executor(
     folder: Path,
     count: int,
     topology: Topology,
-    options: dict[str, Any],
+    options: SlurmOptions,
     import_path: Sequence[str],
     sweep_dir: Path,
 ) -> Executor:
@@ -126,7 +137,7 @@ def executor(
 
 
 def parameters(
-    folder: Path, topology: Topology, options: dict[str, Any], count: int
+    folder: Path, topology: Topology, options: SlurmOptions, count: int
 ) -> dict[str, Any]:
     """What is asked of SLURM, in submitit's words; what is None is left to the cluster."""
     name = "%A_%a.log" if count > 1 else "%j.log"
@@ -134,55 +145,72 @@ def parameters(
     always = {
         "output": output,
         "error": output,
-        "signal": f"B:USR2@{options['signal_delay_s']}",
+        "signal": f"B:USR2@{options.signal_delay_s}",
         "requeue": True,
     }
-    if options["dependency"]:
+    if options.dependency:
         always["kill-on-invalid-dep"] = "yes"
-    memory = topology.mem_gb if options["mem_gb"] is None else options["mem_gb"]
+    memory = topology.mem_gb if options.mem_gb is None else options.mem_gb
     asked = {
-        "job_name": options["job_name"],
+        "job_name": options.job_name,
         "nodes": topology.nodes,
         "ntasks_per_node": topology.procs,
-        "gpus_per_node": options["gpus_per_node"] or topology.gpus_per_node or None,
-        "cpus_per_task": options["cpus_per_task"] or topology.cpus_per_proc,
+        "gpus_per_node": gpus_per_node(topology, options) or None,
+        "cpus_per_task": options.cpus_per_task or topology.cpus_per_proc,
         "mem": memory and f"{round(memory * 1024)}M",
-        "time": options["timeout_min"] or topology.time_min,
-        "constraint": options["constraint"] or topology.constraint,
-        "array_parallelism": options["array_parallelism"],
-        "setup": ["set -e", *options["setup"], "set +e"] if options["setup"] else None,
-        "additional_parameters": always | (options["additional_parameters"] or {}),
+        "time": options.timeout_min or topology.time_min,
+        "constraint": options.constraint or topology.constraint,
+        "array_parallelism": options.array_parallelism,
+        "setup": ["set -e", *options.setup, "set +e"] if options.setup else None,
+        "exclude": options.exclude and ",".join(options.exclude),
+        "nodelist": options.nodelist and ",".join(options.nodelist),
+        "additional_parameters": always | additional(options),
     }
-    same = ("partition", "account", "qos", "exclude", "nodelist", "exclusive", "dependency")
-    asked |= {name: options[name] for name in same}
+    same = ("partition", "account", "qos", "exclusive", "dependency")
+    asked |= {name: getattr(options, name) for name in same}
     return {name: value for name, value in asked.items() if value is not None} | {"wckey": None}
+
+
+def gpus_per_node(topology: Topology, options: SlurmOptions) -> int:
+    """The GPUs that a job asks for on each node."""
+    asked = options.gpus_per_node
+    return topology.gpus_per_node if asked is None else asked
+
+
+def additional(options: SlurmOptions) -> dict[str, Any]:
+    """The user's own options of sbatch, without those that are switched off."""
+    asked = options.additional_parameters or {}
+    return {name: value for name, value in asked.items() if value is not False}
 
 
 def tail(
     jobs: Path,
     topology: Topology,
-    options: dict[str, Any],
+    options: SlurmOptions,
     import_path: Sequence[str],
     sweep_dir: Path,
 ) -> str:
     """What the script does, once it has been given its nodes."""
-    container = options["container"]
-    python = options["python"] or ("python3" if container else shlex.quote(sys.executable))
-    if options["python"] or container:  # which has packages of its own
+    container = options.container
+    python = options.python or ("python3" if container else shlex.quote(sys.executable))
+    if options.python or container:  # which has packages of its own
         import_path = [entry for entry in import_path if entry not in site_packages()]
     srun = ["srun", "--unbuffered", "--kill-on-bad-exit=1", "--wait=60"]
+    if cpus := options.cpus_per_task or topology.cpus_per_proc:
+        srun.append(f"--cpus-per-task={cpus}")  # some releases do not inherit what sbatch was asked
     srun += in_container(options, sweep_dir) if container else []
-    srun += options["srun_args"] or []
-    variables = {"PYTHONPATH": os.pathsep.join(import_path)} | (options["env"] or {})
+    srun += options.srun_args or []
+    variables = {"PYTHONPATH": os.pathsep.join(import_path)} | dict(options.env or {})
     exports = [f"export {name}={shlex.quote(str(value))}" for name, value in variables.items()]
-    rank = [*(exports if container else ()), _RANK if topology.world_size > 1 else _ALONE]
+    rank = [*(exports if container else ()), *_told(topology)]
     worker = f'exec {python} -P -u -m forgather_hydra.jobs.worker "$RUN" "$ATTEMPT"'
     values = {
         "EXPORT": "\n".join(exports),
         "LIST": shlex.quote(str(jobs)),
         "SRUN": shlex.join(srun),
         "RANK": shlex.quote("; ".join([*rank, worker])),
-        "REQUEUES": str(int(options["max_requeues"])),
+        "PATIENCE": str(PATIENCE_S),
+        "REQUEUES": str(options.max_requeues),
     }
     text = _TAIL
     for name, value in values.items():
@@ -190,7 +218,14 @@ def tail(
     return text.strip()
 
 
-def in_container(options: dict[str, Any], sweep_dir: Path) -> list[str]:
+def _told(topology: Topology) -> list[str]:
+    """What each process is told about the others."""
+    if topology.world_size == 1:
+        return [_ALONE]
+    return [_RANK, _NEARBY] if topology.nodes == 1 else [_RANK]
+
+
+def in_container(options: SlurmOptions, sweep_dir: Path) -> list[str]:
     """What ``srun`` is told of a container, in the words of the plugin pyxis.
 
     The job finds its own files and code in it where they are outside. Variables are set inside once
@@ -200,10 +235,10 @@ def in_container(options: dict[str, Any], sweep_dir: Path) -> list[str]:
     outer = [p for p in places if not any(p.is_relative_to(o) for o in places - {p})]
     mounts = [
         *(f"{place}:{place}" for place in sorted(outer)),
-        *(options["container_mounts"] or ()),
+        *(options.container_mounts or ()),
     ]
     return [
-        f"--container-image={options['container']}",
+        f"--container-image={options.container}",
         f"--container-mounts={','.join(mounts)}",
         f"--container-workdir={Path.cwd()}",
     ]

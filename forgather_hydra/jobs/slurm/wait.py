@@ -6,11 +6,12 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hydra.core.utils import JobReturn, JobStatus
 
 from forgather_hydra.jobs.job import Job
+from forgather_hydra.jobs.options import SlurmOptions
 from forgather_hydra.jobs.outcome import (
     cancelled,
     failed,
@@ -18,7 +19,6 @@ from forgather_hydra.jobs.outcome import (
     return_of,
     write_outcome,
 )
-from forgather_hydra.jobs.policy import OnError
 from forgather_hydra.jobs.slurm import scheduler
 from forgather_hydra.jobs.watch.display import Display
 from forgather_hydra.jobs.watch.view import View, with_state
@@ -44,24 +44,25 @@ class Waiting:
         options: of the launcher.
     """
 
-    def __init__(self, jobs: Sequence[Job], cluster: Cluster, options: dict[str, Any]) -> None:
+    def __init__(self, jobs: Sequence[Job], cluster: Cluster, options: SlurmOptions) -> None:
         self.jobs = jobs
         self.cluster = cluster
-        self.poll_s = float(options["poll_s"])
-        self.on_error = OnError.parse(options["on_error"])
+        self.poll_s = options.poll_s
+        self.on_error = options.on_error
         self.returns: dict[int, JobReturn] = {}
         self.tries: dict[int, int] = {}
         self.states: dict[str, scheduler.Seen] = {}
         self.over: dict[int, float] = {}
         self.told: defaultdict[int, set[str]] = defaultdict(set)
+        self.is_answered = True
         self._asked = 0.0
 
     def run(self) -> list[JobReturn]:
         """Wait for all jobs."""
         with Display(self.jobs, self.look) as self.display:
             for job in self.jobs:
-                if name := self.cluster.ids.get(id(job)):
-                    self.display.say(job, f"submitted as {name}")
+                if placed := self.cluster.placed.get(id(job)):
+                    self.display.say(job, f"submitted as {placed.id}")
             try:
                 while left := [job for job in self.jobs if id(job) not in self.returns]:
                     self.ask(left)
@@ -81,12 +82,25 @@ class Waiting:
         if time.monotonic() < self._asked + self.poll_s:
             return
         self._asked = time.monotonic()
-        ids = [self.cluster.ids[id(job)] for job in jobs if id(job) in self.cluster.ids]
-        self.states |= self.cluster.watcher.look(ids)
+        placed = [self.cluster.placed[id(job)] for job in jobs if id(job) in self.cluster.placed]
+        self.states |= self.cluster.watcher.look(placed)
+        self.tell_silence(self.cluster.watcher.answers)
         for job in jobs:
-            seen = self.states.get(self.cluster.ids.get(id(job), ""))
+            seen = self.state_of(job)
             if seen and seen.state == "PENDING":
                 self.tell_reason(job, seen.reason)
+
+    def state_of(self, job: Job) -> scheduler.Seen | None:
+        """What the cluster has said last about a job."""
+        placed = self.cluster.placed.get(id(job))
+        return self.states.get(placed.id) if placed else None
+
+    def tell_silence(self, answers: bool) -> None:
+        """Say once that the cluster does not answer, and that it does again."""
+        if answers != self.is_answered:
+            again = "answers again" if answers else "does not answer; the jobs are waited for"
+            self.display.console.print(f"the cluster {again}")
+        self.is_answered = answers
 
     def tell_reason(self, job: Job, reason: str) -> None:
         """Say once why a job does not start, unless it will in its turn."""
@@ -109,13 +123,13 @@ class Waiting:
 
     def is_over(self, job: Job) -> bool:
         """Whether the cluster does not run the job, and will not."""
-        name = self.cluster.ids.get(id(job))
-        seen = self.states.get(name) if name else scheduler.Seen("REFUSED")
+        is_placed = id(job) in self.cluster.placed
+        seen = self.state_of(job) if is_placed else scheduler.Seen("REFUSED")
         return seen is not None and not seen.is_live and not is_owned(job.directory)
 
     def lost(self, job: Job) -> JobReturn:
         """The return of a job that has ended without a word."""
-        state = self.states[self.cluster.ids[id(job)]].state
+        state = self.states[self.cluster.placed[id(job)].id].state
         told = "vanished from the scheduler" if state == scheduler.GONE else f"ended as {state}"
         if state == "CANCELLED" or (launch_dir(job.directory) / GIVEN_UP).exists():
             return cancelled(job, f"the job was cancelled ({state})")
@@ -147,19 +161,19 @@ class Waiting:
     def give_up(self, reason: str) -> None:
         """Cancel all jobs that have not ended."""
         left = [job for job in self.jobs if id(job) not in self.returns]
-        scheduler.cancel(self.cluster.ids[id(job)] for job in left if id(job) in self.cluster.ids)
+        placed = self.cluster.placed
+        scheduler.cancel_queued(placed[id(job)] for job in left if id(job) in placed)
         for job in left:
             self.returns[id(job)] = cancelled(job, reason)
 
     def clear(self) -> None:
         """Take what has a result, and waits nevertheless, out of the queue."""
-        states = self.cluster.watcher.look(list(self.cluster.ids.values()))
+        states = self.cluster.watcher.look(self.cluster.placed.values())
         scheduler.cancel(name for name, seen in states.items() if seen.state == "PENDING")
 
     def look(self, job: Job, view: View) -> View:
         """Add what the cluster says to the view of a job."""
-        seen = self.states.get(self.cluster.ids.get(id(job), ""))
-        return with_state(view, seen)
+        return with_state(view, self.state_of(job))
 
 
 def last_words(log: Path | None) -> list[str]:

@@ -41,17 +41,21 @@ ASK_S = 5.0  # between two questions to a cluster
 def views(sweep_dir: Path) -> list[View]:
     """The jobs of a sweep, as they are now."""
     jobs = jobs_of(sweep_dir)
-    names = {job["number"]: str(place(job).get("id", "")) for job in jobs}
+    placed = {job["number"]: scheduler.place_of(Path(job["directory"])) for job in jobs}
     watcher = scheduler.Watcher(grace_s=-1)
-    watcher.look([name for name in names.values() if name])
-    if any(names.values()) and not watcher.seen:
+    watcher.look(filter(None, placed.values()))
+    if not watcher.answers:
         print("the cluster does not answer; this is what the jobs' files say", file=sys.stderr)
     words = brief(differing([job["overrides"] for job in jobs]))
     is_alive = is_launching(sweep_dir)
     return [
-        _view(job, text, watcher.seen.get(names[job["number"]]), is_alive)
+        _view(job, text, _seen(watcher, placed[job["number"]]), is_alive)
         for job, text in zip(jobs, words, strict=True)
     ]
+
+
+def _seen(watcher: scheduler.Watcher, placed: scheduler.Submission | None) -> scheduler.Seen | None:
+    return watcher.seen.get(placed.id) if placed else None
 
 
 def _view(job: dict[str, Any], words: str, seen: scheduler.Seen | None, is_alive: bool) -> View:
@@ -112,7 +116,7 @@ def cancel_jobs(sweep_dir: Path, numbers: Collection[int], save: bool) -> Iterat
 
 
 def _end(job: str, where: dict[str, Any], directory: Path) -> Told:
-    if "id" in where and not scheduler.cancel([where["id"]]):
+    if "id" in where and not scheduler.cancel_queued([scheduler.submission(where)]):
         (launch_dir(directory) / GIVEN_UP).unlink()
         return Told(f"{job} ({where['id']}) is not cancelled: scancel has failed", False)
     if "id" in where:
@@ -149,13 +153,13 @@ def log_of(sweep_dir: Path, number: int, rank: int) -> tuple[Follow, Callable[[]
 
     def look() -> View:
         nonlocal last_asked
-        view, name = _view(job, "", None, is_launching(sweep_dir)), place(job).get("id")
-        if view.state in (FINISHED, FAILED) or not name:
+        view, placed = _view(job, "", None, is_launching(sweep_dir)), scheduler.place_of(directory)
+        if view.state in (FINISHED, FAILED) or not placed:
             return view
         if time.monotonic() > last_asked + ASK_S:
             last_asked = time.monotonic()
-            watcher.look([name])
-        return with_state(view, watcher.seen.get(name, scheduler.Seen("PENDING")))
+            watcher.look([placed])
+        return with_state(view, watcher.seen.get(placed.id, scheduler.Seen("PENDING")))
 
     return follow, look
 

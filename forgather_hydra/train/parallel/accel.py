@@ -16,6 +16,7 @@ from forgather_hydra.train.batches.loading import Batch
 from forgather_hydra.train.checkpoint.rng import preserved_rng, seed_everything
 from forgather_hydra.train.loss import LossFunction
 from forgather_hydra.train.parallel.base import SingleProcess
+from forgather_hydra.train.parallel.process_count import ProcessCount
 from forgather_hydra.train.parallel.processes import HostGroup
 from forgather_hydra.train.trainer import Trainer
 
@@ -51,6 +52,10 @@ class AccelTrainer(Trainer):
         self.sharded = sharded
         self.accelerator_kwargs = accelerator_kwargs or {}
         super().__init__(args, **others)
+
+    @classmethod
+    def process_count(cls, arguments: Mapping[str, Any]) -> ProcessCount:
+        return ProcessCount()
 
     def prepare(self) -> None:
         super().prepare()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from forgather_hydra.train.arguments.training_arguments import IntervalStrategy, TrainingArguments
+from forgather_hydra.train.parallel.process_count import ProcessCount
 
 # Names in torch.distributed.pipelining, with the number of stages a process has if it is fixed.
 SCHEDULES: dict[str, int | None] = {
@@ -99,6 +100,14 @@ def make_plan(
     )
 
 
+def pipeline_processes(options: PipelineOptions) -> ProcessCount:
+    """How many processes the pipelines that are asked for have."""
+    replicas = max(options.replicas, 1)
+    layers = options.stage_layers
+    exact = replicas * (len(layers) // _stage_count(options, 1)) if layers else None
+    return ProcessCount(exact, groups=replicas, least=2 * replicas)
+
+
 def check_pipeline(
     args: TrainingArguments,
     *,
@@ -119,8 +128,8 @@ def check_pipeline(
     """
     asked = PipelineOptions(**options)
     if processes == "auto":
-        stages = len(asked.stage_layers or ()) or 2 * _stage_count(asked, 1)
-        planned = max(asked.replicas, 1) * stages // _stage_count(asked, 1)
+        count = pipeline_processes(asked)
+        planned = count.exact or count.least
     else:
         planned = nodes * processes
     world_size = int(os.environ.get("WORLD_SIZE", planned))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 from forgather_hydra.train.numerics import default_dtype
-from forgather_hydra.train.pipeline.plan import PipelineOptions, make_plan
+from forgather_hydra.train.parallel.process_count import ProcessCount
+from forgather_hydra.train.pipeline.plan import PipelineOptions, make_plan, pipeline_processes
 from forgather_hydra.train.pipeline.process import Launch, PipelineParallel
 from forgather_hydra.train.pipeline.stages import core_of
 from forgather_hydra.train.trainer import Trainer
@@ -66,6 +67,22 @@ class PipelineTrainer(Trainer):
             output_cost=output_cost,
         )
         super().__init__(args, model_init=model_init, **others)
+
+    @classmethod
+    def process_count(cls, arguments: Mapping[str, Any]) -> ProcessCount:
+        names = PipelineOptions.__dataclass_fields__
+        return pipeline_processes(
+            PipelineOptions(**{k: v for k, v in arguments.items() if k in names})
+        )
+
+    @staticmethod
+    def check_model(model: torch.nn.Module) -> None:
+        """Check whether a model, which need have no weights, can be divided.
+
+        Raises:
+            TypeError: for one that is not built of parts.
+        """
+        core_of(model)
 
     def _make_strategy(self) -> PipelineParallel:
         launch = Launch.from_environment()

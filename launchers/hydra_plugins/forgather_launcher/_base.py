@@ -1,9 +1,8 @@
-"""What both launchers share: compose the jobs, note them, and keep those that are finished."""
+"""What both launchers share: compose the jobs, and run them as their options say."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, configure_log
@@ -13,6 +12,7 @@ from omegaconf import DictConfig
 
 if TYPE_CHECKING:
     from forgather_hydra.jobs.job import Job
+    from forgather_hydra.jobs.options import Options
 
 
 class ProcessLauncher(Launcher):
@@ -36,24 +36,45 @@ class ProcessLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
+        from forgather_hydra.jobs.check import check_launch
+        from forgather_hydra.jobs.launch import mistakes_told
+
         self.hydra_context = hydra_context
         self.task_function = task_function
         self.config = config
+        with mistakes_told():
+            check_launch(config)
+
+    def validate(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> None:
+        """Compose jobs, and raise if one of them cannot be launched; nothing has been written."""
+        if job_overrides:
+            self.prepared(job_overrides, initial_job_idx)
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         from forgather_hydra.config.given import directory_of
+        from forgather_hydra.jobs.launch import mistakes_told, run_jobs
+
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        if not job_overrides:
+            return []
+        jobs, options = self.prepared(job_overrides, initial_job_idx)
+        with mistakes_told():
+            sweep_dir = directory_of(self.config, "hydra.sweep.dir")
+            return run_jobs(jobs, sweep_dir, options, self.hydra_context, self.task_function)
+
+    def prepared(
+        self, job_overrides: Sequence[Sequence[str]], first: int
+    ) -> tuple[list[Job], Options]:
+        """The jobs, and the options that hold for all of them."""
+        from forgather_hydra.jobs.choice import options_for_all
         from forgather_hydra.jobs.job import composed_job
         from forgather_hydra.jobs.launch import mistakes_told
 
-        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         with mistakes_told():
             jobs = [
                 composed_job(self.hydra_context, self.config, overrides, number)
-                for number, overrides in enumerate(job_overrides, start=initial_job_idx)
+                for number, overrides in enumerate(job_overrides, start=first)
             ]
-            return self.run(jobs, directory_of(self.config, "hydra.sweep.dir"))
-
-    def run(self, jobs: list[Job], sweep_dir: Path) -> list[JobReturn]:
-        raise NotImplementedError
+            return jobs, options_for_all(jobs, self.config)

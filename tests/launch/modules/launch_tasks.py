@@ -21,6 +21,7 @@ def told(x: float, seconds: float = 0) -> dict[str, Any]:
     seen = {name: os.environ.get(name) for name in names}
     Path("seen").mkdir(exist_ok=True)
     seen |= {"begin": begin, "end": time.time(), "x": x, "session": os.getsid(0)}
+    seen |= {"cores": len(os.sched_getaffinity(0))}
     Path("seen", str(os.getpid())).write_text(json.dumps(seen))
     return {"eval_loss": abs(x - 3), "seen": seen}
 
@@ -109,6 +110,15 @@ def boxed(x: float) -> dict[str, Any]:
     return {"eval_loss": float(x), "cwd": os.getcwd(), **seen}
 
 
+def listening() -> list[str]:
+    """The addresses at which this process, or the one that has started it, can be reached."""
+    import psutil
+
+    own = (psutil.Process(), psutil.Process().parent())
+    sockets = [socket for each in own if each for socket in each.net_connections("inet")]
+    return sorted({socket.laddr.ip for socket in sockets if socket.status == psutil.CONN_LISTEN})
+
+
 def ranks(x: float) -> dict[str, Any]:
     """Every process tells its rank; process 1 fails if `x` is 1, and is killed if it is 2."""
     import torch
@@ -123,6 +133,7 @@ def ranks(x: float) -> dict[str, Any]:
     dist.all_reduce(total)
     names = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
     seen = {name: os.environ.get(name) for name in (*names, "CUDA_VISIBLE_DEVICES")}
+    seen |= {"reached_at": listening()}
     everyone: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(everyone, seen)
     dist.destroy_process_group()
