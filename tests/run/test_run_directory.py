@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from closeness import assert_close
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import setup_globals
 from omegaconf import OmegaConf
@@ -33,8 +34,10 @@ batch = tokenizer("Once upon a time", return_tensors="pt")
 with torch.no_grad():
     logits = model(batch["input_ids"])
 generate = dict(do_sample=False, max_new_tokens=8, pad_token_id=tokenizer.eos_token_id)
+model.double()  # no two tokens are so near that rounding chooses
 cached = model.generate(**batch, **generate)
-uncached = model.generate(**batch, use_cache=False, **generate)
+unmodel.double()  # no two tokens are so near that rounding chooses
+cached = model.generate(**batch, use_cache=False, **generate)
 assert torch.equal(cached, uncached)
 torch.save({"ids": batch["input_ids"], "logits": logits}, out)
 """
@@ -153,7 +156,7 @@ def test_the_model_directory_loads_where_this_package_is_not_installed(
     module = import_generated(run_dir / "model" / "llama.py")
     model = module.DynamicCasualLM.from_pretrained(run_dir / "model").eval()
     with torch.no_grad():
-        assert torch.equal(model(theirs["ids"]), theirs["logits"])
+        assert_close(model(theirs["ids"]), theirs["logits"])
     weights = load_file(run_dir / "checkpoints" / "checkpoint-12" / "model.safetensors")
     for name, tensor in model.state_dict().items():
         if name in weights:

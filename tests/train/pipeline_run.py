@@ -110,7 +110,7 @@ TWO: dict[str, dict[str, Any]] = {
         "eval_steps": 2,
         "load_best_model_at_end": True,
         "learning_rate": 0.1,
-        "model": TIED,
+        "model": {**TIED, "dtype": torch.float64},  # such steps magnify rounding
     },
     "half": {"bf16": True},
     # The loss that balances experts is one of the whole batch: of one microbatch here.
@@ -147,14 +147,19 @@ PARTS = ("compute_loss_func", "data_collator", "optimizer_factory", "processing_
 STOP = 3  # in the middle of an epoch
 
 
-def llama(output_dir: Path, changes: dict[str, str] | None = None, **config: Any) -> Any:
+def llama(
+    output_dir: Path,
+    changes: dict[str, str] | None = None,
+    dtype: torch.dtype = torch.float32,
+    **config: Any,
+) -> Any:
     text = Path(__file__).parents[1].joinpath("model/llama.yaml").read_text()
     for old, new in (changes or {}).items():
         assert old in text
         text = text.replace(old, new)
     graph = fg.ConfigEnvironment().parse(text).config
     code = modeling_code(graph.model_factory, short_name="pipelined", source="llama.yaml")
-    return build_model(code, CONFIG | config, output_dir / "code")
+    return build_model(code, CONFIG | config, output_dir / "code").to(dtype)
 
 
 def tokenizer() -> PreTrainedTokenizerFast:

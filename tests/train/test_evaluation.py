@@ -24,7 +24,7 @@ def test_loss_is_the_mean_over_tokens_not_over_batches(make_trainer) -> None:
     trainer = make_trainer(model=model, eval_dataset=data, per_device_eval_batch_size=3)
     metrics = trainer.evaluate()
     expected = direct_loss(model, data)
-    assert metrics["eval_loss"] == pytest.approx(expected, rel=1e-6)
+    assert metrics["eval_loss"] == pytest.approx(expected, rel=1e-5)
     assert metrics["eval_perplexity"] == pytest.approx(math.exp(expected), rel=1e-5)
 
 
@@ -59,7 +59,7 @@ def test_accumulation_and_batch_size_do_not_matter(make_trainer) -> None:
             {"per_device_eval_batch_size": 11},
         )
     ]
-    assert values[0] == pytest.approx(values[1], rel=1e-6)
+    assert values[0] == pytest.approx(values[1], rel=1e-5)
 
 
 def test_a_limit_on_batches_is_respected(make_trainer) -> None:

@@ -39,6 +39,23 @@ def test_the_first_rule_that_fits_a_parameter_decides() -> None:
     ]
 
 
+def test_a_resumed_schedule_finds_each_rate_where_its_group_stands_now(make_trainer) -> None:
+    rules = [{"pattern": "embedding", "lr": 0.5}, {"pattern": "mix"}]
+
+    def make(rules: list[dict]):
+        factory = partial(grouped, optimizer=partial(SGD, lr=0.1), rules=rules)
+        options = {"save_strategy": "steps", "save_steps": 2, "lr_scheduler_type": "linear"}
+        return make_trainer(max_steps=4, optimizer_factory=factory, **options)
+
+    whole, resumed = make(rules), make(rules[::-1])
+    whole.train()
+    resumed.train(resume_from_checkpoint=whole.args.checkpoint_dir / "checkpoint-2")
+    assert [names(group)[-1] for group in resumed.optimizer.param_groups] == [
+        *("mix.bias", "embedding.weight")
+    ]
+    assert all(map(torch.equal, weights(resumed), weights(whole)))
+
+
 def test_a_parameter_that_no_rule_fits_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"mix.bias \(1-dimensional\): end the rules with one of"):
         grouped(ToyModel().named_parameters(), AdamW, [{"pattern": "weight"}])

@@ -11,7 +11,12 @@ from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from toys import Rows
 
-from forgather_hydra.train import JsonlCallback, ProgressCallback, TensorBoardCallback
+from forgather_hydra.train import (
+    JsonlCallback,
+    ProgressCallback,
+    TensorBoardCallback,
+    TrainerCallback,
+)
 
 
 def metrics(trainer) -> list[dict]:
@@ -78,6 +83,35 @@ def test_without_a_terminal_there_is_one_line_a_log(make_trainer) -> None:
         assert part in lines[0]
     assert "eval loss" in lines[2]
     assert "perplexity" in lines[2]
+
+
+class Clock(TrainerCallback):
+    """A step takes ten seconds."""
+
+    seconds = 1000
+
+    def monotonic(self) -> int:
+        return self.seconds
+
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        self.seconds += 10
+
+
+def test_the_time_left_of_a_resumed_run_counts_its_own_steps(make_trainer, monkeypatch) -> None:
+    options = {"max_steps": 12, "save_strategy": "steps", "save_steps": 6, "logging_steps": 2}
+    first = make_trainer(**options)
+    first.train()
+    clock, stream = Clock(), io.StringIO()
+    monkeypatch.setattr("forgather_hydra.train.callbacks.progress.time", clock)
+    progress = ProgressCallback(Console(file=stream, width=160))
+    make_trainer(**options, callbacks=[clock, progress]).train(
+        resume_from_checkpoint=first.args.checkpoint_dir / "checkpoint-6"
+    )
+    eight, ten, twelve = stream.getvalue().splitlines()
+    assert "step 8/12" in eight
+    assert "eta 0:00:40" in eight
+    assert "eta 0:00:20" in ten
+    assert "eta" not in twelve
 
 
 def test_on_a_terminal_there_is_a_bar(make_trainer) -> None:
