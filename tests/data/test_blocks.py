@@ -60,6 +60,14 @@ def test_max_tokens_keeps_the_beginning(tokenizer, cache: Path) -> None:
     assert (some.rows == everything.rows[: len(some)]).all()
 
 
+def test_max_tokens_counts_over_batches(tokenizer, cache: Path, monkeypatch) -> None:
+    everything = pack_blocks(CORPUS, "train", tokenizer, 64, cache_dir=cache)
+    monkeypatch.setattr("forgather_hydra.data.blocks._BATCH_CHARACTERS", 500)
+    some = pack_blocks(CORPUS, "train", tokenizer, 64, max_tokens=1001, cache_dir=cache)
+    assert len(some) == 1001 // 64
+    assert (some.rows == everything.rows[: len(some)]).all()
+
+
 def test_settings_left_on_the_tokenizer_change_nothing(tokenizer, cache: Path) -> None:
     expected = pack_blocks(CORPUS, "eval", tokenizer, 32, cache_dir=cache)
     used = pickle.loads(pickle.dumps(tokenizer))

@@ -120,6 +120,15 @@ def test_errors_keep_their_type_and_tell_the_way() -> None:
     assert "@outer dict" in error.chain[1]
 
 
+def test_attributes_of_a_failure_are_kept() -> None:
+    with pytest.raises(ForgatherError) as caught:
+        build("a: !call:graph_probe:refuse [7]\n")
+    error = caught.value
+    assert type(error.__cause__).__name__ == "Refused"
+    assert isinstance(error, type(error.__cause__))
+    assert error.code == 7  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     ("spec", "kind", "caught"),
     [

@@ -134,6 +134,8 @@ def test_a_sweep_that_was_moved(forgather: Run, out: Path, sweep: Run) -> None:
     assert "page: moved/results.html" in told.out
     done = sweep("fails", "+main.x=0,6", "hydra.sweep.dir=moved")
     assert "1 of 2 jobs is finished already" in done.stdout
+    content = json.loads(out.with_name("moved").joinpath("sweep.json").read_text())
+    assert not [job for job in content["jobs"] if Path(job["directory"]).is_absolute()]
 
 
 def test_results_that_cannot_be_saved_are_printed(forgather: Run, out: Path) -> None:

@@ -53,6 +53,14 @@ def test_jobs_share_out_the_devices(sweep: Run, tmp_path: Path) -> None:
     assert (tmp_path / "out/1/run.json").exists()
 
 
+def test_as_many_jobs_share_a_device_as_may(sweep: Run, tmp_path: Path) -> None:
+    shared = ("hydra.launcher.devices=[5]", "hydra.launcher.jobs_per_device=2")
+    done = sweep("meets", "hydra.launcher.stagger_s=0", *shared, "+main.x=1,2")
+    assert {(tmp_path / f"here-{x}").read_text() for x in (1, 2)} == {"5"}
+    done = sweep("meets", "hydra.launcher.dry_run=true", *shared, "+main.x=1,2,3")
+    assert "3 jobs, at most 2 at a time" in done.stdout
+
+
 def test_jobs_that_share_a_device_do_not_meet_across_launchers(start: Run, tmp_path: Path) -> None:
     words = ("-m", "hydra.launcher.devices=[3]", "+main.seconds=0.4", "+main.x=1,2")
     both = [start("told", *words, f"hydra.sweep.dir={name}") for name in ("a", "b")]

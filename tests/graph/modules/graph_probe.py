@@ -46,5 +46,17 @@ def boom(*args: Any, **kwargs: Any) -> None:
     raise OSError(2, "no such thing")
 
 
+class Refused(Exception):
+    """Has what its message does not say."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__("refused")
+        self.code = code
+
+
+def refuse(code: int) -> None:
+    raise Refused(code)
+
+
 def _called(value: Any) -> Any:
     return value() if callable(value) else value
