@@ -142,7 +142,8 @@ class PipelineParallel(SingleProcess):
 
     def _sum(self, losses: list[torch.Tensor], group: Any) -> torch.Tensor:
         """Sum of losses, of which each process has some or none."""
-        loss = torch.stack(losses).sum() if losses else torch.zeros((), device=self.device)
+        # In one dtype: those without any do not know that of the others'.
+        loss = torch.stack(losses).sum().float() if losses else torch.zeros((), device=self.device)
         dist.all_reduce(loss, group=group)
         return loss
 
