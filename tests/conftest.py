@@ -9,6 +9,8 @@ import os
 import shutil
 import tempfile
 
+collect_ignore = [] if "CLIENT_MODELS" in os.environ else ["clients"]
+
 _CACHE = tempfile.mkdtemp(prefix="modules-")
 os.environ["HF_MODULES_CACHE"] = _CACHE  # read once, when transformers is imported
 
