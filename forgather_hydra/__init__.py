@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from forgather_hydra.graph.latent import Latent
     from forgather_hydra.jobs.api import launch
     from forgather_hydra.project.project import Project, from_project
+    from forgather_hydra.rundir.run import RunDirectory
+    from forgather_hydra.rundir.sweep import SweepDirectory
 
 __version__ = "0.1.0"
 
@@ -27,6 +29,8 @@ _HOMES = {
     "Latent": "graph.latent",
     "NamePolicy": "graph.codegen.generate",
     "Project": "project.project",
+    "RunDirectory": "rundir.run",
+    "SweepDirectory": "rundir.sweep",
     "from_project": "project.project",
     "from_omegaconf": "config.decode",
     "generate_code": "graph.codegen.generate",
@@ -43,6 +47,8 @@ __all__ = [
     "Latent",
     "NamePolicy",
     "Project",
+    "RunDirectory",
+    "SweepDirectory",
     "errors",
     "from_omegaconf",
     "from_project",

@@ -25,20 +25,20 @@ ALLOWED = {
     "config": {"environment", "graph", "template"},
     "project": {"config", "environment", "graph", "template"},
     "model": {"environment", "graph", "template"},
-    "data": {"errors", "rundir"},
-    "train": {"errors", "rundir"},
-    "report": {"rundir"},
-    "run": {"config", "graph", "rundir"},
-    "sweep": {"config", "report", "rundir"},
-    "jobs": {"config", "graph", "report", "run", "rundir"},
+    "data": {"errors"},
+    "train": {"errors"},
+    "report": set(),
+    "run": {"config", "graph"},
+    "sweep": {"config", "report"},
+    "jobs": {"config", "graph", "report", "run"},
     "cli": {
         *("config", "environment", "graph", "jobs", "model", "project"),
-        *("report", "run", "rundir", "template"),
+        *("report", "run", "template"),
     },
     "plugins": {"config", "jobs", "project", "sweep"},
 }
 FREE_OF_OURS = ("data", "rundir", "train")
-GROUND = {"permissions", "tokenizer_files"}
+GROUND = {"dtypes", "permissions", "rundir", "tokenizer_files"}
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -58,9 +58,8 @@ def _where(folder: Path, config: str | None) -> str:
 def _runs_of(config: str, folder: Path) -> Iterator[Path]:
     """The directories of runs of a project's configuration that have logs."""
     from forgather_hydra.project.overrides import choice
-    from forgather_hydra.rundir import record
+    from forgather_hydra.rundir.sweep import SweepDirectory
 
-    for path in sorted(folder.rglob(record.RECORD)):
-        run = record.read(path.parent)
-        if run and choice(config) in run["overrides"] and next(path.parent.rglob(EVENTS), None):
-            yield path.parent
+    for run, recorded in SweepDirectory(folder).recorded():
+        if choice(config) in recorded["overrides"] and next(run.path.rglob(EVENTS), None):
+            yield run.path

@@ -13,6 +13,7 @@ from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 
 from forgather_hydra.config.composition import CURRENT
+from forgather_hydra.rundir.names import HYDRA, RENDERED
 
 if TYPE_CHECKING:
     from forgather_hydra.config.document import Document
@@ -77,7 +78,7 @@ class SavedRunSource(ConfigSource):
 
     @property
     def _file(self) -> str:
-        return os.path.join(self.path, ".hydra", "config.yaml")
+        return os.path.join(self.path, HYDRA, "config.yaml")
 
 
 def rerun_overrides(folder: Path) -> list[str]:
@@ -102,7 +103,7 @@ def _document(folder: str, config: Any) -> Document:
     from forgather_hydra.template.render import Rendered
     from forgather_hydra.template.source_map import SourceMap
 
-    rendered = Path(folder) / "config.pp.yaml"
+    rendered = Path(folder) / RENDERED
     text = rendered.read_text(encoding="utf-8") if rendered.is_file() else ""
     references = dict(_references(OmegaConf.to_container(config, resolve=False)))
     encoded = Encoded(config, {}, references, frozenset(references))

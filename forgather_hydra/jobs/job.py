@@ -18,9 +18,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from forgather_hydra.config.composition import COMMAND_LINE, Composition, latest
 from forgather_hydra.config.given import directory_of, hydra_config, task_overrides
 from forgather_hydra.errors import ForgatherError
+from forgather_hydra.run.signature import signature
 from forgather_hydra.rundir.files import write_json
-from forgather_hydra.rundir.names import PAYLOAD, launch_dir
-from forgather_hydra.rundir.record import signature
+from forgather_hydra.rundir.launch import launch_dir
+from forgather_hydra.rundir.names import JOB, PAYLOAD
 
 if TYPE_CHECKING:
     from forgather_hydra.jobs.options import Options
@@ -175,7 +176,7 @@ def write_payload(job: Job, task: Path) -> None:
     folder = launch_dir(job.directory)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / PAYLOAD).write_bytes(pickle.dumps(payload, pickle.HIGHEST_PROTOCOL))
-    write_json(folder / "job.json", {**job.describe(), "key": job.key})
+    write_json(folder / JOB, {**job.describe(), "key": job.key})
 
 
 @cache

@@ -16,10 +16,12 @@ from forgather_hydra.errors import ForgatherError, counted
 from forgather_hydra.jobs.job import Job, not_run, write_task
 from forgather_hydra.jobs.manifest import Manifest
 from forgather_hydra.jobs.options import LocalOptions, Options
-from forgather_hydra.jobs.outcome import read_result, return_of
+from forgather_hydra.jobs.outcome import return_from_result
 from forgather_hydra.jobs.snapshot import import_path, take_snapshot
-from forgather_hydra.report.results import FINISHED, PLANNED, Unknown
-from forgather_hydra.rundir.names import GIVEN_UP, launch_dir, launching
+from forgather_hydra.report.results import Unknown
+from forgather_hydra.rundir.launch import launch_dir, launching, result_of
+from forgather_hydra.rundir.names import CODE_COPY, GIVEN_UP
+from forgather_hydra.rundir.states import State
 
 
 def run_jobs(
@@ -92,25 +94,25 @@ def _run_unfinished(
         print(f"{done} of {counted(len(jobs), 'job')} {is_are} finished already")
     returns = iter(run(left) if left else [])
     waiting = {id(job) for job in left}
-    return [next(returns) if id(job) in waiting else return_of(job) for job in jobs]
+    return [next(returns) if id(job) in waiting else return_from_result(job) for job in jobs]
 
 
 def is_finished(job: Job) -> bool:
     """Whether a job of our own command line has been run to its end before."""
-    result = read_result(job.directory) if COMMAND_LINE.get() else None
-    return result is not None and result["status"] == FINISHED
+    result = result_of(job.directory) if COMMAND_LINE.get() else None
+    return result is not None and result["status"] == State.FINISHED
 
 
 def planned(jobs: Sequence[Job]) -> list[JobReturn]:
     """What a launch returns that has run nothing."""
-    return [not_run(job, Unknown(PLANNED)) for job in jobs]
+    return [not_run(job, Unknown(State.PLANNED)) for job in jobs]
 
 
 def snapshot(sweep_dir: Path, options: Options) -> Path | None:
     """The folder with the code as it was when the sweep was launched, if that is wanted."""
     if not options.snapshot:
         return None
-    code = launch_dir(sweep_dir.absolute()) / "code"
+    code = launch_dir(sweep_dir.absolute()) / CODE_COPY
     take_snapshot(code)
     return code
 

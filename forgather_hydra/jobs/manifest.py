@@ -15,9 +15,11 @@ from typing import Any
 from forgather_hydra.config.composition import COMMAND_LINE
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.jobs.job import Job
-from forgather_hydra.jobs.outcome import forget_outcome, read_result
-from forgather_hydra.report.results import MANIFEST, MANIFEST_LOCK, relative
-from forgather_hydra.rundir.files import locked, read_json, write_json
+from forgather_hydra.report.results import relative
+from forgather_hydra.rundir.files import locked, write_json
+from forgather_hydra.rundir.launch import forget_outcome, result_of
+from forgather_hydra.rundir.names import MANIFEST, MANIFEST_LOCK
+from forgather_hydra.rundir.sweep import SweepDirectory
 
 
 class Manifest:
@@ -32,16 +34,6 @@ class Manifest:
         self.path = self.sweep_dir / MANIFEST
         self._lock = self.sweep_dir / MANIFEST_LOCK
 
-    def read(self) -> dict[str, Any]:
-        return read_json(self.path) or {}
-
-    def jobs(self) -> dict[str, dict[str, Any]]:
-        """The jobs by key, in the order of their numbers."""
-        found = self.read().get("launch", {}).get("jobs", {})
-        for entry in found.values():
-            entry["directory"] = str(self.sweep_dir / entry["directory"])
-        return dict(sorted(found.items(), key=lambda item: item[1]["number"]))
-
     def add(self, jobs: Sequence[Job]) -> None:
         """Note jobs.
 
@@ -52,7 +44,7 @@ class Manifest:
             ForgatherError: ``sweep_differs``, where that does not help.
         """
         with locked(self._lock, wait=True):
-            content = self.read()
+            content = SweepDirectory(self.sweep_dir).manifest
             launch = content.setdefault("launch", _about())
             known = launch["jobs"]
             holders = {
@@ -60,7 +52,7 @@ class Manifest:
             }
             seen: Counter[str] = Counter()
             for job in jobs:
-                if job.keys[1] is None and job.key not in known and read_result(job.directory):
+                if job.keys[1] is None and job.key not in known and result_of(job.directory):
                     forget_outcome(job.directory)  # a run that has ended may go on in another way
                     known.clear()
                     holders.clear()

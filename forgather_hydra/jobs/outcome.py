@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
+import stat
 import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
 from forgather_hydra.jobs.job import Job, returned
 from forgather_hydra.jobs.local.processes import told_exit
-from forgather_hydra.report.results import FAILED, FINISHED, STOPPED, JobCancelled, one_line
+from forgather_hydra.report.results import JobCancelled, one_line
 from forgather_hydra.run import failure as failure_of
 from forgather_hydra.rundir.files import read_json, write_json
+from forgather_hydra.rundir.launch import attempts, launch_dir, result_of
 from forgather_hydra.rundir.names import (
     FAILURE,
-    GIVEN_UP,
     RESULT,
     RETURN,
     TORCHRUN_LOG,
     TRACEBACK,
-    attempts,
-    launch_dir,
+    rank_log,
 )
+from forgather_hydra.rundir.states import State
 
 TAIL = 20  # lines of a log that are worth showing
 
@@ -41,28 +43,35 @@ def write_outcome(directory: Path, job_return: JobReturn) -> None:
     import cloudpickle
 
     value = job_return._return_value
-    word = FAILED if job_return.status == JobStatus.FAILED else FINISHED
-    if word == FINISHED and isinstance(value, dict) and value.get("stopped"):
-        word = STOPPED
+    word = State.FAILED if job_return.status == JobStatus.FAILED else State.FINISHED
+    if word == State.FINISHED and isinstance(value, dict) and value.get("stopped"):
+        word = State.STOPPED
     try:
         content = cloudpickle.dumps(job_return)
         pickle.loads(content)
     except Exception as problem:
-        if word == FINISHED:
-            word = FAILED
+        if word == State.FINISHED:
+            word = State.FAILED
             value = JobFailed(f"what the job returned cannot be sent back: {problem}")
         else:
             value = JobFailed(one_line(value))
         job_return.status, job_return._return_value = JobStatus.FAILED, value
         content = cloudpickle.dumps(job_return)
     folder = launch_dir(directory)
-    (folder / RETURN).write_bytes(content)
+    _write_private(folder / RETURN, content)
     result = {"status": word, "time": time.time()}
-    if word == FAILED:
+    if word == State.FAILED:
         result["error"] = one_line(value)
     else:
         result["value"] = value
     write_json(folder / RESULT, result, is_final=True)
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    """Write what is going to be unpickled: nobody else may change it."""
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
 
 
 def write_failure(directory: Path, error: BaseException, rank: int, size: int) -> None:
@@ -91,22 +100,15 @@ def exit_code_of(directory: Path) -> int:
     return int(failure.get("exit_code", failure_of.EXIT_FAILED))
 
 
-def read_result(directory: Path) -> dict[str, Any] | None:
-    """``status``, and ``value`` or ``error``, of a job that has ended."""
-    return read_json(launch_dir(directory) / RESULT)
-
-
-def forget_outcome(directory: Path) -> None:
-    """Make way for another attempt."""
-    for name in (RESULT, RETURN, FAILURE, GIVEN_UP):
-        (launch_dir(directory) / name).unlink(missing_ok=True)
-    (directory / TRACEBACK).unlink(missing_ok=True)
-
-
 def return_of(job: Job) -> JobReturn:
-    """The return of a job that has left a result."""
-    content = (launch_dir(job.directory) / RETURN).read_bytes()
-    job_return: JobReturn = pickle.loads(content)
+    """The return of a job that has left a result.
+
+    Where somebody else may have written what would be unpickled, it is made from the result.
+    """
+    path = launch_dir(job.directory) / RETURN
+    if not _is_private(path):
+        return return_from_result(job)
+    job_return: JobReturn = pickle.loads(path.read_bytes())
     runtime = cast(DictConfig, job_return.hydra_cfg).hydra.runtime
     if runtime.output_dir != str(job.directory):  # the directory of the sweep has been moved
         OmegaConf.set_readonly(runtime, False)
@@ -115,6 +117,24 @@ def return_of(job: Job) -> JobReturn:
     if job_return.status == JobStatus.FAILED and first:
         job_return._return_value = JobFailed(first)
     return job_return
+
+
+def return_from_result(job: Job) -> JobReturn:
+    """The return of a job that has left a result, with what JSON knows of it."""
+    result = result_of(job.directory) or {}
+    has_failed = result.get("status") == State.FAILED
+    value = JobFailed(str(result.get("error"))) if has_failed else result.get("value")
+    status = JobStatus.FAILED if has_failed else JobStatus.COMPLETED
+    return returned(job.config, job.overrides, job.directory, status, value)
+
+
+def _is_private(path: Path) -> bool:
+    """Whether a file is this user's own, and nobody else may write it."""
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    return found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def failed(job: Job, reason: str) -> JobReturn:
@@ -144,7 +164,7 @@ def _silent_process(directory: Path) -> str | None:
 def log_tail(directory: Path, lines: int = TAIL) -> list[str]:
     """The last lines that a job has printed."""
     found = attempts(directory)
-    log = found[-1] / "rank_0.log" if found else None
+    log = found[-1] / rank_log(0) if found else None
     if log is None or not log.exists():
         return []
     return log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]

@@ -22,7 +22,8 @@ from forgather_hydra.jobs.job import Payload, read_payload, returned
 from forgather_hydra.jobs.local import loopback
 from forgather_hydra.jobs.outcome import JobFailed, told_failure, write_failure, write_outcome
 from forgather_hydra.run.failure import told
-from forgather_hydra.rundir.names import FIRST_ATTEMPT, owned
+from forgather_hydra.rundir.launch import owned
+from forgather_hydra.rundir.names import FIRST_ATTEMPT, rank_log
 from forgather_hydra.rundir.record import keep_configuration
 
 EXIT_FAILED, EXIT_BUSY, EXIT_INTERRUPTED = 1, 75, 130
@@ -37,7 +38,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     if "TORCHELASTIC_RUN_ID" in os.environ:
-        _print_to(attempt / f"rank_{rank}.log")
+        _print_to(attempt / rank_log(rank))
     served = _serve() if rank == 0 else None  # for as long as this process lives
     try:
         sys.exit(
@@ -52,7 +53,7 @@ def main() -> None:
 
 
 def _first(directory: Path, attempt: Path, size: int) -> int:
-    with owned(directory) as is_mine:
+    with owned(directory, attempt.name) as is_mine:
         if not is_mine:
             print(f"another process runs the job in {directory}; nothing is done here")
             return EXIT_BUSY

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +13,8 @@ from forgather_hydra.report.parameters import parameters
 from forgather_hydra.report.plot import COLORS, Point, Series, plot
 from forgather_hydra.report.results import JobResult, best_of, differing, ranked
 from forgather_hydra.report.seeds import grouped, is_seed
+from forgather_hydra.rundir.run import RunDirectory
 
-METRICS = "metrics.jsonl"
 CURVES = ("loss", "eval_loss")
 MOST_POINTS = 600  # of a curve
 
@@ -109,16 +107,15 @@ def _curves(logs: dict[str, list[Series]], is_interactive: bool) -> Iterator[str
 def _logged(directory: Path) -> dict[str, list[Point]]:
     """The values of each quantity in a job's log, by step: the last one said, and not too many."""
     found: dict[str, dict[float, float]] = {name: {} for name in CURVES}
-    path = directory / METRICS
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        with suppress(json.JSONDecodeError):  # of the last line, where the job is writing it
-            _note(json.loads(line), found)
+    for record in RunDirectory(directory).metrics():
+        _note(record, found)
     return {name: _thinned(sorted(curve.items())) for name, curve in found.items()}
 
 
 def _note(record: dict[str, Any], found: dict[str, dict[float, float]]) -> None:
     for name in CURVES:
-        if isinstance(record.get(name), (int, float)) and not record.get("final"):
+        is_point = isinstance(record.get(name), (int, float)) and "step" in record
+        if is_point and not record.get("final"):
             found[name][float(record["step"])] = float(record[name])
 
 

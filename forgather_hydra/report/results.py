@@ -13,20 +13,15 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.utils import JobReturn, JobStatus
 
 from forgather_hydra.rundir import record
-from forgather_hydra.rundir.files import locked, read_json, write_json
+from forgather_hydra.rundir.files import locked, write_json
+from forgather_hydra.rundir.names import MANIFEST, MANIFEST_LOCK, RESULTS_CSV
+from forgather_hydra.rundir.states import State, state_of
+from forgather_hydra.rundir.sweep import SweepDirectory
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-PLANNED = "planned"
-FINISHED, PRUNED, FAILED, INTERRUPTED = "finished", "pruned", "failed", "interrupted"
-STOPPED, CANCELLED, SUBMITTED, NOT_RUN = "stopped", "cancelled", "submitted", "not run"
-_ORDER = (
-    *(FINISHED, PRUNED, STOPPED, "running", "starting", SUBMITTED, "queued"),
-    *(FAILED, "died", INTERRUPTED, CANCELLED, NOT_RUN, PLANNED),
-)
 WIDEST = 40  # letters that the overrides of a job may take in a table
-MANIFEST, MANIFEST_LOCK = "sweep.json", ".sweep.lock"
 
 
 @dataclass
@@ -36,7 +31,7 @@ class JobResult:
     Attributes:
         number: Hydra's number of the job.
         overrides: what it ran with.
-        status: one of the words above.
+        status: what became of it.
         value: the metric that the sweep is about, if the job has it.
         directory: relative to the sweep's directory where it lies below it.
         error: the first line of what it failed with.
@@ -45,7 +40,7 @@ class JobResult:
 
     number: int
     overrides: list[str]
-    status: str
+    status: State
     value: float | None = None
     directory: str | None = None
     error: str | None = None
@@ -57,11 +52,11 @@ class Unknown:
     """The return value of a job that has not been run, or not yet to its end.
 
     Attributes:
-        status: ``planned`` or ``submitted``.
+        status: planned or submitted.
         told: where to look for it.
     """
 
-    status: str
+    status: State
     told: str = ""
 
 
@@ -72,7 +67,7 @@ class JobCancelled(Exception):
 def result_of(returned: JobReturn, number: int, metric: str, sweep_dir: Path) -> JobResult:
     """The result of a job that the launcher returned."""
     directory = Path(returned.hydra_cfg.hydra.runtime.output_dir) if returned.hydra_cfg else None
-    result = JobResult(number, list(returned.overrides or []), SUBMITTED)
+    result = JobResult(number, list(returned.overrides or []), State.SUBMITTED)
     if directory:
         result.directory = relative(directory, sweep_dir)
         result.metrics = metrics_in(record.read(directory))
@@ -80,12 +75,12 @@ def result_of(returned: JobReturn, number: int, metric: str, sweep_dir: Path) ->
     if isinstance(value, Unknown):
         result.status = value.status
     elif returned.status == JobStatus.COMPLETED:
-        result.status, result.value = FINISHED, metric_of(value, metric)
+        result.status, result.value = State.FINISHED, metric_of(value, metric)
         result.metrics = value if isinstance(value, dict) else result.metrics
         if result.metrics.get("stopped"):
-            result.status = STOPPED
+            result.status = State.STOPPED
     elif returned.status == JobStatus.FAILED:
-        result.status = CANCELLED if isinstance(value, JobCancelled) else FAILED
+        result.status = State.CANCELLED if isinstance(value, JobCancelled) else State.FAILED
         result.error = one_line(value)
     return result
 
@@ -96,9 +91,10 @@ def result_without_return(
     """The result of a job that the launcher did not return, from what the job left on disk."""
     found = recorded_jobs(sweep_dir).get(job_key(overrides))
     if found is None:
-        return JobResult(number, list(overrides), NOT_RUN)
+        return JobResult(number, list(overrides), State.NOT_RUN)
     directory, recorded = found
-    status = FINISHED if recorded["status"] == "finished" else INTERRUPTED
+    is_finished = state_of(recorded["status"]) == State.FINISHED
+    status = State.FINISHED if is_finished else State.INTERRUPTED
     value = metric_of(recorded.get("result"), metric)
     where = relative(directory, sweep_dir)
     return JobResult(number, list(overrides), status, value, where, metrics=metrics_in(recorded))
@@ -106,11 +102,10 @@ def result_without_return(
 
 def recorded_jobs(sweep_dir: Path) -> dict[frozenset[str], tuple[Path, dict[str, Any]]]:
     """Directory and record of each job below a sweep's directory, by its overrides."""
-    jobs = {}
-    for path in sorted(sweep_dir.rglob(record.RECORD)):
-        if recorded := record.read(path.parent):
-            jobs[job_key(recorded["overrides"])] = path.parent, recorded
-    return jobs
+    return {
+        job_key(recorded["overrides"]): (run.path, recorded)
+        for run, recorded in SweepDirectory(sweep_dir).recorded()
+    }
 
 
 def job_key(overrides: Iterable[str]) -> frozenset[str]:
@@ -152,7 +147,7 @@ def ranked(results: Iterable[JobResult], direction: str = "minimize") -> list[Jo
     def rank(result: JobResult) -> tuple[int, float, int]:
         has_value = result.value is not None and math.isfinite(result.value)
         value = sign * result.value if result.value is not None and has_value else math.inf
-        return _ORDER.index(result.status), value, result.number
+        return result.status.rank, value, result.number
 
     return sorted(results, key=rank)
 
@@ -160,7 +155,8 @@ def ranked(results: Iterable[JobResult], direction: str = "minimize") -> list[Jo
 def best_of(results: Iterable[JobResult], direction: str = "minimize") -> JobResult | None:
     """The finished job with the best finite value, if any has one."""
     for result in ranked(results, direction)[:1]:
-        if result.status == FINISHED and result.value is not None and math.isfinite(result.value):
+        has_value = result.value is not None and math.isfinite(result.value)
+        if result.status == State.FINISHED and has_value:
             return result
     return None
 
@@ -213,13 +209,12 @@ def save(sweep_dir: Path, results: Sequence[JobResult], metric: str, direction: 
     content = {
         "metric": metric,
         "direction": direction,
-        "best": None if best is None else _strict(asdict(best)),
-        "jobs": [_strict(asdict(result)) for result in results],
+        "best": None if best is None else asdict(best),
+        "jobs": [asdict(result) for result in results],
     }
     with locked(sweep_dir / MANIFEST_LOCK, wait=True):
-        before = read_json(sweep_dir / MANIFEST) or {}
-        write_json(sweep_dir / MANIFEST, before | content)
-    with open(sweep_dir / "results.csv", "w", newline="", encoding="utf-8") as file:
+        write_json(sweep_dir / MANIFEST, SweepDirectory(sweep_dir).manifest | content)
+    with open(sweep_dir / RESULTS_CSV, "w", newline="", encoding="utf-8") as file:
         _write_rows(file, results, metric)
 
 
@@ -242,12 +237,3 @@ def _write_rows(file: Any, results: Sequence[JobResult], metric: str) -> None:
 def _setting(override: str) -> tuple[str, str]:
     key, _, value = override.lstrip("+").partition("=")
     return key, value
-
-
-def _strict(value: Any) -> Any:
-    """The same without infinities and NaN, which JSON does not know."""
-    if isinstance(value, dict):
-        return {key: _strict(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_strict(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -11,8 +11,10 @@ from pathlib import Path
 from rich.console import Console
 
 from forgather_hydra.report.page import write_page
-from forgather_hydra.report.results import FAILED, JobResult, best_of, ranked, save, table
+from forgather_hydra.report.results import JobResult, best_of, ranked, save, table
 from forgather_hydra.report.seeds import Group, grouped, save_seeds, seeds_table
+from forgather_hydra.rundir.names import RESULTS_PAGE, SEEDS_CSV
+from forgather_hydra.rundir.states import State
 
 UNLIMITED = 10_000  # letters in a line
 
@@ -43,10 +45,10 @@ def report_results(
     _print(sweep_dir, results, groups, metric, direction, are_failures_told)
     try:
         save(sweep_dir, results, metric, direction)
-        page = sweep_dir / "results.html"
+        page = sweep_dir / RESULTS_PAGE
         write_page(page, sweep_dir, results, metric, direction, is_interactive)
         if groups:
-            save_seeds(sweep_dir / "seeds.csv", groups, metric)
+            save_seeds(sweep_dir / SEEDS_CSV, groups, metric)
         print(f"\npage: {page}")
     except OSError as error:  # somebody else's sweep, or a full disk
         print(f"the results are not saved: {error}", file=sys.stderr)
@@ -72,7 +74,7 @@ def _print(
     console.print(f"\nresults of {sweep_dir}, best first", markup=False, soft_wrap=True)
     console.print(table(ranked(results, direction), metric))
     for result in results:
-        if result.status == FAILED and not are_failures_told:
+        if result.status == State.FAILED and not are_failures_told:
             line = f"job {result.number} failed: {result.error}"
             console.print(line, markup=False, soft_wrap=True)
     if best := best_of(results, direction):

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from forgather_hydra.report.results import FINISHED, JobResult, differing
+from forgather_hydra.report.results import JobResult, differing
+from forgather_hydra.rundir.states import State
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -44,7 +45,7 @@ def grouped(results: Sequence[JobResult], direction: str = "minimize") -> list[G
     for result, overrides in zip(results, differing([r.overrides for r in results]), strict=True):
         key = " ".join(text for text in overrides if not is_seed(text))
         is_number = result.value is not None and math.isfinite(result.value)
-        if result.status == FINISHED and result.value is not None and is_number:
+        if result.status == State.FINISHED and result.value is not None and is_number:
             found.setdefault(key, []).append(result.value)
     groups = [Group(overrides, values) for overrides, values in found.items()]
     if all(len(group.values) == 1 for group in groups):

@@ -7,7 +7,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from forgather_hydra.config.resolvers import add_resolver
-from forgather_hydra.rundir.record import newest_unfinished, signature
+from forgather_hydra.run.signature import signature
+from forgather_hydra.rundir.record import newest_unfinished
 
 
 def register() -> None:

@@ -17,8 +17,10 @@ from forgather_hydra.config.policy import allowed_targets, check_policy
 from forgather_hydra.errors import ForgatherError, did_you_mean, error_like
 from forgather_hydra.graph.build import materialize
 from forgather_hydra.graph.nodes import Call
+from forgather_hydra.run.signature import signature
 from forgather_hydra.run.snapshot import snapshot
 from forgather_hydra.rundir import record as run_record
+from forgather_hydra.rundir.states import State
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +50,9 @@ def _run_in(run_dir: Path, cfg: DictConfig, is_first: bool) -> Any:
     before = run_record.read(run_dir)
     if (
         before
-        and before["status"] == "finished"
+        and before["status"] == State.FINISHED
         and cfg.get("resume")
-        and before["signature"] == run_record.signature(cfg)
+        and before["signature"] == signature(cfg)
     ):
         log.info("%s is finished already; nothing to do", run_dir)
         return _metric(cfg, before.get("result"))
@@ -59,19 +61,19 @@ def _run_in(run_dir: Path, cfg: DictConfig, is_first: bool) -> Any:
     with run_record.lock(run_dir):
         if before is None:
             snapshot(run_dir, graph, latest())
-        record = run_record.begin(run_dir, cfg, overrides)
+        record = run_record.begin(run_dir, signature(cfg), overrides)
         return _metric(cfg, _run(graph, run_dir, record))
 
 
 def _run(graph: Any, run_dir: Path, record: dict[str, Any]) -> Any:
-    status = "failed"
+    status = State.FAILED
     result = None
     try:
         result = _result(graph)
         stopped = isinstance(result, dict) and result.get("stopped")
-        status = "stopped" if stopped else "finished"
+        status = State.STOPPED if stopped else State.FINISHED
     except KeyboardInterrupt:
-        status = "interrupted"
+        status = State.INTERRUPTED
         raise
     finally:
         run_record.end(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import subprocess
 import sys
@@ -13,6 +12,8 @@ from typing import Any
 from forgather_hydra.config.composition import Composition
 from forgather_hydra.graph.codegen.generate import generate_code
 from forgather_hydra.graph.dump import to_yaml
+from forgather_hydra.rundir.files import write_json
+from forgather_hydra.rundir.names import CODE, GIT, GRAPH, RENDERED, VERSIONS
 
 _PACKAGES = (
     "forgather-hydra",
@@ -32,15 +33,11 @@ _PACKAGES = (
 
 def snapshot(run_dir: Path, graph: Any, composition: Composition) -> None:
     """Write ``config.pp.yaml``, ``graph.yaml``, ``graph.py``, ``versions.json``, ``git.json``."""
-    (run_dir / "config.pp.yaml").write_text(_rendered(composition), encoding="utf-8")
-    (run_dir / "graph.yaml").write_text(to_yaml(graph), encoding="utf-8")
-    (run_dir / "graph.py").write_text(generate_code(graph), encoding="utf-8")
-    (run_dir / "versions.json").write_text(
-        json.dumps(versions(), indent=2) + "\n", encoding="utf-8"
-    )
-    (run_dir / "git.json").write_text(
-        json.dumps(git_state(Path.cwd()), indent=2) + "\n", encoding="utf-8"
-    )
+    (run_dir / RENDERED).write_text(_rendered(composition), encoding="utf-8")
+    (run_dir / GRAPH).write_text(to_yaml(graph), encoding="utf-8")
+    (run_dir / CODE).write_text(generate_code(graph), encoding="utf-8")
+    write_json(run_dir / VERSIONS, versions())
+    write_json(run_dir / GIT, git_state(Path.cwd()))
 
 
 def versions() -> dict[str, str]:

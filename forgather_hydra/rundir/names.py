@@ -1,92 +1,192 @@
-"""The files by which a launcher, its workers and other terminals know about a job."""
+"""Every file of a run and of a sweep: its name, what it says, and the fields of those in JSON.
+
+Whoever reads or writes one takes the name from here; `docs/reference/run-directory.md` is made from
+this module and from `states`.
+"""
 
 from __future__ import annotations
 
-import fcntl
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from typing import NamedTuple
 
-from forgather_hydra.rundir.files import locked, read_json
+RUN = "of a run"
+LAUNCH_OF_RUN = "of a run, in `.launch/`, where a launcher has started it"
+ATTEMPT = "of a run, in `.launch/attempt_N/`, of each start"
+SWEEP = "of a sweep"
+LAUNCH_OF_SWEEP = "of a sweep, in `.launch/`"
 
-LAUNCH = ".launch"  # in the directory of a job, and in that of a sweep
-PAYLOAD = "payload.pkl"  # the job as it was composed
-RESULT = "result.json"  # how it ended; written once, by its first process
-RETURN = "return.pkl"  # what it returned, as Hydra has it
-OWNER = "OWNER"  # locked by the first process of the job while it lives
-LAUNCHER = "LAUNCHER"  # beside a sweep; locked while somebody launches jobs of it
-PLACE = "place.json"  # where it was started last: a device, or the id of a cluster's job
-FAILURE = "failure.json"  # what the process said that failed first
-USED_UP = "USED_UP"  # it is not finished, but has been queued as often as is allowed
-GIVEN_UP = "CANCELLED"  # the user does not want it any more
+
+class Entry(NamedTuple):
+    """A file or folder.
+
+    Attributes:
+        place: whose directory it is in.
+        name: in that directory.
+        meaning: what it says, in a line.
+        fields: of an object in JSON, each with its meaning.
+    """
+
+    place: str
+    name: str
+    meaning: str
+    fields: dict[str, str]
+
+
+ENTRIES: list[Entry] = []
+
+
+def _entry(where: str, name: str, meaning: str, /, **fields: str) -> str:
+    ENTRIES.append(Entry(where, name, meaning, fields))
+    return name
+
+
+# What a run is.
+HYDRA = _entry(RUN, ".hydra", "Hydra's record: configuration, Hydra's own part, overrides")
+HYDRA_FORMER = _entry(RUN, ".hydra.former", "that of the last start, until the new one is certain")
+RECORD = _entry(
+    RUN,
+    "run.json",
+    "what the run is, and how it ended",
+    signature="hash of the composed configuration; runs with the same one are the same",
+    overrides="of the start before last that did not fail, else the first one",
+    status="`running`, or how it ended",
+    attempts="of each start `started`, `ended`, `host`, `pid` and `argv`",
+    result="what target `main` returned, if that is a dict, a number or a text",
+    former="signature and overrides before this start, while it lasts",
+)
+LOCK = _entry(RUN, ".lock", "locked while a process runs in the directory")
+RENDERED = _entry(RUN, "config.pp.yaml", "the templates as rendered")
+GRAPH = _entry(RUN, "graph.yaml", "the graph that was built")
+CODE = _entry(RUN, "graph.py", "the same as Python")
+VERSIONS = _entry(RUN, "versions.json", "of Python, the platform and the packages that matter")
+GIT = _entry(
+    RUN,
+    "git.json",
+    "the state of the repository around the working directory",
+    commit="the commit",
+    changed="files that differ from it",
+    diff="how they do",
+)
+
+# How it is doing.
+METRICS = _entry(
+    RUN,
+    "metrics.jsonl",
+    "one object a line for each log, each evaluation and, marked `final`, the end",
+    step="optimizer steps so far",
+    epoch="passes over the data, a fraction",
+    tokens="input tokens so far",
+    time="seconds of training, over all starts",
+    final="true in the last line",
+)
+METRICS_OLD = _entry(RUN, "metrics.jsonl.old", "that of an earlier run in the directory")
+STATUS = _entry(
+    RUN,
+    "status.json",
+    "the heartbeat of training, replaced at most once a second",
+    state="`running`, or how training ended",
+    step="optimizer steps so far",
+    max_steps="of how many",
+    loss="the last one logged, or null",
+    time="of the heartbeat, in seconds since 1970",
+    host="where it runs",
+    pid="of its first process",
+    attempt="1 for the first start in the directory",
+    error="what it failed with",
+)
+SAVE = _entry(RUN, "SAVE", "a command, whatever it holds: write a checkpoint")
+STOP = _entry(RUN, "STOP", "a command: write a checkpoint, and end")
+ABORT = _entry(RUN, "ABORT", "a command: end without a checkpoint")
+REQUEUE = _entry(
+    RUN,
+    "REQUEUE",
+    "left by a run that `STOP` or a signal has ended, until it goes on",
+    step="where it ended",
+    max_steps="how far it was to go",
+    reason="`STOP`, or the name of the signal",
+)
+TRACEBACK = _entry(RUN, "traceback.txt", "the calls that led to an exception, if one ended the job")
+CHECKPOINTS = _entry(RUN, "checkpoints", "`checkpoint-STEP/`, each complete")
+TENSORBOARD = _entry(RUN, "runs", "logs for TensorBoard")
+MODEL = _entry(RUN, "model", "the trained model, which needs nothing of ours")
+
+# What a launcher keeps about it.
+LAUNCH = ".launch"
+JOB = _entry(
+    LAUNCH_OF_RUN,
+    "job.json",
+    "what was launched",
+    number="of the job",
+    overrides="what it differs by",
+    directory="of the job",
+    processes="how many it has",
+    key="what makes it the same job when it is launched again",
+)
+PAYLOAD = _entry(LAUNCH_OF_RUN, "payload.pkl", "the same, composed, for its processes")
+RESULT = _entry(
+    LAUNCH_OF_RUN,
+    "result.json",
+    "how the job ended, once it has; this counts, whatever a cluster says",
+    status="`finished`, `stopped` or `failed`",
+    value="what it returned; what JSON does not know as text",
+    error="the first line of what it failed with",
+    time="when, in seconds since 1970",
+)
+RETURN = _entry(LAUNCH_OF_RUN, "return.pkl", "what it returned, for the launch that started it")
+FAILURE = _entry(
+    LAUNCH_OF_RUN,
+    "failure.json",
+    "what the process said that failed first",
+    rank="of the process",
+    error="the first line",
+    told="all that the user reads about it",
+    exit_code="2 if something was asked for that cannot work, else 1",
+)
+PLACE = _entry(
+    LAUNCH_OF_RUN,
+    "place.json",
+    "the job on a cluster; of a start on this machine it is in the folder of the attempt",
+    place="devices, or the cluster's job, as tables show it",
+    host="where it was started",
+    pid="of the process that was started",
+    id="the cluster's, of a job there",
+    log="what the shell around a cluster's job prints",
+    time="when, in seconds since 1970",
+)
+OWNER = _entry(LAUNCH_OF_RUN, "OWNER", "locked by its first process; names that one's attempt")
+GIVEN_UP = _entry(LAUNCH_OF_RUN, "CANCELLED", "the user does not want it any more")
+USED_UP = _entry(LAUNCH_OF_RUN, "USED_UP", "it has been queued as often as is allowed")
+WARNED = _entry(LAUNCH_OF_RUN, "WARNED", "the cluster has said that its time is up")
 FIRST_ATTEMPT = "attempt_1"
-TORCHRUN_LOG = "torchrun.log"  # in the folder of an attempt, where torchrun starts it
-TRACEBACK = "traceback.txt"  # beside the job's own outputs
+TORCHRUN_LOG = _entry(ATTEMPT, "torchrun.log", "what torchrun says, where there are processes")
 
 
-def launch_dir(directory: Path) -> Path:
-    """The launcher's own folder in the directory of a job or a sweep."""
-    return directory / LAUNCH
+def rank_log(rank: int) -> str:
+    """The name of the log of a process, in the folder of an attempt."""
+    return f"rank_{rank}.log"
 
 
-@contextmanager
-def owned(directory: Path) -> Iterator[bool]:
-    """Own a job, unless another process does; whoever just looks keeps the lock for a moment."""
-    for is_last in (*[False] * 20, True):
-        with locked(launch_dir(directory) / OWNER) as mine:
-            if mine is not None or is_last:
-                yield mine is not None
-                return
-        time.sleep(0.02)
+ENTRIES.append(Entry(ATTEMPT, "rank_R.log", "what process R has printed", {}))
+ENTRIES.append(Entry(ATTEMPT, PLACE, "where it was started, if on this machine; as above", {}))
 
-
-def is_owned(directory: Path) -> bool:
-    """Whether a process of the job is alive."""
-    return _is_locked(launch_dir(directory) / OWNER, fcntl.LOCK_SH)
-
-
-@contextmanager
-def launching(sweep_dir: Path) -> Iterator[None]:
-    """Let others know that jobs of a sweep are being launched; several launchers may do so."""
-    path = launch_dir(sweep_dir) / LAUNCHER
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)
-        yield
-
-
-def is_launching(sweep_dir: Path) -> bool:
-    """Whether a launcher is at work in a sweep's directory."""
-    return _is_locked(launch_dir(sweep_dir) / LAUNCHER, fcntl.LOCK_EX)
-
-
-def _is_locked(path: Path, kind: int) -> bool:
-    """Whether another process keeps this one from such a lock; of another user's files as well."""
-    try:
-        with open(path, "rb") as file:
-            fcntl.flock(file, kind | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
-
-
-def attempts(directory: Path) -> list[Path]:
-    """The folders of a job's attempts, each with a log of every process, oldest first."""
-    found = launch_dir(directory).glob("attempt_*")
-    return sorted(found, key=lambda path: int(path.name.rpartition("_")[2]))
-
-
-def new_attempt(directory: Path) -> Path:
-    """The folder of the next attempt at a job."""
-    folder = launch_dir(directory) / f"attempt_{len(attempts(directory)) + 1}"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def shell_log(directory: Path) -> Path | None:
-    """What the shell around a cluster's job has printed, once there is such a file."""
-    log = (read_json(launch_dir(directory) / PLACE) or {}).get("log")
-    return Path(log) if log and Path(log).is_file() else None
+# A sweep.
+MULTIRUN = _entry(SWEEP, "multirun.yaml", "Hydra's: the configuration of the sweep itself")
+MANIFEST = _entry(
+    SWEEP,
+    "sweep.json",
+    "its jobs, and their results",
+    launch="who launched it with which command, and `jobs`, by key, as in `job.json`",
+    metric="what the jobs are compared by",
+    direction="`minimize` or `maximize`",
+    best="the best one of `jobs`",
+    jobs="of each `number`, `overrides`, `status`, `value`, `directory`, `error`, `metrics`",
+)
+MANIFEST_LOCK = _entry(SWEEP, ".sweep.lock", "locked while somebody writes that")
+RESULTS_CSV = _entry(SWEEP, "results.csv", "the results as a table")
+RESULTS_PAGE = _entry(SWEEP, "results.html", "the results as a page, with curves")
+SEEDS_CSV = _entry(SWEEP, "seeds.csv", "mean and spread over seeds, where there are several")
+STUDY = _entry(SWEEP, "study.db", "the study of a search with Optuna")
+LAUNCHER = _entry(LAUNCH_OF_SWEEP, "LAUNCHER", "locked while somebody launches jobs of it")
+CODE_COPY = _entry(LAUNCH_OF_SWEEP, "code", "the code as it was at the launch, where that is kept")
+SUBMIT_LOCK = _entry(LAUNCH_OF_SWEEP, "submit.lock", "locked while jobs are submitted")
+ENTRIES.append(Entry(LAUNCH_OF_SWEEP, "task-HASH.pkl", "what the jobs share", {}))
+ENTRIES.append(Entry(LAUNCH_OF_SWEEP, "submit-ID", "scripts and logs of a cluster's jobs", {}))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
 import socket
@@ -13,27 +12,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from forgather_hydra.rundir import files
+from forgather_hydra.rundir.names import HYDRA, HYDRA_FORMER, LOCK, RECORD, STATUS
+from forgather_hydra.rundir.states import State
 
-RECORD = "run.json"
-_LOCK = ".lock"
-_HYDRA, _KEPT = ".hydra", ".hydra.former"
-# Keys that say where or whether a run goes on rather than what it is.
-_VOLATILE = ("hydra", "resume", "output_root", "resources")
-_SHAPE = ("resources.nodes", "resources.nproc_per_node")  # these change what is computed
+_ATTEMPT = {"started", "host", "pid"}
 
 
 class RunIsBusy(Exception):
     """Another process runs in the directory."""
-
-
-def signature(cfg: DictConfig) -> str:
-    """A hash of what a run is: its composed configuration, interpolations as written."""
-    job = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in _VOLATILE])
-    shape = [str(OmegaConf.select(cfg, key)) for key in _SHAPE]
-    return hashlib.sha256("\n".join([OmegaConf.to_yaml(job), *shape]).encode()).hexdigest()[:16]
 
 
 @contextlib.contextmanager
@@ -43,7 +30,7 @@ def lock(run_dir: Path) -> Iterator[None]:
     Raises:
         RunIsBusy: another process holds it.
     """
-    with files.locked(run_dir / _LOCK) as mine:
+    with files.locked_by_nobody_else(run_dir / LOCK) as mine:
         if mine is None:
             raise busy(run_dir)
         yield
@@ -58,18 +45,26 @@ def busy(run_dir: Path) -> RunIsBusy:
 
 def is_busy(run_dir: Path) -> bool:
     """Whether a process holds a run directory."""
-    if not (run_dir / _LOCK).exists():
-        return False
-    try:
-        with lock(run_dir):
-            return False
-    except RunIsBusy:
-        return True
+    return files.is_locked(run_dir / LOCK)
 
 
 def read(run_dir: Path) -> dict[str, Any] | None:
-    """The record of a run, or None where there is none."""
-    return files.read_json(run_dir / RECORD)
+    """The record of a run, or None where there is none that makes sense."""
+    content = files.read_json(run_dir / RECORD)
+    return content if content is not None and _makes_sense(content) else None
+
+
+def _makes_sense(content: dict[str, Any]) -> bool:
+    attempts, overrides = content.get("attempts"), content.get("overrides")
+    return (
+        isinstance(content.get("signature"), str)
+        and isinstance(content.get("status"), str)
+        and isinstance(overrides, list)
+        and all(isinstance(text, str) for text in overrides)
+        and isinstance(attempts, list)
+        and len(attempts) > 0
+        and all(isinstance(each, dict) and each.keys() >= _ATTEMPT for each in attempts)
+    )
 
 
 def write(run_dir: Path, record: dict[str, Any]) -> None:
@@ -77,10 +72,10 @@ def write(run_dir: Path, record: dict[str, Any]) -> None:
     files.write_json(run_dir / RECORD, record)
 
 
-def begin(run_dir: Path, cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
+def begin(run_dir: Path, signature: str, overrides: list[str]) -> dict[str, Any]:
     """Note in the record that the run has begun, or goes on, perhaps with other overrides."""
     former = read(run_dir) or {"attempts": []}
-    now = {"signature": signature(cfg), "overrides": overrides, "status": "running"}
+    now = {"signature": signature, "overrides": overrides, "status": State.RUNNING}
     record = {**former, **now}
     if "signature" in former:
         record["former"] = {key: former[key] for key in ("signature", "overrides")}
@@ -91,37 +86,45 @@ def begin(run_dir: Path, cfg: DictConfig, overrides: list[str]) -> dict[str, Any
     return record
 
 
-def end(run_dir: Path, record: dict[str, Any], status: str, **facts: Any) -> None:
-    """Note how the run ended: ``finished``, ``stopped``, ``failed`` or ``interrupted``.
+def end(run_dir: Path, record: dict[str, Any], status: State, **facts: Any) -> None:
+    """Note how the run ended: finished, stopped, failed or interrupted.
 
     A run that failed to go on with other overrides keeps those it had, in ``.hydra`` too.
     """
     former = record.pop("former", {})
-    kept = run_dir / _KEPT
-    if status == "failed":
+    kept = run_dir / HYDRA_FORMER
+    if status == State.FAILED:
         record.update(former)
         if kept.is_dir():
-            shutil.rmtree(run_dir / _HYDRA)
-            kept.rename(run_dir / _HYDRA)
+            shutil.rmtree(run_dir / HYDRA)
+            kept.rename(run_dir / HYDRA)
     shutil.rmtree(kept, ignore_errors=True)
     record["status"] = status
     record["attempts"][-1]["ended"] = _now()
     write(run_dir, {**record, **facts})
+    _correct_heartbeat(run_dir, status)
+
+
+def _correct_heartbeat(run_dir: Path, status: State) -> None:
+    """Have the heartbeat say so too, where training had ended in another way than the run."""
+    beat = files.read_json(run_dir / STATUS)
+    if beat and beat.get("state") in (State.RUNNING, State.FINISHED) and beat["state"] != status:
+        files.write_json(run_dir / STATUS, {**beat, "state": status})
 
 
 def keep_configuration(run_dir: Path) -> None:
     """Copy the configuration of a run aside, before Hydra writes that of the next attempt."""
-    if read(run_dir) and (run_dir / _HYDRA).is_dir():
-        shutil.rmtree(run_dir / _KEPT, ignore_errors=True)
-        shutil.copytree(run_dir / _HYDRA, run_dir / _KEPT)
+    if read(run_dir) and (run_dir / HYDRA).is_dir():
+        shutil.rmtree(run_dir / HYDRA_FORMER, ignore_errors=True)
+        shutil.copytree(run_dir / HYDRA, run_dir / HYDRA_FORMER)
 
 
 def forget_plan(run_dir: Path, log: str) -> None:
     """Take away what Hydra has written for a job that was planned only, its empty `log` too."""
-    kept = run_dir / _KEPT
-    shutil.rmtree(run_dir / _HYDRA, ignore_errors=True)
+    kept = run_dir / HYDRA_FORMER
+    shutil.rmtree(run_dir / HYDRA, ignore_errors=True)
     if kept.is_dir():
-        kept.rename(run_dir / _HYDRA)
+        kept.rename(run_dir / HYDRA)
     if read(run_dir) is None:
         if (run_dir / log).is_file() and (run_dir / log).stat().st_size == 0:
             (run_dir / log).unlink()
@@ -131,9 +134,9 @@ def forget_plan(run_dir: Path, log: str) -> None:
 
 def put_back_configuration(run_dir: Path) -> None:
     """Undo what Hydra has written for an attempt that was refused before it began."""
-    if (run_dir / _KEPT).is_dir() and (read(run_dir) or {}).get("status") != "running":
-        shutil.rmtree(run_dir / _HYDRA)
-        (run_dir / _KEPT).rename(run_dir / _HYDRA)
+    if (run_dir / HYDRA_FORMER).is_dir() and (read(run_dir) or {}).get("status") != State.RUNNING:
+        shutil.rmtree(run_dir / HYDRA)
+        (run_dir / HYDRA_FORMER).rename(run_dir / HYDRA)
 
 
 def newest_unfinished(output_root: Path, wanted: str) -> Path | None:
@@ -144,10 +147,10 @@ def newest_unfinished(output_root: Path, wanted: str) -> Path | None:
         if (
             record
             and record["signature"] == wanted
-            and record["status"] != "finished"
+            and record["status"] != State.FINISHED
             and not is_busy(path.parent)
         ):
-            found.append((record["attempts"][-1]["started"], path.parent))
+            found.append((str(record["attempts"][-1]["started"]), path.parent))
     return max(found)[1] if found else None
 
 

@@ -71,13 +71,13 @@ class SearchSweeper(JobSweeper):
         with mistakes_told():
             self.check_options()
             _require_optuna()
-            from forgather_hydra.rundir import record
+            from forgather_hydra.rundir import names, record
             from forgather_hydra.sweep.space import search_space
             from forgather_hydra.sweep.study import Study
 
             self.space = search_space(mapping("params", self.params), arguments, self.parser)
             sweep_dir = self.prepare_directory()
-            self.storage = self.storage or f"sqlite:///{sweep_dir.resolve()}/study.db"
+            self.storage = self.storage or f"sqlite:///{sweep_dir.resolve()}/{names.STUDY}"
             with record.lock(sweep_dir):
                 self.study = Study(
                     self.storage, self.study_name, self.direction, self.sampler, sweep_dir
@@ -97,7 +97,8 @@ class SearchSweeper(JobSweeper):
 
     def finish_trials(self, sweep_dir: Path) -> None:
         """Bring trials to their end that an interrupted sweep left behind."""
-        from forgather_hydra.report.results import FINISHED, result_without_return
+        from forgather_hydra.report.results import result_without_return
+        from forgather_hydra.rundir.states import State
 
         unfinished = []
         for trial in self.study.left_behind():
@@ -106,7 +107,7 @@ class SearchSweeper(JobSweeper):
                 continue
             overrides = self.overrides(trial)
             result = result_without_return(trial.number, overrides, self.metric, sweep_dir)
-            if result.status == FINISHED:
+            if result.status == State.FINISHED:
                 self.study.tell(trial, result, self.metric)
             else:
                 unfinished.append(trial)

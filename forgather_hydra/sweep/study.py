@@ -14,21 +14,15 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from forgather_hydra.errors import ForgatherError
-from forgather_hydra.report.results import (
-    FAILED,
-    FINISHED,
-    INTERRUPTED,
-    PRUNED,
-    JobResult,
-    metrics_in,
-)
+from forgather_hydra.report.results import JobResult, metrics_in
 from forgather_hydra.rundir import record
+from forgather_hydra.rundir.states import State
 
 _STATUS = {
-    TrialState.COMPLETE: FINISHED,
-    TrialState.PRUNED: PRUNED,
-    TrialState.FAIL: FAILED,
-    TrialState.RUNNING: INTERRUPTED,
+    TrialState.COMPLETE: State.FINISHED,
+    TrialState.PRUNED: State.PRUNED,
+    TrialState.FAIL: State.FAILED,
+    TrialState.RUNNING: State.INTERRUPTED,
 }
 
 

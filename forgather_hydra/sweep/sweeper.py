@@ -20,6 +20,7 @@ from omegaconf.errors import InterpolationKeyError
 from forgather_hydra.config.composition import COMMAND_LINE
 from forgather_hydra.config.given import directory_of
 from forgather_hydra.errors import ForgatherError, counted
+from forgather_hydra.rundir.names import MULTIRUN, TRACEBACK
 from forgather_hydra.sweep.options import direction
 
 DEFAULT_METRIC = "eval_loss"
@@ -95,7 +96,7 @@ class JobSweeper(Sweeper):
             return sweep_dir
         try:
             sweep_dir.mkdir(parents=True, exist_ok=True)
-            OmegaConf.save(self.config, sweep_dir / "multirun.yaml")
+            OmegaConf.save(self.config, sweep_dir / MULTIRUN)
         except OSError as error:
             told = ForgatherError("sweep_directory", str(error), hint="set hydra.sweep.dir")
             with mistakes_told():
@@ -135,8 +136,7 @@ class JobSweeper(Sweeper):
             cancelled = sum(isinstance(error, JobCancelled) for error in bad)
             told = f"{len(bad) - cancelled} of {counted(len(jobs), 'job')} failed"
             told += f", and {cancelled} cancelled" if cancelled else ""
-            where = "its directory" if len(bad) == 1 else "their directories"
-            told += f"; traceback.txt in {where}" if cancelled < len(bad) else ""
+            told += _where_tracebacks_are(jobs)
             error = JobsFailed(told, self.returns)
             raise UsageExit(error) if COMMAND_LINE.get() else error
 
@@ -164,9 +164,23 @@ def _keep_traceback(returned: JobReturn) -> None:
     """Write ``traceback.txt`` for a job that failed in this process."""
     error = returned._return_value
     if returned.status == JobStatus.FAILED and error.__traceback__ and returned.hydra_cfg:
-        directory = Path(returned.hydra_cfg.hydra.runtime.output_dir)
         lines = traceback.format_exception(error)
-        (directory / "traceback.txt").write_text("".join(lines), encoding="utf-8")
+        (_directory(returned) / TRACEBACK).write_text("".join(lines), encoding="utf-8")
+
+
+def _where_tracebacks_are(jobs: Sequence[JobReturn]) -> str:
+    """Which failed jobs have left the calls that led to their errors; killed ones have not."""
+    bad = [job for job in jobs if job.status == JobStatus.FAILED and job.hydra_cfg]
+    kept = [job for job in bad if (_directory(job) / TRACEBACK).exists()]
+    if not kept:
+        return ""
+    if len(kept) < len(bad):
+        return f"; {TRACEBACK} of {len(kept)} of them beside their outputs"
+    return f"; {TRACEBACK} in {'its directory' if len(kept) == 1 else 'their directories'}"
+
+
+def _directory(returned: JobReturn) -> Path:
+    return Path(returned.hydra_cfg.hydra.runtime.output_dir)  # type: ignore[union-attr]
 
 
 def _open_option(problem: InterpolationKeyError) -> BaseException:

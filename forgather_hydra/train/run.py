@@ -8,8 +8,11 @@ from typing import Any
 
 from transformers.utils.logging import disable_progress_bar
 
-from forgather_hydra.train.callbacks.control import ABORTED, REQUEUE, read_status
-from forgather_hydra.train.callbacks.jsonl import METRICS_FILE, append_record, position
+from forgather_hydra.rundir.files import append_line
+from forgather_hydra.rundir.names import METRICS
+from forgather_hydra.rundir.run import RunDirectory
+from forgather_hydra.rundir.states import State
+from forgather_hydra.train.callbacks.jsonl import position
 from forgather_hydra.train.callbacks.report import print_report
 from forgather_hydra.train.callbacks.text_samples import print_samples, text_of_run
 from forgather_hydra.train.evaluation import perplexity
@@ -67,8 +70,8 @@ def run_training(
         )
     if not trainer.state.is_world_process_zero:
         return metrics
-    append_record(
-        Path(trainer.args.output_dir) / METRICS_FILE,
+    append_line(
+        Path(trainer.args.output_dir) / METRICS,
         {"final": True, **position(trainer.state), **metrics},
     )
     if prompts and texts:
@@ -79,10 +82,11 @@ def run_training(
 
 def _was_told_to_end(trainer: Trainer) -> bool:
     """Whether somebody has ended the run before its time, with a checkpoint or without."""
-    directory = Path(trainer.args.output_dir)
+    run = RunDirectory(trainer.args.output_dir)
+    beat = run.heartbeat
     is_cut_short = trainer.control.should_abort_without_save  # also where a trial is pruned
-    is_aborted = is_cut_short and read_status(directory).get("state") == ABORTED
-    return is_aborted or (directory / REQUEUE).exists()
+    is_aborted = is_cut_short and beat is not None and beat.state == State.ABORTED
+    return is_aborted or run.waits
 
 
 def _evaluate_last(trainer: Trainer) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from forgather_hydra.cli.forgather import main
-from forgather_hydra.train.callbacks.control import COMMANDS, STATUS
+from forgather_hydra.rundir.names import STATUS
+from forgather_hydra.rundir.run import COMMANDS
 
 
 def run(directory: Path, state: str = "running", ago: float = 0) -> Path:
@@ -40,7 +41,7 @@ def test_list_tells_the_living_from_the_dead(
     run(tmp_path / "c/d", state="finished", ago=500)
     main(["control", "list", str(tmp_path)])
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[1] for line in lines] == ["running", "dead", "finished"]
+    assert [line.split()[1] for line in lines] == ["running", "died", "finished"]
     assert "step 3/9  loss 1.5000" in lines[0]
 
 

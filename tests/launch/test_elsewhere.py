@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,8 @@ from rich.console import Console
 
 from forgather_hydra.cli.forgather import main
 from forgather_hydra.jobs.watch.view import View, counts, most_telling, table
-from forgather_hydra.rundir.names import GIVEN_UP, is_owned, launching, owned
+from forgather_hydra.rundir.launch import is_owned, launching, owned
+from forgather_hydra.rundir.names import GIVEN_UP
 
 Run = Callable[..., Any]
 
@@ -187,6 +189,11 @@ def test_a_cluster_says_how_jobs_failed(
     assert told.code == 1
     assert "timeout" in told.out
     assert forgather("cancel", "out", "2").out == "job 2 neither runs nor waits (timeout)\n"
+    (out / "2/.launch/result.json").write_text('{"status": "stopped"}')  # it was told to end
+    squeue.write_text("#!/bin/sh\necho '31|CANCELLED|None|'\n")
+    assert "cancelled" in forgather("status", "out").out.splitlines()[3]
+    assert "cancelled" in forgather("results", "out").out.splitlines()[5]
+    (out / "2/.launch/result.json").unlink()
     squeue.write_text("#!/bin/sh\nexit 1\n")
     shutil.copy(squeue, tmp_path / "scancel")
     told = forgather("status", "out")
@@ -221,10 +228,14 @@ def test_what_was_interrupted_has_neither_died_nor_finished(forgather: Run, out:
     for pid, status, expected in (
         (os.getpid(), "interrupted", "starting"),
         (2**22 + 1, "interrupted", "interrupted"),
-        (2**22 + 1, "failed", "died"),
+        (2**22 + 1, "running", "died"),
     ):
-        (job / ".launch/place.json").write_text(json.dumps(facts | {"pid": pid}))
-        (job / "run.json").write_text(json.dumps({"status": status}))
+        begun = facts["time"] + (-1 if pid == os.getpid() else 1)  # by the start before, or by this
+        started = datetime.fromtimestamp(begun, UTC).isoformat()
+        attempt = {"started": started, "host": socket.gethostname(), "pid": pid}
+        record = {"signature": "s", "overrides": [], "attempts": [attempt], "status": status}
+        (job / ".launch/attempt_1/place.json").write_text(json.dumps(facts | {"pid": pid}))
+        (job / "run.json").write_text(json.dumps(record))
         assert expected in forgather("status", "out").out.splitlines()[1]
 
 

@@ -87,7 +87,8 @@ def test_each_way_to_fail_is_told(sweep: Run, saved: Run, tmp_path: Path) -> Non
     assert saved()["jobs"][0]["value"] == 0.0
     assert "in fails" in (tmp_path / "out/1/traceback.txt").read_text()
     assert "in fails" in (tmp_path / "out/5/traceback.txt").read_text()
-    assert "5 of 6 jobs failed" in done.stderr
+    told = "error: 5 of 6 jobs failed; traceback.txt of 2 of them beside their outputs\n"
+    assert done.stderr.endswith(told)
     assert done.stdout.count("one is not wanted") == 1
 
 
@@ -111,6 +112,15 @@ def test_a_sweep_goes_on_where_it_was(sweep: Run, saved: Run, tmp_path: Path) ->
     assert "1 of 3 jobs is finished already" in done.stdout
     assert (tmp_path / "out/0/run.json").read_text() == before
     assert [job["value"] for job in saved()["jobs"]] == [6.0, None, 0.0]
+
+
+def test_going_on_unpickles_nothing(sweep: Run, saved: Run, tmp_path: Path) -> None:
+    sweep("fails", "+main.x=0,6")
+    for number in (0, 1):
+        (tmp_path / f"out/{number}/.launch/return.pkl").write_bytes(b"not what was left there")
+    done = sweep("fails", "+main.x=0,6")
+    assert "2 of 2 jobs are finished already" in done.stdout
+    assert [job["value"] for job in saved()["jobs"]] == [0.0, 6.0]
 
 
 def test_two_jobs_are_not_put_into_one_directory(sweep: Run, tmp_path: Path) -> None:

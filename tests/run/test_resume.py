@@ -80,14 +80,16 @@ def test_resume_names_a_run_and_takes_its_overrides(
 def test_a_different_configuration_is_not_taken_for_the_unfinished_one(tmp_path: Path) -> None:
     from omegaconf import OmegaConf
 
+    from forgather_hydra.run.signature import signature
     from forgather_hydra.rundir import record
+    from forgather_hydra.rundir.states import State
 
     ours, theirs = OmegaConf.create({"lr": 1, "resume": "auto"}), OmegaConf.create({"lr": 2})
     for name, cfg in (("a", theirs), ("b", ours), ("c", ours)):
         (tmp_path / name).mkdir()
-        record.begin(tmp_path / name, cfg, [])
-    record.end(tmp_path / "c", record.read(tmp_path / "c") or {}, "finished")
+        record.begin(tmp_path / name, signature(cfg), [])
+    record.end(tmp_path / "c", record.read(tmp_path / "c") or {}, State.FINISHED)
     again = OmegaConf.create({"lr": 1})
-    assert record.newest_unfinished(tmp_path, record.signature(again)) == tmp_path / "b"
+    assert record.newest_unfinished(tmp_path, signature(again)) == tmp_path / "b"
     with record.lock(tmp_path / "b"):
-        assert record.newest_unfinished(tmp_path, record.signature(again)) is None
+        assert record.newest_unfinished(tmp_path, signature(again)) is None

@@ -148,3 +148,32 @@ def test_a_stopped_job_skips_what_follows_training(make_trainer, tmp_path) -> No
     result = run_training(trainer, model_dir=tmp_path / "model")
     assert result["stopped"]
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("asked", [None, "STOP", "ABORT"])
+def test_what_follows_training_does_not_put_the_heartbeat_back(make_trainer, asked) -> None:
+    actions = [At(2, command(asked))] if asked else []
+    trainer = controlled(make_trainer, *actions, eval_dataset=Rows(4))
+    trainer.train()
+    before = status(trainer)
+    trainer.evaluate()
+    trainer.predict(Rows(4))
+    after = status(trainer)
+    assert after["state"] == before["state"] != "running"
+    assert after["time"] > before["time"]  # it is still there
+
+
+def test_an_evaluation_without_training_says_nothing_about_a_run(make_trainer) -> None:
+    trainer = controlled(make_trainer, eval_dataset=Rows(4))
+    trainer.evaluate()
+    assert not (Path(trainer.args.output_dir) / "status.json").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b"\xff\xfe", b'{"attempt": "x"}'])
+def test_a_damaged_heartbeat_does_not_keep_a_run_from_going_on(make_trainer, content) -> None:
+    trainer = controlled(make_trainer)
+    path = Path(trainer.args.output_dir) / "status.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    trainer.train()
+    assert (status(trainer)["state"], status(trainer)["attempt"]) == ("finished", 1)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -53,6 +55,35 @@ def test_a_new_run_starts_a_new_file(make_trainer) -> None:
     assert [record["step"] for record in metrics(trainer)] == [1, 2, 3]
     former = Path(trainer.args.output_dir) / "metrics.jsonl.old"
     assert len(former.read_text().splitlines()) == 5
+
+
+def test_numbers_that_are_not_finite_are_null_for_others_and_kept_for_a_resumed_run(
+    make_trainer,
+) -> None:
+    values = iter([math.nan, math.inf, 0.5])
+    options = {
+        "eval_dataset": Rows(4), "eval_strategy": "steps", "eval_steps": 2, "max_steps": 4,
+        "save_strategy": "steps", "save_steps": 4,
+        "compute_metrics": lambda predicted: {"f": next(values), "g": np.float32(0.5)},
+    }  # fmt: skip
+    trainer = make_trainer(**options, callbacks=[JsonlCallback()])
+    trainer.train()
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    lines = (Path(trainer.args.output_dir) / "metrics.jsonl").read_text().splitlines()
+    found = [json.loads(line, parse_constant=refuse) for line in lines]
+    assert [r["eval_f"] for r in found if "eval_f" in r] == [None, None]
+    assert [r["eval_g"] for r in found if "eval_g" in r] == [0.5, 0.5]
+    (checkpoint,) = trainer.args.checkpoint_dir.iterdir()
+    json.loads((checkpoint / "trainer_state.json").read_text(), parse_constant=refuse)
+
+    resumed = make_trainer(**options | {"max_steps": 6}, callbacks=[])
+    resumed.train(resume_from_checkpoint=checkpoint)
+    history = [r["eval_f"] for r in resumed.state.log_history if "eval_f" in r]
+    assert math.isnan(history[0])
+    assert history[1:] == [math.inf, 0.5]
 
 
 def test_tensorboard_shows_a_resumed_run_once(make_trainer) -> None:

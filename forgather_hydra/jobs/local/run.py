@@ -19,17 +19,23 @@ from forgather_hydra.jobs.options import LocalOptions
 from forgather_hydra.jobs.outcome import (
     cancelled,
     failed,
-    forget_outcome,
-    read_result,
     return_of,
     write_outcome,
 )
 from forgather_hydra.jobs.watch.display import Display
 from forgather_hydra.jobs.watch.view import View
 from forgather_hydra.jobs.worker import EXIT_BUSY
-from forgather_hydra.report.results import CANCELLED, FAILED, FINISHED
 from forgather_hydra.rundir.files import write_json
-from forgather_hydra.rundir.names import GIVEN_UP, PLACE, is_owned, launch_dir, new_attempt
+from forgather_hydra.rundir.launch import (
+    forget_outcome,
+    is_given_up,
+    is_owned,
+    new_attempt,
+    owned,
+    result_of,
+)
+from forgather_hydra.rundir.names import PLACE
+from forgather_hydra.rundir.states import State
 
 POLL_S = 0.02
 STUCK_S = 5.0
@@ -134,8 +140,11 @@ class LocalPool:
             if self.is_settled(job):
                 self.waiting.remove(job)
             elif not is_owned(job.directory) and (taken := self.slots.take(self.needs(job))):
-                self.waiting.remove(job)
-                self.launch(job, taken)
+                if (attempt := self.prepare(job)) is not None:
+                    self.waiting.remove(job)
+                    self.launch(job, attempt, taken)
+                else:
+                    self.slots.free([number for number, _ in taken])
 
     def tell_if_stuck(self) -> None:
         """Say so, once, if all waits for other launchers."""
@@ -146,28 +155,34 @@ class LocalPool:
 
     def is_settled(self, job: Job) -> bool:
         """Whether a job need not be started: cancelled, or finished by another launcher."""
-        if (launch_dir(job.directory) / GIVEN_UP).exists():
+        if is_given_up(job.directory):
             self.returns[id(job)] = cancelled(job, "the job was cancelled while it waited")
             return True
-        result = read_result(job.directory)
-        if not result or result["status"] != FINISHED or result["time"] < self.created:
+        result = result_of(job.directory)
+        if not result or result["status"] != State.FINISHED or result["time"] < self.created:
             return False
         self.returns[id(job)] = return_of(job)
         return True
 
-    def launch(self, job: Job, taken: list[tuple[int, int]]) -> None:
+    def prepare(self, job: Job) -> Path | None:
+        """Write down a job, and return the folder of its next attempt; None if it runs already."""
+        with owned(job.directory) as is_free:
+            if not is_free:
+                return None
+            forget_outcome(job.directory)
+            write_payload(job, self.task)
+            return new_attempt(job.directory)
+
+    def launch(self, job: Job, attempt: Path, taken: list[tuple[int, int]]) -> None:
         numbers = [number for number, _ in taken]
         names = [self.slots.names[number] for number in numbers]
         self.tries[id(job)] = self.tries.get(id(job), 0) + 1
-        forget_outcome(job.directory)
-        write_payload(job, self.task)
-        attempt = new_attempt(job.directory)
         place = f"GPU {','.join(names)}" if self.devices else "CPU"
+        facts = {"place": place, "host": socket.gethostname(), "time": time.time()}
         process = self.starter.start(job, attempt, names, [lock for _, lock in taken])
         self._last_start = time.monotonic()
         self.running.append(Running(job, process, numbers, self._last_start))
-        facts = {"place": place, "host": socket.gethostname(), "pid": process.pid}
-        write_json(launch_dir(job.directory) / PLACE, facts | {"time": time.time()})
+        write_json(attempt / PLACE, facts | {"pid": process.pid})
         self.display.say(job, f"started on {place}")
 
     def collect(self) -> None:
@@ -184,9 +199,9 @@ class LocalPool:
                 self.take_in(each.job, status, time.monotonic() - each.since)
 
     def take_in(self, job: Job, status: int, seconds: float) -> None:
-        if (launch_dir(job.directory) / GIVEN_UP).exists():
+        if is_given_up(job.directory):
             job_return = cancelled(job, "the job was cancelled")
-        elif read_result(job.directory) is None:
+        elif result_of(job.directory) is None:
             job_return = failed(job, told_exit(status))
             write_outcome(job.directory, job_return)
         else:
@@ -221,8 +236,9 @@ class LocalPool:
                 each.process.kill()
 
     def look(self, job: Job, view: View) -> View:
-        if job in self.waiting and view.state not in (FINISHED, FAILED, CANCELLED):
-            view.state = "queued"
+        has_ended = view.state in (State.FINISHED, State.FAILED, State.CANCELLED)
+        if job in self.waiting and not has_ended:
+            view.state = State.QUEUED
         return view
 
 

@@ -20,7 +20,7 @@ from forgather_hydra.jobs.local.processes import (
 from forgather_hydra.jobs.local.slots import VISIBLE
 from forgather_hydra.jobs.options import LocalOptions
 from forgather_hydra.jobs.topology import Topology
-from forgather_hydra.rundir.names import TORCHRUN_LOG
+from forgather_hydra.rundir.names import TORCHRUN_LOG, rank_log
 
 # What takes long to import, and may be forked afterwards. The launcher has imported what its jobs
 # need, since it has checked them.
@@ -76,7 +76,7 @@ class Starter:
         """
         own = self.visible(job, devices) | variables(job)
         procs = self.topology(job).world_size
-        log = attempt / ("rank_0.log" if procs == 1 else TORCHRUN_LOG)
+        log = attempt / (rank_log(0) if procs == 1 else TORCHRUN_LOG)
         if procs == 1 and self.can_be_forked(job):
             self.server = self.server or self.new_server()
             forked = self.server.start(job.directory, own, log, keep_open)

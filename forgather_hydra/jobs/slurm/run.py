@@ -18,17 +18,19 @@ from forgather_hydra.jobs.job import Job, not_run, write_payload, write_task
 from forgather_hydra.jobs.launch import planned, run_unfinished, snapshot
 from forgather_hydra.jobs.manifest import Manifest
 from forgather_hydra.jobs.options import SlurmOptions
-from forgather_hydra.jobs.outcome import failed, forget_outcome, write_outcome
+from forgather_hydra.jobs.outcome import failed, write_outcome
 from forgather_hydra.jobs.plan import print_slurm_plan
 from forgather_hydra.jobs.slurm import scheduler
-from forgather_hydra.jobs.slurm.scheduler import Submission, place_of, submission
+from forgather_hydra.jobs.slurm.scheduler import Submission, submission, submission_of
 from forgather_hydra.jobs.slurm.script import JOBS, Executor, executor
 from forgather_hydra.jobs.slurm.wait import Waiting
 from forgather_hydra.jobs.snapshot import import_path
 from forgather_hydra.jobs.topology import Topology
-from forgather_hydra.report.results import SUBMITTED, Unknown
+from forgather_hydra.report.results import Unknown
 from forgather_hydra.rundir.files import locked, write_json
-from forgather_hydra.rundir.names import PLACE, launch_dir
+from forgather_hydra.rundir.launch import forget_outcome, launch_dir
+from forgather_hydra.rundir.names import PLACE, SUBMIT_LOCK
+from forgather_hydra.rundir.states import State
 
 
 def run_on_slurm(
@@ -83,8 +85,8 @@ class Cluster:
 
     def submit_new(self, jobs: Sequence[Job]) -> None:
         """Submit the jobs that are not in the queue already, from an earlier launch."""
-        with locked(launch_dir(self.sweep_dir) / "submit.lock", wait=True):
-            known = {id(job): placed for job in jobs if (placed := place_of(job.directory))}
+        with locked(launch_dir(self.sweep_dir) / SUBMIT_LOCK, wait=True):
+            known = {id(job): placed for job in jobs if (placed := submission_of(job.directory))}
             live = scheduler.still_queued(known.values())
             for job in jobs:
                 if (placed := known.get(id(job))) and placed.id in live:
@@ -145,7 +147,7 @@ class Cluster:
         placed = self.placed.get(id(job))
         if placed is None:
             return failed(job, "the cluster refused the job")
-        return not_run(job, Unknown(SUBMITTED, placed.id))
+        return not_run(job, Unknown(State.SUBMITTED, placed.id))
 
     def tell(self) -> None:
         """Print the ids of the jobs, and where to look for them."""

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from forgather_hydra.errors import ForgatherError
-from forgather_hydra.rundir.files import read_json
-from forgather_hydra.rundir.names import PLACE, launch_dir
+from forgather_hydra.rundir.launch import place_of
 
 LIVE = {
     *("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "REQUEUED", "REQUEUE_HOLD"),
@@ -126,9 +125,9 @@ def submission(place: dict[str, Any]) -> Submission:
     return Submission(place["id"], f"/{folders[0]}/" if folders else "", place.get("time", 0.0))
 
 
-def place_of(directory: Path) -> Submission | None:
-    """The last submission of the job in a directory, if there was one."""
-    place = read_json(launch_dir(directory) / PLACE) or {}
+def submission_of(directory: Path) -> Submission | None:
+    """The last submission of the job in a directory, if it was not started elsewhere since."""
+    place = place_of(directory)
     return submission(place) if "id" in place else None
 
 

@@ -15,15 +15,22 @@ from forgather_hydra.jobs.options import SlurmOptions
 from forgather_hydra.jobs.outcome import (
     cancelled,
     failed,
-    read_result,
     return_of,
     write_outcome,
 )
 from forgather_hydra.jobs.slurm import scheduler
 from forgather_hydra.jobs.watch.display import Display
 from forgather_hydra.jobs.watch.view import View, with_state
-from forgather_hydra.report.results import STOPPED
-from forgather_hydra.rundir.names import GIVEN_UP, USED_UP, is_owned, launch_dir, shell_log
+from forgather_hydra.rundir.launch import (
+    give_up,
+    is_given_up,
+    is_owned,
+    launch_dir,
+    result_of,
+    shell_log,
+)
+from forgather_hydra.rundir.names import USED_UP
+from forgather_hydra.rundir.states import State
 
 if TYPE_CHECKING:
     from forgather_hydra.jobs.slurm.run import Cluster
@@ -110,11 +117,14 @@ class Waiting:
 
     def collect(self, job: Job) -> None:
         """Take in a job if it has ended."""
-        result = read_result(job.directory)
+        result = result_of(job.directory)
         is_over = self.is_over(job)
         if is_over and (launch_dir(job.directory) / USED_UP).exists():
             self.take_in(job, self.unfinished(job))
-        elif result and (is_over or result["status"] != STOPPED):
+        elif result and is_over and result["status"] == State.STOPPED and self.is_unwanted(job):
+            give_up(job.directory)  # so that others know it when the cluster has forgotten it
+            self.take_in(job, cancelled(job, "the job was cancelled while it ran"))
+        elif result and (is_over or result["status"] != State.STOPPED):
             self.take_in(job, return_of(job))
         elif is_over and time.monotonic() > self.over.setdefault(id(job), time.monotonic()) + (
             SETTLE_S
@@ -127,11 +137,16 @@ class Waiting:
         seen = self.state_of(job) if is_placed else scheduler.Seen("REFUSED")
         return seen is not None and not seen.is_live and not is_owned(job.directory)
 
+    def is_unwanted(self, job: Job) -> bool:
+        """Whether the job was cancelled, by our command or the cluster's."""
+        seen = self.state_of(job)
+        return is_given_up(job.directory) or (seen is not None and seen.state == "CANCELLED")
+
     def lost(self, job: Job) -> JobReturn:
         """The return of a job that has ended without a word."""
         state = self.states[self.cluster.placed[id(job)].id].state
         told = "vanished from the scheduler" if state == scheduler.GONE else f"ended as {state}"
-        if state == "CANCELLED" or (launch_dir(job.directory) / GIVEN_UP).exists():
+        if self.is_unwanted(job):
             return cancelled(job, f"the job was cancelled ({state})")
         *before, last = ["", *last_words(shell_log(job.directory))]
         lost = failed(job, "\n".join([f"the job {told}{last and ': '}{last}", *before]))

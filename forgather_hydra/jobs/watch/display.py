@@ -15,19 +15,19 @@ from rich.console import Console
 from rich.live import Live
 
 from forgather_hydra.jobs.job import Job
-from forgather_hydra.jobs.outcome import read_result, told_failure
+from forgather_hydra.jobs.outcome import told_failure
 from forgather_hydra.jobs.watch.follow import Follow
 from forgather_hydra.jobs.watch.view import View, counts, most_telling, table, view_of
 from forgather_hydra.report.results import (
-    CANCELLED,
-    FAILED,
     JobCancelled,
     brief,
     differing,
     metric_of,
     one_line,
 )
-from forgather_hydra.rundir.names import TRACEBACK, attempts, shell_log
+from forgather_hydra.rundir.launch import attempts, result_of, shell_log
+from forgather_hydra.rundir.names import TRACEBACK
+from forgather_hydra.rundir.states import State
 
 PERIOD_S = 0.5
 BESIDE = 4  # lines of a terminal beside those of the table's jobs
@@ -99,15 +99,15 @@ class Display:
         if self.log is not None:
             self.log.show()
             self.log.end_line()
-        result = read_result(job.directory) or {"status": FAILED}
+        result = result_of(job.directory) or {"status": State.FAILED}
         error = job_return._return_value  # the public property raises it
-        word = CANCELLED if isinstance(error, JobCancelled) else result["status"]
+        word = State.CANCELLED if isinstance(error, JobCancelled) else result["status"]
         took = "" if seconds is None else f" after {seconds:.1f} s"
         name = job.config.get("optimized_metric") or "eval_loss"
         value = metric_of(result.get("value"), name)
         found = "" if value is None else f", {name} {value:.6g}"
         self.say(job, f"{word}{took}{found}")
-        if job_return.status == JobStatus.FAILED and word != CANCELLED:
+        if job_return.status == JobStatus.FAILED and word != State.CANCELLED:
             if self.log is not None:
                 self.tell_whole(job, error, self.log.path)
             else:

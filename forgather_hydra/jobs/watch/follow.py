@@ -6,7 +6,8 @@ import codecs
 import sys
 from pathlib import Path
 
-from forgather_hydra.rundir.names import attempts, launch_dir
+from forgather_hydra.rundir.launch import attempts, launch_dir
+from forgather_hydra.rundir.names import rank_log
 
 CHUNK = 1 << 20  # bytes at a time
 
@@ -29,7 +30,7 @@ class Follow:
     @property
     def newest(self) -> Path:
         """The log of the newest attempt, which may not exist yet."""
-        return [launch_dir(self.directory), *attempts(self.directory)][-1] / f"rank_{self.rank}.log"
+        return [launch_dir(self.directory), *attempts(self.directory)][-1] / rank_log(self.rank)
 
     def show(self) -> bool:
         """Print what is new; whether there was anything."""

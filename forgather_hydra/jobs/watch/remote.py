@@ -13,27 +13,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from forgather_hydra.errors import ForgatherError, counted
-from forgather_hydra.jobs.manifest import Manifest
-from forgather_hydra.jobs.outcome import read_result
 from forgather_hydra.jobs.slurm import scheduler
 from forgather_hydra.jobs.watch.follow import Follow
-from forgather_hydra.jobs.watch.sweeps import jobs_of, place
-from forgather_hydra.jobs.watch.view import QUEUED, View, view_of, with_state
+from forgather_hydra.jobs.watch.sweeps import jobs_of
+from forgather_hydra.jobs.watch.view import View, view_of, with_state
 from forgather_hydra.report.results import (
-    FAILED,
-    FINISHED,
-    NOT_RUN,
-    PRUNED,
     JobResult,
     brief,
     differing,
     metric_of,
-    metrics_in,
     relative,
 )
 from forgather_hydra.report.save import report_results
-from forgather_hydra.rundir import record
-from forgather_hydra.rundir.names import GIVEN_UP, is_launching, is_owned, launch_dir
+from forgather_hydra.rundir.launch import give_up, is_launching, is_owned, launch_dir
+from forgather_hydra.rundir.names import GIVEN_UP
+from forgather_hydra.rundir.states import State, state_of
+from forgather_hydra.rundir.sweep import SweepDirectory, SweepJob
 
 ASK_S = 5.0  # between two questions to a cluster
 
@@ -41,15 +36,15 @@ ASK_S = 5.0  # between two questions to a cluster
 def views(sweep_dir: Path) -> list[View]:
     """The jobs of a sweep, as they are now."""
     jobs = jobs_of(sweep_dir)
-    placed = {job["number"]: scheduler.place_of(Path(job["directory"])) for job in jobs}
+    placed = {job.number: scheduler.submission_of(job.run.path) for job in jobs}
     watcher = scheduler.Watcher(grace_s=-1)
     watcher.look(filter(None, placed.values()))
     if not watcher.answers:
         print("the cluster does not answer; this is what the jobs' files say", file=sys.stderr)
-    words = brief(differing([job["overrides"] for job in jobs]))
+    words = brief(differing([job.overrides for job in jobs]))
     is_alive = is_launching(sweep_dir)
     return [
-        _view(job, text, _seen(watcher, placed[job["number"]]), is_alive)
+        _view(job, text, _seen(watcher, placed[job.number]), is_alive)
         for job, text in zip(jobs, words, strict=True)
     ]
 
@@ -58,18 +53,18 @@ def _seen(watcher: scheduler.Watcher, placed: scheduler.Submission | None) -> sc
     return watcher.seen.get(placed.id) if placed else None
 
 
-def _view(job: dict[str, Any], words: str, seen: scheduler.Seen | None, is_alive: bool) -> View:
+def _view(job: SweepJob, words: str, seen: scheduler.Seen | None, is_alive: bool) -> View:
     """A job as its files and the cluster tell; what nobody is going to start does not wait."""
-    view = with_state(view_of(job["number"], words, Path(job["directory"])), seen)
-    if view.state == QUEUED and "id" not in place(job) and not is_alive:
-        view.state, view.is_over = NOT_RUN, True
+    view = with_state(view_of(job.number, words, job.run.path), seen)
+    if view.state == State.QUEUED and "id" not in job.run.place and not is_alive:
+        view.state, view.is_over = State.NOT_RUN, True
     return view
 
 
 def about(sweep_dir: Path) -> str:
     """What a sweep is: who launched it when and where, with which command."""
     jobs_of(sweep_dir)
-    launch = Manifest(sweep_dir).read()["launch"]
+    launch = SweepDirectory(sweep_dir).manifest["launch"]
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(launch["created"]))
     who = f"{launch['user']} on {launch['host']}"
     return f"{counted(len(launch['jobs']), 'job')}, launched {when} by {who}\n{launch['command']}\n"
@@ -102,17 +97,16 @@ def cancel_jobs(sweep_dir: Path, numbers: Collection[int], save: bool) -> Iterat
     if not numbers and all(view.is_over for view in seen.values()):
         yield Told("no job runs or waits")
     for job in jobs:
-        view, directory = seen[job["number"]], Path(job["directory"])
+        view, directory = seen[job.number], job.run.path
         if view.is_over:
             if numbers:
                 yield Told(f"job {view.number} neither runs nor waits ({view.state})")
         elif save and is_owned(directory):
-            (directory / "STOP").touch()
+            job.run.command("stop")
             yield Told(f"job {view.number} is told to save and end")
         else:
-            launch_dir(directory).mkdir(parents=True, exist_ok=True)
-            (launch_dir(directory) / GIVEN_UP).touch()
-            yield _end(f"job {view.number}", place(job), directory)
+            give_up(directory)
+            yield _end(f"job {view.number}", job.run.place, directory)
 
 
 def _end(job: str, where: dict[str, Any], directory: Path) -> Told:
@@ -128,10 +122,11 @@ def _end(job: str, where: dict[str, Any], directory: Path) -> Told:
     return Told(f"{job} is told to end")
 
 
-def _check_host(job: dict[str, Any]) -> None:
-    host = place(job).get("host", socket.gethostname())  # a cluster's job is reached from anywhere
-    if host != socket.gethostname() and is_owned(Path(job["directory"])):
-        told = f"job {job['number']} runs on {host}"
+def _check_host(job: SweepJob) -> None:
+    # A cluster's job is reached from anywhere.
+    host = job.run.place.get("host", socket.gethostname())
+    if host != socket.gethostname() and is_owned(job.run.path):
+        told = f"job {job.number} runs on {host}"
         raise ForgatherError("no_job", told, hint="cancel it there, or with --save")
 
 
@@ -142,7 +137,7 @@ def log_of(sweep_dir: Path, number: int, rank: int) -> tuple[Follow, Callable[[]
         ForgatherError: ``no_sweep`` or ``no_job``, where there is no such job or process.
     """
     (job,) = jobs_of(sweep_dir, [number])
-    directory = Path(job["directory"])
+    directory = job.run.path
     follow = Follow(directory, rank, from_start=True)
     ranks = sorted(follow.path.parent.glob("rank_*.log"))
     if ranks and follow.path not in ranks:
@@ -153,8 +148,9 @@ def log_of(sweep_dir: Path, number: int, rank: int) -> tuple[Follow, Callable[[]
 
     def look() -> View:
         nonlocal last_asked
-        view, placed = _view(job, "", None, is_launching(sweep_dir)), scheduler.place_of(directory)
-        if view.state in (FINISHED, FAILED) or not placed:
+        view = _view(job, "", None, is_launching(sweep_dir))
+        placed = scheduler.submission_of(directory)
+        if view.state in (State.FINISHED, State.FAILED) or not placed:
             return view
         if time.monotonic() > last_asked + ASK_S:
             last_asked = time.monotonic()
@@ -166,35 +162,36 @@ def log_of(sweep_dir: Path, number: int, rank: int) -> tuple[Follow, Callable[[]
 
 def report(sweep_dir: Path, is_interactive: bool) -> None:
     """Print the results of a sweep, and save them; on a page with plots of plotly if wanted."""
-    content = Manifest(sweep_dir).read()
-    if "launch" not in content and "jobs" in content:  # by a launcher that keeps no record
-        results = [JobResult(**job) for job in content["jobs"]]
+    content = SweepDirectory(sweep_dir).manifest
+    metric = content.get("metric") or "eval_loss"
+    reported = content.get("jobs") or []
+    if "launch" not in content and reported:  # by a launcher that keeps no record
+        results = [JobResult(**{**job, "status": State(job["status"])}) for job in reported]
     else:
-        results = [_result(job, content, sweep_dir.absolute()) for job in jobs_of(sweep_dir)]
+        pruned = {job["number"] for job in reported if job["status"] == State.PRUNED}
+        results = [
+            _result(job, view, metric, sweep_dir.absolute(), job.number in pruned)
+            for job, view in zip(jobs_of(sweep_dir), views(sweep_dir), strict=True)
+        ]
     report_results(
         sweep_dir,
         results,
-        content.get("metric", "eval_loss"),
-        content.get("direction", "minimize"),
+        metric,
+        content.get("direction") or "minimize",
         is_interactive=is_interactive,
     )
 
 
-def _result(job: dict[str, Any], content: dict[str, Any], sweep_dir: Path) -> JobResult:
-    metric = content.get("metric", "eval_loss")
-    directory = Path(job["directory"])
-    state = _view(job, "", None, is_launching(sweep_dir)).state
-    known = {each["number"]: each["status"] for each in content.get("jobs", [])}
-    if state == FINISHED and known.get(job["number"]) == PRUNED:  # which only the search knows
-        state = PRUNED
-    found = read_result(directory) or {}
-    value = found.get("value")
+def _result(job: SweepJob, view: View, metric: str, sweep_dir: Path, was_pruned: bool) -> JobResult:
+    """The result of a job; that it was pruned only the search knows, and a cluster what waits."""
+    state = state_of(view.state) or (State.DIED if view.is_over else State.QUEUED)
+    value = job.run.result
     return JobResult(
-        job["number"],
-        job["overrides"],
-        state,
+        job.number,
+        job.overrides,
+        State.PRUNED if was_pruned and state == State.FINISHED else state,
         metric_of(value, metric),
-        relative(directory, sweep_dir),
-        found.get("error"),
-        value if isinstance(value, dict) else metrics_in(record.read(directory)),
+        relative(job.run.path, sweep_dir),
+        job.run.error,
+        value if isinstance(value, dict) else {},
     )

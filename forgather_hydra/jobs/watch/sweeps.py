@@ -4,36 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from forgather_hydra.errors import ForgatherError
-from forgather_hydra.jobs.manifest import Manifest
-from forgather_hydra.report.results import MANIFEST
-from forgather_hydra.rundir import record
-from forgather_hydra.rundir.files import read_json
-from forgather_hydra.rundir.names import PLACE, launch_dir
+from forgather_hydra.rundir.names import MANIFEST
+from forgather_hydra.rundir.run import RunDirectory
+from forgather_hydra.rundir.sweep import SweepDirectory, SweepJob
 
 
-def jobs_of(sweep_dir: Path, numbers: Collection[int] = ()) -> list[dict[str, Any]]:
+def jobs_of(sweep_dir: Path, numbers: Collection[int] = ()) -> list[SweepJob]:
     """The jobs that have been launched in a directory, or some of them.
 
     Raises:
         ForgatherError: ``no_sweep``, where there are none; ``no_job``, where one is missing.
     """
-    jobs = list(Manifest(sweep_dir).jobs().values())
+    jobs = SweepDirectory(sweep_dir.absolute()).launched()
     if not jobs:
         raise _no_sweep(sweep_dir)
-    known = [job["number"] for job in jobs]
+    known = [job.number for job in jobs]
     for number in numbers:
         if number not in known:
             has = f"{known[0]} to {known[-1]}" if len(known) > 1 else str(known[0])
             raise ForgatherError("no_job", f"{sweep_dir} holds no job {number}, but {has}")
-    return [job for job in jobs if not numbers or job["number"] in numbers]
-
-
-def place(job: dict[str, Any]) -> dict[str, Any]:
-    """Where a job was started last."""
-    return read_json(launch_dir(Path(job["directory"])) / PLACE) or {}
+    return [job for job in jobs if not numbers or job.number in numbers]
 
 
 def _no_sweep(directory: Path) -> ForgatherError:
@@ -46,7 +38,7 @@ def _no_sweep(directory: Path) -> ForgatherError:
     elif (directory / MANIFEST).exists():
         told = f"the jobs in {directory} were started by a launcher that keeps no record of them"
         hint = f"forgather results {directory} shows how they ended"
-    elif record.read(directory):
+    elif RunDirectory(directory).record:
         told = f"{directory} is that of a run that no launcher has started"
         hint = f"forgather control status {directory} tells how it is doing"
     elif found := [p for depth in ("*", "*/*") for p in directory.glob(f"{depth}/{MANIFEST}")]:
@@ -57,7 +49,5 @@ def _no_sweep(directory: Path) -> ForgatherError:
 
 def _number_in_sweep(directory: Path) -> str | None:
     """The number of a job whose directory this is, in a sweep's directory."""
-    jobs = Manifest(directory.absolute().parent).jobs().values()
-    return next(
-        (str(j["number"]) for j in jobs if j["directory"] == str(directory.absolute())), None
-    )
+    jobs = SweepDirectory(directory.absolute().parent).launched()
+    return next((str(job.number) for job in jobs if job.run.path == directory.absolute()), None)

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import socket
-import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import psutil
+from typing import TYPE_CHECKING
 
 from forgather_hydra.errors import counted
-from forgather_hydra.jobs.outcome import read_result
-from forgather_hydra.report.results import CANCELLED, INTERRUPTED, STOPPED
-from forgather_hydra.rundir import record
-from forgather_hydra.rundir.files import read_json
-from forgather_hydra.rundir.names import GIVEN_UP, PLACE, is_owned, launch_dir
+from forgather_hydra.rundir.run import SILENT_S, RunDirectory
+from forgather_hydra.rundir.states import State, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,14 +18,10 @@ if TYPE_CHECKING:
 
     from forgather_hydra.jobs.slurm.scheduler import Seen
 
-QUEUED, RUNNING, DIED = "queued", "running", "died"
-START_S = 60  # a process needs them to import what it runs, and to say that it lives
-HEARTBEAT = "status.json"  # written by the trainer
-_STYLE = {"running": "cyan", "finished": "green"}
-_BAD = {
-    *("failed", "died"),  # and what a cluster says, in small letters
-    *("gone", "timeout", "node_fail", "out_of_memory", "boot_fail", "deadline", "revoked"),
-}
+_STYLE: dict[str, str] = {State.RUNNING: "cyan", State.FINISHED: "green"}
+# What a cluster says, in small letters.
+CANCELLED = "CANCELLED"  # so does a job that was told to save and end, and has done so
+_BAD = {"gone", "timeout", "node_fail", "out_of_memory", "boot_fail", "deadline", "revoked"}
 
 
 @dataclass
@@ -41,7 +30,7 @@ class View:
 
     Attributes:
         number: of the job.
-        state: one word.
+        state: a `State`, or what a cluster says, in small letters.
         words: its overrides.
         place: where it runs or waits: devices, or a cluster's job with its nodes.
         step: the last one done, of how many, where the job trains.
@@ -63,60 +52,45 @@ class View:
 
     @property
     def has_failed(self) -> bool:
-        return self.state in _BAD
+        state = state_of(self.state)
+        return state.has_failed if state else self.state in _BAD
 
 
 def view_of(number: int, words: str, directory: Path) -> View:
     """What the files of a job tell."""
-    view = View(number, QUEUED, words, directory=str(directory))
-    place = read_json(launch_dir(directory) / PLACE) or {}
-    view.place = str(place.get("place", ""))
-    result = read_result(directory)
-    is_given_up = (launch_dir(directory) / GIVEN_UP).exists()
-    if result is not None and not (is_given_up and result["status"] == STOPPED):
-        view.state, view.note = str(result["status"]), str(result.get("error", ""))
-        view.is_over = True
-    elif is_given_up:
-        view.state, view.is_over = CANCELLED, not is_owned(directory)
-    elif is_owned(directory):
-        view.state = RUNNING
-    elif place and "id" not in place:
-        view.is_over = not _may_start(place)
-        view.state = _without_result(directory) if view.is_over else "starting"
-    _add_progress(view, read_json(directory / HEARTBEAT) or {})
+    run = RunDirectory(directory)
+    state = run.state()
+    view = View(number, state, words, directory=str(directory))
+    if state == State.NOT_RUN:  # it has been noted, so its turn may come
+        view.state = State.QUEUED
+    view.place = str(run.place.get("place", ""))
+    is_about_to_end = state == State.CANCELLED and run.is_alive
+    view.is_over = State(view.state).is_over and not is_about_to_end
+    if state == State.FAILED:
+        view.note = run.error or ""
+    _add_progress(view, run)
     return view
 
 
-def _may_start(place: dict[str, Any]) -> bool:
-    """Whether a process that does not hold its job yet may be about to."""
-    is_here = place["host"] == socket.gethostname()
-    is_new = time.time() < place["time"] + START_S
-    return is_new and not (is_here and not psutil.pid_exists(place["pid"]))
-
-
-def _without_result(directory: Path) -> str:
-    """The state of a job whose processes have gone, and have not left a result."""
-    recorded = record.read(directory) or {}
-    return INTERRUPTED if recorded.get("status") == INTERRUPTED else DIED
-
-
-def _add_progress(view: View, beat: dict[str, Any]) -> None:
-    if not beat:
+def _add_progress(view: View, run: RunDirectory) -> None:
+    beat = run.heartbeat
+    if beat is None:
         return
-    view.step = f"{beat['step']}/{beat['max_steps']}"
-    view.loss = "" if beat["loss"] is None else f"{beat['loss']:.4f}"
-    silent = time.time() - beat["time"]
-    if view.state == RUNNING and silent > 60:
-        view.note = f"no sign of life for {silent:.0f} s"
+    view.step = f"{beat.step}/{beat.max_steps}"
+    view.loss = "" if beat.loss is None else f"{beat.loss:.4f}"
+    if view.state == State.RUNNING and beat.silence_s > SILENT_S:
+        view.note = f"no sign of life for {beat.silence_s:.0f} s"
 
 
 def with_state(view: View, seen: Seen | None) -> View:
     """A job's view with what the cluster says about it, which counts for less than its files."""
-    if seen is not None and view.state in (QUEUED, RUNNING, STOPPED) and seen.is_live:
+    if seen is None:
+        return view
+    if seen.is_live and view.state in (State.QUEUED, State.RUNNING, State.STOPPED):
         view.state, view.is_over = seen.state.lower(), False
         view.note = view.note or seen.reason
         view.place = f"{view.place} {seen.nodes}".strip()
-    elif seen is not None and view.state == QUEUED:
+    elif view.state == State.QUEUED or (seen.state == CANCELLED and view.state == State.STOPPED):
         view.state, view.is_over = seen.state.lower(), True
     return view
 
@@ -125,7 +99,7 @@ def most_telling(views: Sequence[View], room: int) -> list[View]:
     """As many jobs as there is room for: those that run, then those that wait, then the others."""
     if len(views) <= room:
         return list(views)
-    ranked = sorted(views, key=lambda view: (view.is_over, view.state == QUEUED))
+    ranked = sorted(views, key=lambda view: (view.is_over, view.state == State.QUEUED))
     return sorted(ranked[: max(room, 1)], key=lambda view: view.number)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
@@ -13,14 +12,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+from forgather_hydra.rundir.files import write_json
+from forgather_hydra.rundir.names import ABORT, REQUEUE, SAVE, STATUS, STOP
+from forgather_hydra.rundir.run import RunDirectory
+from forgather_hydra.rundir.states import State
 from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 from forgather_hydra.train.callbacks.events import TrainerCallback
 from forgather_hydra.train.state import TrainerControl, TrainerState
 
 logger = logging.getLogger(__name__)
 
-STATUS, REQUEUE, ABORTED = "status.json", "REQUEUE", "aborted"
-SAVE, STOP, ABORT = COMMANDS = ("SAVE", "STOP", "ABORT")
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 PERIOD = 1.0  # seconds between two looks at the run directory
 
@@ -50,6 +51,8 @@ class ControlCallback(TrainerCallback):
         self._is_aborted = False
         self._loss: float | None = None
         self._attempt = 1
+        self._state: State | None = None  # of the training that this has seen begin
+        self._facts: dict[str, Any] = {}
         self._next = 0.0
         self._former: dict[signal.Signals, Any] = {}
 
@@ -64,15 +67,17 @@ class ControlCallback(TrainerCallback):
             directory = Path(args.output_dir)
             directory.mkdir(parents=True, exist_ok=True)
             (directory / REQUEUE).unlink(missing_ok=True)
-            self._attempt = read_status(directory).get("attempt", 0) + 1
-            self._beat(args, state, "running")
+            former = RunDirectory(directory).heartbeat
+            self._attempt = former.attempt + 1 if former else 1
+        self._state, self._facts = State.RUNNING, {}
+        self._beat(args, state)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         if state.is_world_process_zero and time.monotonic() >= self._next:
-            self._beat(args, state, "running")
-            self._seen |= {name for name in COMMANDS if (Path(args.output_dir) / name).exists()}
+            self._beat(args, state)
+            self._seen |= {path.name for path in RunDirectory(args.output_dir).commands()}
             if STOP in self._seen:
                 self._reason = STOP
         if self._seen or self._reason:
@@ -91,8 +96,9 @@ class ControlCallback(TrainerCallback):
     def on_prediction_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        if state.is_world_process_zero and time.monotonic() >= self._next:
-            self._beat(args, state, "running")
+        # Before training and behind it as well: there the state is what it was.
+        if self._state and time.monotonic() >= self._next:
+            self._beat(args, state)
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -109,10 +115,10 @@ class ControlCallback(TrainerCallback):
         failure = sys.exception()
         if self._reason and not failure and state.global_step < state.max_steps:
             todo = {"step": state.global_step, "max_steps": state.max_steps}
-            replace_json(Path(args.output_dir) / REQUEUE, {**todo, "reason": self._reason})
-        if state.is_world_process_zero:
-            facts = {"error": f"{type(failure).__name__}: {failure}"} if failure else {}
-            self._beat(args, state, self._last_word(state, control, failure), **facts)
+            write_json(Path(args.output_dir) / REQUEUE, {**todo, "reason": self._reason})
+        self._facts = {"error": f"{type(failure).__name__}: {failure}"} if failure else {}
+        self._state = self._last_word(state, control, failure)
+        self._beat(args, state)
 
     def _on_signal(self, number: int, frame: Any) -> None:
         self._reason = signal.Signals(number).name
@@ -134,10 +140,12 @@ class ControlCallback(TrainerCallback):
             (Path(args.output_dir) / name).unlink(missing_ok=True)
             self._seen.discard(name)
 
-    def _beat(self, args: TrainingArguments, state: TrainerState, word: str, **facts: Any) -> None:
+    def _beat(self, args: TrainingArguments, state: TrainerState) -> None:
         self._next = time.monotonic() + PERIOD
+        if not state.is_world_process_zero:
+            return
         status = {
-            "state": word,
+            "state": self._state,
             "step": state.global_step,
             "max_steps": state.max_steps,
             "loss": self._loss,
@@ -146,32 +154,16 @@ class ControlCallback(TrainerCallback):
             "pid": os.getpid(),
             "attempt": self._attempt,
         }
-        replace_json(Path(args.output_dir) / STATUS, status | facts)
+        write_json(Path(args.output_dir) / STATUS, status | self._facts)
 
     def _last_word(
         self, state: TrainerState, control: TrainerControl, failure: BaseException | None
-    ) -> str:
+    ) -> State:
         if isinstance(failure, KeyboardInterrupt):
-            return "interrupted"
+            return State.INTERRUPTED
         if failure:
-            return "failed"
+            return State.FAILED
         if self._is_aborted:
-            return ABORTED
+            return State.ABORTED
         early = control.should_training_stop and state.global_step < state.max_steps
-        return "stopped" if early else "finished"
-
-
-def read_status(directory: Path) -> dict[str, Any]:
-    """What `status.json` in a run directory says; {} if there is none."""
-    try:
-        content: dict[str, Any] = json.loads((directory / STATUS).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    return content
-
-
-def replace_json(path: Path, content: dict[str, Any]) -> None:
-    """Puts a file in place at once, so that a reader sees the old one or the new one."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(json.dumps(content) + "\n", encoding="utf-8")
-    aside.replace(path)
+        return State.STOPPED if early else State.FINISHED

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from forgather_hydra.rundir.files import append_line
+from forgather_hydra.rundir.names import METRICS, METRICS_OLD
 from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 from forgather_hydra.train.callbacks.events import TrainerCallback
 from forgather_hydra.train.state import TrainerControl, TrainerState
-
-METRICS_FILE = "metrics.jsonl"
 
 
 class JsonlCallback(TrainerCallback):
     """Appends each log to `<output_dir>/metrics.jsonl`.
 
     A record has `step`, `epoch`, `tokens` (input tokens seen), `time` (seconds of training over all
-    resumptions) and what was logged. When a run resumes, the records written after its checkpoint
-    are cut off, so that each step appears once. A new run in the directory of a former one moves
-    its records to `metrics.jsonl.old`.
+    resumptions) and what was logged; null is a number that is not finite. When a run resumes, the
+    records written after its checkpoint are cut off, so that each step appears once. A new run in
+    the directory of a former one moves its records to `metrics.jsonl.old`.
     """
 
     main_process_only = True
@@ -36,7 +35,7 @@ class JsonlCallback(TrainerCallback):
     ) -> None:
         if state.global_step == 0:
             self.records = 0
-        keep_records(Path(args.output_dir) / METRICS_FILE, self.records)
+        keep_records(Path(args.output_dir) / METRICS, self.records)
 
     def on_log(
         self,
@@ -46,7 +45,7 @@ class JsonlCallback(TrainerCallback):
         logs: dict[str, Any],
         **kwargs: Any,
     ) -> None:
-        append_record(Path(args.output_dir) / METRICS_FILE, {**position(state), **logs})
+        append_line(Path(args.output_dir) / METRICS, {**position(state), **logs})
         self.records += 1
 
 
@@ -60,18 +59,12 @@ def position(state: TrainerState) -> dict[str, float]:
     }
 
 
-def append_record(path: Path, record: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(record) + "\n")
-
-
 def keep_records(path: Path, count: int) -> None:
     """Cuts the file off after its first `count` lines, or moves it aside if none are kept."""
     if not path.exists():
         return
     if not count:
-        path.replace(f"{path}.old")
+        path.replace(path.with_name(METRICS_OLD))
     else:
         with path.open("r+b") as stream:
             stream.truncate(sum(len(line) for line in islice(stream, count)))

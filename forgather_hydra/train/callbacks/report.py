@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from forgather_hydra.train.callbacks.jsonl import METRICS_FILE
+from forgather_hydra.rundir.names import METRICS
 from forgather_hydra.train.evaluation import perplexity
 
 
@@ -54,7 +54,7 @@ def _facts(metrics: dict[str, Any]) -> dict[str, str]:
 def _places(output_dir: Path, model_dir: str | Path | None) -> dict[str, str]:
     """Where the files of the run are, seen from the working directory; only those that exist."""
     places = {
-        "metrics": output_dir / METRICS_FILE,
+        "metrics": output_dir / METRICS,
         "checkpoints": output_dir / "checkpoints",
         "tensorboard": output_dir / "runs",
         "model": Path(model_dir) if model_dir else None,

@@ -34,13 +34,15 @@ def damage(directory: Path) -> str | None:
     except FileNotFoundError:
         return f"{MANIFEST} is missing"
     except (ValueError, KeyError, TypeError):
+        files = None
+    if not isinstance(files, dict) or not all(isinstance(each, dict) for each in files.values()):
         return f"{MANIFEST} is not readable"
     for name, expected in files.items():
         path = directory / name
         if not path.is_file():
             return f"{name} is missing"
-        if (size := path.stat().st_size) != expected["size"]:
-            return f"{name} has {size} bytes instead of {expected['size']}"
+        if (size := path.stat().st_size) != expected.get("size"):
+            return f"{name} has {size} bytes instead of {expected.get('size')}"
         if _describe(path) != expected:
             return f"{name} does not have the content that was written (its hash differs)"
     return None

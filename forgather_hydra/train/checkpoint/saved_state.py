@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from forgather_hydra.rundir.files import exact, from_exact
 from forgather_hydra.train.checkpoint.directory import rotate, write_checkpoint
 from forgather_hydra.train.checkpoint.rng import capture_rng, restore_rng
 from forgather_hydra.train.checkpoint.tensor_files import (
@@ -111,7 +112,8 @@ def collect(trainer: TrainingLoop) -> Share:
     if strategy.rank == 0:
         files[OPTIMIZER_VALUES] = _pickled(values)
         files[SCHEDULER] = _pickled(trainer.lr_scheduler.state_dict())
-        files[STATE] = json.dumps(_plain_state(trainer), indent=2).encode()
+        text = json.dumps(exact(_plain_state(trainer)), indent=2, allow_nan=False)
+        files[STATE] = text.encode()
     return Share(tensors | more_tensors, files, aliases)
 
 
@@ -160,7 +162,7 @@ def restore_state(trainer: TrainingLoop, directory: Path) -> None:
     load_named_state(trainer.optimizer, strategy, saved, aliases, strategy.part, strategy.holds)
     trainer.lr_scheduler.load_state_dict(_load(directory / SCHEDULER))
     _fit_to_groups(trainer.lr_scheduler, trainer.optimizer)
-    content = json.loads((directory / STATE).read_text(encoding="utf-8"))
+    content = from_exact(json.loads((directory / STATE).read_text(encoding="utf-8")))
     state = TrainerState(**content["state"])
     for name in _OF_THE_PRESENT_RUN:
         setattr(state, name, getattr(trainer.state, name))
