@@ -38,7 +38,7 @@ ALLOWED = {
     "plugins": {"config", "jobs", "project", "sweep"},
 }
 FREE_OF_OURS = ("data", "rundir", "train")
-GROUND = {"dtypes", "permissions", "rundir", "tokenizer_files"}
+GROUND = {"permissions", "rundir", "tokenizer_files"}
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -131,12 +131,13 @@ class JobSweeper(Sweeper):
         from forgather_hydra.report.results import JobCancelled
 
         jobs = [returned for batch in self.returns for returned in batch]
-        bad = [job._return_value for job in jobs if job.status == JobStatus.FAILED]
+        bad = [job for job in jobs if job.status == JobStatus.FAILED]
         if bad:
-            cancelled = sum(isinstance(error, JobCancelled) for error in bad)
-            told = f"{len(bad) - cancelled} of {counted(len(jobs), 'job')} failed"
+            failed = [job for job in bad if not isinstance(job._return_value, JobCancelled)]
+            cancelled = len(bad) - len(failed)
+            told = f"{len(failed)} of {counted(len(jobs), 'job')} failed"
             told += f", and {cancelled} cancelled" if cancelled else ""
-            told += _where_tracebacks_are(jobs)
+            told += _where_tracebacks_are(failed)
             error = JobsFailed(told, self.returns)
             raise UsageExit(error) if COMMAND_LINE.get() else error
 
@@ -168,13 +169,12 @@ def _keep_traceback(returned: JobReturn) -> None:
         (_directory(returned) / TRACEBACK).write_text("".join(lines), encoding="utf-8")
 
 
-def _where_tracebacks_are(jobs: Sequence[JobReturn]) -> str:
-    """Which failed jobs have left the calls that led to their errors; killed ones have not."""
-    bad = [job for job in jobs if job.status == JobStatus.FAILED and job.hydra_cfg]
-    kept = [job for job in bad if (_directory(job) / TRACEBACK).exists()]
+def _where_tracebacks_are(failed: Sequence[JobReturn]) -> str:
+    """Which jobs have left the calls that led to their errors; killed ones have not."""
+    kept = [job for job in failed if job.hydra_cfg and (_directory(job) / TRACEBACK).exists()]
     if not kept:
         return ""
-    if len(kept) < len(bad):
+    if len(kept) < len(failed):
         return f"; {TRACEBACK} of {len(kept)} of them beside their outputs"
     return f"; {TRACEBACK} in {'its directory' if len(kept) == 1 else 'their directories'}"
 

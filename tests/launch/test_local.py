@@ -87,7 +87,7 @@ def test_each_way_to_fail_is_told(sweep: Run, saved: Run, tmp_path: Path) -> Non
     assert saved()["jobs"][0]["value"] == 0.0
     assert "in fails" in (tmp_path / "out/1/traceback.txt").read_text()
     assert "in fails" in (tmp_path / "out/5/traceback.txt").read_text()
-    told = "error: 5 of 6 jobs failed; traceback.txt of 2 of them beside their outputs\n"
+    told = "error: 5 of 6 jobs failed; traceback.txt of 3 of them beside their outputs\n"
     assert done.stderr.endswith(told)
     assert done.stdout.count("one is not wanted") == 1
 
@@ -95,7 +95,7 @@ def test_each_way_to_fail_is_told(sweep: Run, saved: Run, tmp_path: Path) -> Non
 def test_stop_at_the_first_failure(sweep: Run, saved: Run) -> None:
     words = ("hydra.launcher.on_error=stop", "hydra.launcher.max_parallel=1")
     done = sweep("fails", *words, "+main.x=0,1,6", expect=1)
-    assert "1 of 3 jobs failed, and 1 cancelled; traceback.txt in their" in done.stderr
+    assert "1 of 3 jobs failed, and 1 cancelled; traceback.txt in its directory" in done.stderr
     assert [job["status"] for job in saved()["jobs"]] == ["finished", "failed", "cancelled"]
 
 
