@@ -1,4 +1,7 @@
-"""The shape of the code: who may import whom, and how long files and functions may be."""
+"""The shape of the code: who may import whom, and how long files and functions may be.
+
+``python tests/test_arrows.py`` prints the picture of rooms and arrows, as they are.
+"""
 
 from __future__ import annotations
 
@@ -73,6 +76,37 @@ def test_imports_point_one_way(part: str, path: Path) -> None:
     assert imported_parts(path) <= allowed
 
 
+def picture() -> str:
+    """Each part below those that use it: its files and lines, its rooms, and what it leans on.
+
+    What a part reaches by way of another one is left out, and so is what all stand on.
+    """
+    arrows: dict[str, set[str]] = {part: set() for part in ALLOWED}
+    sizes: dict[str, list[int]] = {part: [] for part in ALLOWED}
+    rooms: dict[str, set[str]] = {part: set() for part in ALLOWED}
+    for part, path in modules():
+        arrows[part] |= imported_parts(path) - {part, "errors", "paths", *GROUND}
+        sizes[part].append(len(path.read_text(encoding="utf-8").splitlines()))
+        inner = path.relative_to(PACKAGE if part != "plugins" else ROOT / "launchers").parts
+        rooms[part] |= set(inner[1:-1])
+    lines = []
+    for part in reversed(ALLOWED):
+        direct = {to for to in arrows[part] if not any(to in arrows[by] for by in arrows[part])}
+        leans = f" -> {', '.join(sorted(direct))}" if direct else ""
+        inside = f"  [{' '.join(sorted(rooms[part]))}]" if rooms[part] else ""
+        size = f"{len(sizes[part])} files, {sum(sizes[part]):,} lines"
+        lines.append(f"{part:<16}{size:<24}{leans}{inside}".rstrip())
+    return "\n".join(lines)
+
+
+def test_the_picture_has_no_circle() -> None:
+    print(picture())
+    order = list(ALLOWED)
+    for part, path in modules():
+        later = order[order.index(part) + 1 :]
+        assert not imported_parts(path) & set(later)
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "modelsrc").glob("*.py")), ids=lambda p: p.name)
 def test_model_parts_stand_alone(path: Path) -> None:
     siblings = {p.stem for p in path.parent.glob("*.py")}
@@ -115,3 +149,7 @@ def test_no_function_has_more_than_60_lines() -> None:
                 if length > 60:
                     long[f"{path.relative_to(ROOT)}:{node.name}"] = length
     assert not long
+
+
+if __name__ == "__main__":
+    print(picture())

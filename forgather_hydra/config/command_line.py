@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from forgather_hydra.config.composition import COMMAND_LINE
 from forgather_hydra.config.given import hydra_overrides, task_overrides
 from forgather_hydra.config.settle import FAILURES, Settling
 from forgather_hydra.errors import ForgatherError
+from forgather_hydra.rundir.names import HYDRA
 
 # The plugins of our command line, by the override that chooses one, and their groups.
 OWN_OVERRIDES = {
@@ -93,8 +96,14 @@ def _changed(saved: list[str], given: list[str]) -> list[str]:
 
 def _saved(folder: Path, kind: str, word: str = "") -> list[str]:
     """The ``hydra`` or ``task`` overrides that a run was started with, if `word` is in them."""
-    saved: Any = OmegaConf.load(folder / ".hydra" / "hydra.yaml")
-    overrides = task_overrides(saved.hydra) if kind == "task" else hydra_overrides(saved.hydra)
+    path = folder / HYDRA / "hydra.yaml"
+    try:
+        saved: Any = OmegaConf.load(path)
+        overrides = task_overrides(saved.hydra) if kind == "task" else hydra_overrides(saved.hydra)
+    except (OSError, ValueError, YAMLError, AttributeError, TypeError, OmegaConfBaseException) as e:
+        hint = f"repeat the command of the run with hydra.run.dir={folder} resume=auto"
+        told = ForgatherError("bad_override", f"{path} is no record of a run", hint=hint)
+        raise UsageExit(told) from e
     return [override for override in overrides if word in override]
 
 
@@ -104,7 +113,7 @@ def _run_folder(key: str, overrides: list[str]) -> Path | None:
     if not chosen or chosen[-1] in ("", "auto", "null", "true", "false"):
         return None
     folder = Path(chosen[-1])
-    if not (folder / ".hydra" / "hydra.yaml").is_file():
+    if not (folder / HYDRA / "hydra.yaml").is_file():
         problem = "holds no run (no .hydra folder)" if folder.is_dir() else "does not exist"
         hint = "name a run directory such as outputs/DATE/TIME"
         raise UsageExit(

@@ -77,6 +77,16 @@ def test_resume_names_a_run_and_takes_its_overrides(
     assert steps == list(range(1, 9))
 
 
+@pytest.mark.parametrize("content", [b"", b"[", b"hydra: 3", b"\xff\xfe\x00"])
+def test_a_damaged_record_of_overrides_is_named(tmp_path: Path, content: bytes) -> None:
+    from forgather_hydra.config.command_line import UsageExit, with_saved_overrides
+
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".hydra/hydra.yaml").write_bytes(content)
+    with pytest.raises(UsageExit, match=r"hydra\.yaml is no record of a run"):
+        with_saved_overrides([f"resume={tmp_path}"])
+
+
 def test_a_different_configuration_is_not_taken_for_the_unfinished_one(tmp_path: Path) -> None:
     from omegaconf import OmegaConf
 

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 
 import forgather_hydra as fg
 from forgather_hydra.graph.walk import isomorphic
+from forgather_hydra.rundir.names import ENTRIES
 
 Finished = tuple[Path, str]
 
@@ -41,6 +42,14 @@ cached = model.generate(**batch, use_cache=False, **generate)
 assert torch.equal(cached, uncached)
 torch.save({"ids": batch["input_ids"], "logits": logits}, out)
 """
+
+
+def test_every_file_and_field_is_listed(finished: Finished) -> None:
+    run_dir, _ = finished
+    names = {entry.name: entry.fields for entry in ENTRIES}
+    assert {path.name for path in run_dir.iterdir()} <= {*names, "forgather.log"}
+    for name in ("run.json", "status.json"):
+        assert json.loads((run_dir / name).read_text()).keys() <= names[name].keys()
 
 
 def test_every_part_is_there(finished: Finished) -> None:
