@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 
+from forgather_hydra.config.plain import fault_of
+
 # Patterns rather than compiled ones: most applications never need them.
 _STATEMENT = (
     r"(?m)(?:^[ \t]*(?:--|<<|>>)[ \t]+|\{%[-+]?[ \t]*)"
@@ -36,12 +38,13 @@ def is_template_file(path: str) -> bool:
     return known[2]
 
 
-def holds_template(folder: str) -> bool:
-    """Whether a YAML file in a folder or below it is a template."""
+def holds_claimed(folder: str) -> bool:
+    """Whether a YAML file in a folder or below it is a template, or cannot be read."""
     for root, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
-            if name.endswith((".yaml", ".yml")) and is_template_file(os.path.join(root, name)):
+            file = os.path.join(root, name)
+            if name.endswith((".yaml", ".yml")) and (is_template_file(file) or fault_of(file)):
                 return True
     return False
 

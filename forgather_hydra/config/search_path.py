@@ -15,7 +15,7 @@ from hydra.plugins.config_source import ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig
 
-from forgather_hydra.config.claim import holds_template
+from forgather_hydra.config.claim import holds_claimed
 
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
@@ -108,7 +108,7 @@ def _add_overlays(search_path: ConfigSearchPath) -> bool:
         overlay = f"forgather-auto://{folder}"
         if folder is None or any(e.path in (overlay, f"forgather://{folder}") for e in elements):
             continue
-        if holds_template(folder):
+        if holds_claimed(folder):
             elements.insert(elements.index(element), SearchPathElement("forgather", overlay))
             added = True
     return added

@@ -11,6 +11,7 @@ from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSou
 
 from forgather_hydra.config.claim import is_template_file
 from forgather_hydra.config.composition import CURRENT, Composition
+from forgather_hydra.config.plain import fault_of
 
 if TYPE_CHECKING:
     from forgather_hydra.config.document import Document
@@ -48,6 +49,8 @@ class ForgatherSource(ConfigSource):
         file = self.file_of(config_path)
         if not os.path.isfile(file):
             raise ConfigLoadError(f"Config not found : {file}")
+        if fault := fault_of(file):
+            raise fault
         return (
             self._load_template(config_path) if self.is_template(file) else self._load_plain(file)
         )
@@ -99,7 +102,8 @@ class ForgatherSource(ConfigSource):
 
 
 class ForgatherOverlaySource(ForgatherSource):
-    """``forgather-auto://FOLDER``: only the templates of a folder; the rest is left to Hydra."""
+    """``forgather-auto://FOLDER``: only the templates of a folder, and files that cannot be read;
+    the rest is left to Hydra."""
 
     @staticmethod
     def scheme() -> str:
@@ -107,4 +111,4 @@ class ForgatherOverlaySource(ForgatherSource):
 
     def is_config(self, config_path: str) -> bool:
         file = self.file_of(config_path)
-        return os.path.isfile(file) and self.is_template(file)
+        return os.path.isfile(file) and (self.is_template(file) or fault_of(file) is not None)

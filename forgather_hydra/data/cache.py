@@ -1,5 +1,6 @@
 """Files built once, named by the hash of everything that went into them."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -9,6 +10,9 @@ from pathlib import Path
 
 from filelock import FileLock
 from platformdirs import user_cache_dir
+
+# No space, no more of a quota, a file that is too large, a file system for reading only.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def content_hash(parts: Iterable[object]) -> str:
@@ -30,15 +34,33 @@ def build_once(target: Path, build: Callable[[Path], None]) -> Path:
     """Return `target`, calling `build(aside)` and renaming what it wrote if it is missing.
 
     The rename makes a complete target appear at once. The lock only saves work: of the
-    processes of one job that arrive together, one builds and the others wait for it.
+    processes of one job that arrive together, one builds and the others wait for it. Who holds it
+    removes what processes that were killed have left of the same target.
+
+    Raises:
+        OSError: the folder cannot be written, for example because its disk is full.
     """
     if target.exists():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{target}.lock"):
-        if not target.exists():
-            _build_aside(target, build)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{target}.lock"):
+            if not target.exists():
+                for draft in target.parent.glob(f".{target.name}.*"):
+                    _remove(draft)
+                _build_aside(target, build)
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise _no_room(target.parent, error) from error
+        raise
     return target
+
+
+def _no_room(folder: Path, error: OSError) -> OSError:
+    cure = "free some space, or have the variable XDG_CACHE_HOME name another folder"
+    return OSError(
+        error.errno, f"the cache in {folder} cannot be written ({error.strerror}): {cure}"
+    )
 
 
 def _build_aside(target: Path, build: Callable[[Path], None]) -> None:
@@ -52,7 +74,11 @@ def _build_aside(target: Path, build: Callable[[Path], None]) -> None:
         if not target.exists():
             raise
     finally:
-        if aside.is_dir():
-            shutil.rmtree(aside)
-        else:
-            aside.unlink(missing_ok=True)
+        _remove(aside)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

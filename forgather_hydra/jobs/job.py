@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from forgather_hydra.config.composition import COMMAND_LINE, Composition, latest
 from forgather_hydra.config.given import directory_of, hydra_config, task_overrides
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.run.signature import signature
-from forgather_hydra.rundir.files import write_json
+from forgather_hydra.rundir.files import read_own, write_json, write_own
 from forgather_hydra.rundir.launch import launch_dir
 from forgather_hydra.rundir.names import JOB, PAYLOAD
 
@@ -162,10 +162,7 @@ def write_task(folder: Path, context: HydraContext, task: TaskFunction) -> Path:
     parts = (Singleton.get_state(), (context, task))
     content = b"".join(cloudpickle.dumps(part) for part in parts)
     path = folder / f"task-{xxh3_64_hexdigest(content)}.pkl"
-    folder.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(f".{os.getpid()}")
-    aside.write_bytes(content)
-    os.replace(aside, path)
+    write_own(path, content)
     return path
 
 
@@ -174,8 +171,7 @@ def write_payload(job: Job, task: Path) -> None:
     is_ours = COMMAND_LINE.get()
     payload = Payload(task, job.config, job.keys, job.composition, is_ours)
     folder = launch_dir(job.directory)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / PAYLOAD).write_bytes(pickle.dumps(payload, pickle.HIGHEST_PROTOCOL))
+    write_own(folder / PAYLOAD, pickle.dumps(payload, pickle.HIGHEST_PROTOCOL))
     write_json(folder / JOB, {**job.describe(), "key": job.key})
 
 
@@ -188,8 +184,7 @@ def restore_state(task: Path) -> None:
     """
     from hydra.core.utils import setup_globals
 
-    with task.open("rb") as file:
-        Singleton.set_state(pickle.load(file))
+    Singleton.set_state(pickle.loads(read_own(task)))
     setup_globals()
 
 
@@ -200,11 +195,11 @@ def read_payload(directory: Path, is_again: bool) -> tuple[Payload, HydraContext
         directory: of the job.
         is_again: whether it has been begun before.
     """
-    payload: Payload = pickle.loads((launch_dir(directory) / PAYLOAD).read_bytes())
+    payload: Payload = pickle.loads(read_own(launch_dir(directory) / PAYLOAD))
     restore_state(payload.task)
-    with payload.task.open("rb") as file:
-        pickle.load(file)
-        context, task = pickle.load(file)
+    shared = io.BytesIO(read_own(payload.task))
+    pickle.load(shared)
+    context, task = pickle.load(shared)
     if is_again and payload.is_ours and "resume" in payload.config:
         payload.config.resume = True
     return payload, context, task

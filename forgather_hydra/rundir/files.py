@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from forgather_hydra.errors import ForgatherError
+
 LOOK_S = 0.4  # longer than anybody holds a lock who only looks whether it is held
 
 
@@ -113,6 +115,33 @@ def _plain(value: Any) -> Any:
         return strict(value.item())
     except (AttributeError, ValueError, RuntimeError):
         return str(value)
+
+
+def write_own(path: Path, content: bytes) -> None:
+    """Put a file in place at once that nobody else may read or write."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(content)
+    os.replace(aside, path)
+
+
+def read_own(path: Path) -> bytes:
+    """The content of a file that holds code, in effect: a pickle.
+
+    Raises:
+        ForgatherError: ``security``, where somebody else may have written it.
+    """
+    with open(path, "rb") as file:
+        found = os.fstat(file.fileno())
+        if found.st_uid != os.getuid() or found.st_mode & 0o002:
+            raise ForgatherError(
+                "security",
+                f"{path} is not read: another user could have written it, and it could do anything",
+                hint="run in a directory of your own, or start anew without the folder .launch",
+            )
+        return file.read()
 
 
 @contextmanager

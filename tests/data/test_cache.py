@@ -1,5 +1,7 @@
 """Files built once."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -36,3 +38,25 @@ def test_a_folder_that_another_process_finished_first_is_taken(tmp_path: Path) -
 
     assert build_once(target, build) == target
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "folder.lock"]
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    folder = tmp_path / "blocks"
+    folder.mkdir()
+    (folder / ".a.bin.0123").write_text("half")
+    (folder / ".a.bin.4567").mkdir()
+    (folder / ".b.bin.0123").write_text("of another")
+    build_once(folder / "a.bin", lambda aside: aside.write_text("whole") and None)
+    assert sorted(path.name for path in folder.iterdir() if path.suffix != ".lock") == [
+        ".b.bin.0123", "a.bin",
+    ]  # fmt: skip
+
+
+def test_a_full_disk_is_told_with_the_folder_and_the_cure(tmp_path: Path) -> None:
+    def build(aside: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(OSError, match="XDG_CACHE_HOME") as caught:
+        build_once(tmp_path / "blocks/a.bin", build)
+    assert str(tmp_path / "blocks") in str(caught.value)
+    assert caught.value.errno == errno.ENOSPC

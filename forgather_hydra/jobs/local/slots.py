@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -103,10 +104,32 @@ class Slots:
             self._held.pop(number).close()
 
     def _path(self, number: int) -> Path:
-        folder = self.folder or _runtime_dir() / "slots"
+        folder = self.folder or private_folder(_runtime_dir()) / "slots"
         share = self.names[:number].count(self.names[number])
         name = re.sub(r"[^\w-]", "_", self.names[number])
         return folder / f"{name}.{share}.lock"
+
+
+def private_folder(path: Path) -> Path:
+    """Make a folder that only this user can write, or check that it is one.
+
+    Anybody may make one of its name first, or a link, where all users keep temporary files.
+
+    Raises:
+        ForgatherError: ``security``.
+    """
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700, parents=True)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise ForgatherError(
+            "security",
+            f"{path}, for the locks of devices, is not a folder of this user's own",
+            hint="remove it, or let XDG_RUNTIME_DIR name a folder that is",
+        )
+    if found.st_mode & 0o077:
+        path.chmod(0o700)
+    return path
 
 
 def _runtime_dir() -> Path:

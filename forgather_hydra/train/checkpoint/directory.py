@@ -39,12 +39,15 @@ def latest_checkpoint(directory: Path | str) -> Path | None:
 def find_checkpoint(directory: Path, request: bool | str | Path | None) -> Path | None:
     """The checkpoint to resume from: the newest for `True`, or the one at the path requested.
 
+    What a run that was killed has left half written or half deleted is removed.
+
     Raises:
         FileNotFoundError: if there is no directory at that path.
         ValueError: if the checkpoint at that path is damaged.
     """
     if not request:
         return None
+    _remove_partial(directory)
     if request is True:
         return latest_checkpoint(directory)
     path = Path(request)
@@ -143,7 +146,7 @@ def _make_anew(partial: Path) -> None:
 
 def _remove_partial(directory: Path) -> None:
     for path in directory.glob(f"{_PARTIAL}*"):
-        shutil.rmtree(path)
+        shutil.rmtree(path, ignore_errors=True)  # another process of the run may be faster
 
 
 def _write_error(target: Path, error: Exception) -> OSError:
