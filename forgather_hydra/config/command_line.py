@@ -84,7 +84,11 @@ def with_saved_overrides(overrides: list[str]) -> list[str]:
 
         given = {*map(_key, overrides)}
         others = [o for o in overrides if _key(o) != "rerun"]
-        return [o for o in rerun_overrides(folder) if _key(o) not in given] + others
+        try:
+            saved = rerun_overrides(folder, given)
+        except ForgatherError as error:
+            raise UsageExit(error) from error
+        return [o for o in saved if _key(o) not in given] + others
     return overrides
 
 

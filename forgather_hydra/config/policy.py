@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,7 +10,9 @@ from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from forgather_hydra.config.fence import refusal
 from forgather_hydra.config.targets import from_target, to_target
+from forgather_hydra.config.trusted import TRUSTED
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.graph.imports import split_spec
 from forgather_hydra.graph.nodes import Call, origin_of
@@ -21,7 +22,7 @@ OURS = ("forgather_hydra.graph.operations",)
 
 
 def check_policy(graph: Any, allowed: list[str] | None, overrides: Iterable[str]) -> None:
-    """Check what a graph would import, before any of it is imported.
+    """Check what a graph would import; what does not have an allowed name is not imported for it.
 
     Args:
         graph: the graph of a job.
@@ -38,35 +39,22 @@ def check_policy(graph: Any, allowed: list[str] | None, overrides: Iterable[str]
     if allowed is not None:
         prefixes = (*allowed, *OURS)
         for path, element in with_paths(graph):
-            if isinstance(element, Call) and not is_allowed(element.spec, prefixes):
+            why = refusal(element, prefixes) if isinstance(element, Call) else None
+            if why is not None:
                 raise ForgatherError(
                     "security",
-                    f"{element.spec} is not among the allowed targets",
+                    f"{element.spec} {why} is not among the allowed targets".replace("  ", " "),
                     path=path_text(path),
                     hint=f"forgather.allow_targets allows {', '.join(allowed) or 'nothing'}",
                 ).locate(origin_of(element))
 
 
 def allowed_targets(cfg: DictConfig) -> list[str] | None:
-    """The value of ``forgather.allow_targets``."""
+    """The value of ``forgather.allow_targets``; ``trusted`` stands for a list of ours."""
     allowed = OmegaConf.select(cfg, "forgather.allow_targets")
-    return None if allowed is None else [str(prefix) for prefix in allowed]
-
-
-def is_allowed(spec: str, prefixes: Iterable[str]) -> bool:
-    """Whether an import spec lies below one of the prefixes.
-
-    Builtins are below ``builtins``; a file is compared by its absolute path, and a module relative
-    to generated code, which is copied from folders of the user's own choice, is allowed.
-    """
-    parts = split_spec(spec)
-    if parts.is_relative:
-        return True
-    if parts.is_file:
-        file = os.path.abspath(parts.module or "")
-        return any(file.startswith(os.path.join(p, "")) for p in prefixes if os.path.isabs(p))
-    target = to_target("singleton", spec)
-    return any(target == p or target.startswith(f"{p}.") for p in prefixes)
+    if allowed is None:
+        return None
+    return list(TRUSTED) if allowed == "trusted" else [str(prefix) for prefix in allowed]
 
 
 def targets_in(overrides: Iterable[str]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 
 from forgather_hydra.config.composition import CURRENT
+from forgather_hydra.errors import ForgatherError
 from forgather_hydra.rundir.names import HYDRA, RENDERED
 
 if TYPE_CHECKING:
@@ -20,25 +21,6 @@ if TYPE_CHECKING:
 
 _REFERENCE = re.compile(r"\$\{(?P<dots>\.*)(?P<path>[A-Za-z_][\w.-]*)\}\Z")
 GROUP, OPTION = "saved_run", "config"
-
-# What a run of another user may import, unless one says otherwise: the packages that training
-# needs, and the builtins that can do no more than convert and look.
-TRUSTED = (
-    *(
-        "forgather_hydra",
-        "torch.nn",
-        "torch.optim",
-        "transformers",
-        "operator",
-        "math",
-        "collections",
-    ),
-    *(f"builtins.{name}" for name in ("bool", "dict", "float", "getattr", "int", "len", "list")),
-    *(
-        f"builtins.{name}"
-        for name in ("max", "min", "object", "range", "set", "str", "sum", "tuple")
-    ),
-)
 
 
 class SavedRunSource(ConfigSource):
@@ -81,17 +63,27 @@ class SavedRunSource(ConfigSource):
         return os.path.join(self.path, HYDRA, "config.yaml")
 
 
-def rerun_overrides(folder: Path) -> list[str]:
+def rerun_overrides(folder: Path, given: Iterable[str] = ()) -> list[str]:
     """The overrides that make a configuration that of an earlier run.
 
-    What a run of another user may import is limited, as with ``forgather.allow_targets``.
+    Args:
+        folder: of the run.
+        given: keys of the overrides that the user gives.
+
+    Raises:
+        ForgatherError: ``security``; it is the run of another user, and nothing has been said about
+            what it may import.
     """
+    if folder.stat().st_uid != os.getuid() and "forgather.allow_targets" not in given:
+        raise ForgatherError(
+            "security",
+            f"{folder} belongs to another user, and its configuration can name any function",
+            hint="read its .hydra/config.yaml as you would read a script, and add "
+            "forgather.allow_targets=trusted (what training needs), a list of your own, or null",
+        )
     source = f"forgather-run://{folder.absolute()}"
     # The run may itself have gone on, which its configuration says then.
-    chosen = [f"hydra.searchpath=['{source}']", f"+{GROUP}={OPTION}", "resume=null"]
-    if folder.stat().st_uid != os.getuid():
-        chosen.append(f"forgather.allow_targets=[{','.join(TRUSTED)}]")
-    return chosen
+    return [f"hydra.searchpath=['{source}']", f"+{GROUP}={OPTION}", "resume=null"]
 
 
 def _document(folder: str, config: Any) -> Document:

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from forgather_hydra.config.policy import check_policy, is_allowed, targets_in
+from forgather_hydra.config.application import graph_of
+from forgather_hydra.config.fence import names_something, own_name, refusal
+from forgather_hydra.config.policy import check_policy, targets_in
+from forgather_hydra.config.trusted import TRUSTED
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.graph.parse import parse
 
@@ -28,7 +31,88 @@ from forgather_hydra.graph.parse import parse
     ],
 )
 def test_a_prefix_allows_what_lies_below_it(spec: str, prefix: str, allowed: bool) -> None:
-    assert is_allowed(spec, [prefix]) is allowed
+    (node,) = parse(f"- !partial:{spec} []\n")
+    assert (refusal(node, [prefix]) is None) is allowed
+
+
+# Harmless functions, at the end of ways that lead to any other as well.
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!call:torch.nn.functional:torch.get_num_threads []",
+        "!call:torch.nn.functional:warnings.warn [a]",
+        "!call:torch.nn.modules.module.itertools.count []",
+        "!call:torch.nn:Module.__init_subclass__ []",
+        "!call:torch.optim.optimizer:functools.partial [*f]",
+        "!call:forgather_hydra.train.trainer:torch.get_num_threads []",
+        "!partial:torch.nn.functional [ ]",
+        "!call:operator:attrgetter [real]",
+        "!call:importlib:import_module [math]",
+        "!call:getattr [*f, __globals__]",
+        "!call:getattr [*f, !call:str [real]]",
+        "!call:torch.nn:Identity [os.getcwd]",
+        "!call:dict {hook: {name: 'subprocess:check_output'}}",
+        "!call:/tmp/evil.py:f []",
+        "!call:transformers.dynamic_module_utils:get_class_in_module [A, a.py]",
+        "!call:transformers:utils.import_utils.importlib.import_module [math]",
+        "!call:forgather_hydra.graph.imports:resolve [math.sqrt]",
+        "!call:forgather_hydra.model.build:import_generated [a.py]",
+    ],
+)
+def test_no_way_leads_through_the_fence(text: str) -> None:
+    graph = parse(f"f: &f !partial:torch.nn:Linear [2, 2]\na: {text}\n")
+    with pytest.raises(ForgatherError) as caught:
+        check_policy(graph, [*TRUSTED], [])
+    assert caught.value.kind == "security"
+    assert caught.value.path is not None
+    assert caught.value.path.startswith("a")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!call:getattr [*f, in_features]",
+        "!partial:torch.optim:AdamW {lr: 0.1}",
+        "!call:operator:add [1, 2]",
+        "!call:torch.nn.functional:gelu [*f]",
+        "!call:getitem [*f, 0]",
+        "!call:dict {file: data.txt, metric: eval_loss, words: 'one. two'}",
+        "!call:transformers:AutoTokenizer.from_pretrained [model]",
+        "!partial:transformers:LlamaConfig {hidden_size: 8}",
+    ],
+)
+def test_what_training_needs_goes_through(text: str) -> None:
+    graph = parse(f"f: &f !partial:torch.nn:Linear [2, 2]\na: {text}\n")
+    check_policy(graph, [*TRUSTED], [])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("+experiment=stories",),
+        ("+experiment=stories", "model=hf_llama", "trainer=accel", "optimizer=adafactor"),
+        ("+experiment=stories", "trainer=pipeline", "lr_scheduler@main.sched=null"),
+    ],
+)
+def test_shipped_experiments_go_through(words: tuple[str, ...]) -> None:
+    words = tuple(word for word in words if "null" not in word)
+    check_policy(graph_of([*words]), [*TRUSTED], [])
+
+
+def test_where_an_object_is_from() -> None:
+    import operator
+
+    import torch
+
+    assert own_name(operator.add) == "operator.add"
+    assert own_name(torch.optim.AdamW) == "torch.optim.adamw.AdamW"
+    assert own_name(torch.float32) == "torch.dtype"
+    assert own_name(dict) == "builtins.dict"
+
+
+def test_texts_that_name_an_object() -> None:
+    assert all(map(names_something, ["os.getcwd", "os:getcwd", "subprocess.Popen", "torch.load"]))
+    assert not any(map(names_something, ["eval_loss", "data.txt", "layers.0", "one. two", "a.b.c"]))
 
 
 def test_the_allow_list_holds_for_every_node_and_imports_nothing() -> None:

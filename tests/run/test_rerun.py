@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from tiny_runs import Run, metrics
 
-from forgather_hydra.config.saved_run import TRUSTED, rerun_overrides
+from forgather_hydra.config.saved_run import rerun_overrides
+from forgather_hydra.errors import ForgatherError
 
 
 def test_a_rerun_has_the_same_losses_bit_for_bit(
@@ -35,12 +36,13 @@ def test_a_rerun_uses_the_saved_configuration_and_takes_overrides_through_aliase
     assert "lr: 7" in done
 
 
-def test_a_run_of_another_user_may_import_trusted_packages_only(
+def test_a_run_of_another_user_needs_a_word(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not any("allow_targets" in o for o in rerun_overrides(tmp_path))
+    assert rerun_overrides(tmp_path)
     owner = tmp_path.stat().st_uid
     monkeypatch.setattr(os, "getuid", lambda: owner + 1)
-    (limit,) = [o for o in rerun_overrides(tmp_path) if "allow_targets" in o]
-    assert limit == f"forgather.allow_targets=[{','.join(TRUSTED)}]"
-    assert "builtins.eval" not in TRUSTED
+    with pytest.raises(ForgatherError, match="belongs to another user") as caught:
+        rerun_overrides(tmp_path)
+    assert "forgather.allow_targets=trusted" in str(caught.value.hint)
+    assert rerun_overrides(tmp_path, ["forgather.allow_targets"])
