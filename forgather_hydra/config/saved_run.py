@@ -31,7 +31,7 @@ class SavedRunSource(ConfigSource):
         return "forgather-run"
 
     def available(self) -> bool:
-        return os.path.isfile(self._file)
+        return os.path.isfile(_file(self.path))
 
     def is_group(self, config_path: str) -> bool:
         return config_path.strip("/") in ("", GROUP)
@@ -45,11 +45,9 @@ class SavedRunSource(ConfigSource):
         return [GROUP] if config_path == "" and results_filter != ObjectType.CONFIG else []
 
     def load_config(self, config_path: str) -> ConfigResult:
-        from omegaconf import OmegaConf
-
         if not self.is_config(config_path):
             raise ConfigLoadError(f"Config not found : {config_path}")
-        document = _document(self.path, OmegaConf.load(self._file))
+        document = _document(self.path, _saved_config(self.path))
         composition = CURRENT.get()
         config = (
             document.config()
@@ -57,10 +55,6 @@ class SavedRunSource(ConfigSource):
             else document.join(composition, f"rerun of {self.path}")
         )
         return ConfigResult(self.provider, self.full_path(), config, {"package": "_global_"})
-
-    @property
-    def _file(self) -> str:
-        return os.path.join(self.path, HYDRA, "config.yaml")
 
 
 def rerun_overrides(folder: Path, given: Iterable[str] = ()) -> list[str]:
@@ -71,7 +65,8 @@ def rerun_overrides(folder: Path, given: Iterable[str] = ()) -> list[str]:
         given: keys of the overrides that the user gives.
 
     Raises:
-        ForgatherError: ``security``; it is the run of another user, and nothing has been said about
+        ForgatherError: ``bad_override``, where there is no configuration that can be read;
+            ``security``; it is the run of another user, and nothing has been said about
             what it may import.
     """
     if folder.stat().st_uid != os.getuid() and "forgather.allow_targets" not in given:
@@ -81,9 +76,32 @@ def rerun_overrides(folder: Path, given: Iterable[str] = ()) -> list[str]:
             hint="read its .hydra/config.yaml as you would read a script, and add "
             "forgather.allow_targets=trusted (what training needs), a list of your own, or null",
         )
+    _saved_config(str(folder))
     source = f"forgather-run://{folder.absolute()}"
     # The run may itself have gone on, which its configuration says then.
     return [f"hydra.searchpath=['{source}']", f"+{GROUP}={OPTION}", "resume=null"]
+
+
+def _file(folder: str) -> str:
+    return os.path.join(folder, HYDRA, "config.yaml")
+
+
+def _saved_config(folder: str) -> Any:
+    from omegaconf import OmegaConf
+    from yaml import YAMLError
+
+    try:
+        config = OmegaConf.load(_file(folder))
+    except (OSError, ValueError, YAMLError):
+        config = None
+    if not OmegaConf.is_dict(config) or not config:
+        told = f"{_file(folder)} is no configuration of a run"
+        raise ForgatherError(
+            "bad_override",
+            told,
+            hint="name another run, or repeat its command, which is in its run.json",
+        )
+    return config
 
 
 def _document(folder: str, config: Any) -> Document:
@@ -96,7 +114,7 @@ def _document(folder: str, config: Any) -> Document:
     from forgather_hydra.template.source_map import SourceMap
 
     rendered = Path(folder) / RENDERED
-    text = rendered.read_text(encoding="utf-8") if rendered.is_file() else ""
+    text = rendered.read_text(encoding="utf-8", errors="replace") if rendered.is_file() else ""
     references = dict(_references(OmegaConf.to_container(config, resolve=False)))
     encoded = Encoded(config, {}, references, frozenset(references))
     return Document(pickle.dumps(config), encoded, "_global_", Rendered(text, SourceMap(text, {})))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import re
-import stat
 import time
 import traceback
 from contextlib import suppress
@@ -15,11 +13,12 @@ from typing import cast
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
+from forgather_hydra.errors import ForgatherError
 from forgather_hydra.jobs.job import Job, returned
 from forgather_hydra.jobs.local.processes import told_exit
 from forgather_hydra.report.results import JobCancelled, one_line
 from forgather_hydra.run import failure as failure_of
-from forgather_hydra.rundir.files import read_json, write_json
+from forgather_hydra.rundir.files import read_json, read_own, write_json, write_own
 from forgather_hydra.rundir.launch import attempts, launch_dir, result_of
 from forgather_hydra.rundir.names import (
     FAILURE,
@@ -58,20 +57,13 @@ def write_outcome(directory: Path, job_return: JobReturn) -> None:
         job_return.status, job_return._return_value = JobStatus.FAILED, value
         content = cloudpickle.dumps(job_return)
     folder = launch_dir(directory)
-    _write_private(folder / RETURN, content)
+    write_own(folder / RETURN, content)
     result = {"status": word, "time": time.time()}
     if word == State.FAILED:
         result["error"] = one_line(value)
     else:
         result["value"] = value
     write_json(folder / RESULT, result, is_final=True)
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    """Write what is going to be unpickled: nobody else may change it."""
-    path.unlink(missing_ok=True)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
 
 
 def write_failure(directory: Path, error: BaseException, rank: int, size: int) -> None:
@@ -105,10 +97,11 @@ def return_of(job: Job) -> JobReturn:
 
     Where somebody else may have written what would be unpickled, it is made from the result.
     """
-    path = launch_dir(job.directory) / RETURN
-    if not _is_private(path):
+    try:
+        content = read_own(launch_dir(job.directory) / RETURN)
+    except (OSError, ForgatherError):
         return return_from_result(job)
-    job_return: JobReturn = pickle.loads(path.read_bytes())
+    job_return: JobReturn = pickle.loads(content)
     runtime = cast(DictConfig, job_return.hydra_cfg).hydra.runtime
     if runtime.output_dir != str(job.directory):  # the directory of the sweep has been moved
         OmegaConf.set_readonly(runtime, False)
@@ -126,15 +119,6 @@ def return_from_result(job: Job) -> JobReturn:
     value = JobFailed(str(result.get("error"))) if has_failed else result.get("value")
     status = JobStatus.FAILED if has_failed else JobStatus.COMPLETED
     return returned(job.config, job.overrides, job.directory, status, value)
-
-
-def _is_private(path: Path) -> bool:
-    """Whether a file is this user's own, and nobody else may write it."""
-    try:
-        found = path.stat()
-    except OSError:
-        return False
-    return found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def failed(job: Job, reason: str) -> JobReturn:

@@ -107,8 +107,9 @@ def end(run_dir: Path, record: dict[str, Any], status: State, **facts: Any) -> N
 
 def _correct_heartbeat(run_dir: Path, status: State) -> None:
     """Have the heartbeat say so too, where training had ended in another way than the run."""
-    beat = files.read_json(run_dir / STATUS)
-    if beat and beat.get("state") in (State.RUNNING, State.FINISHED) and beat["state"] != status:
+    beat = files.read_json(run_dir / STATUS) or {}
+    word = beat.get("state", status)
+    if word != status and (word, status) != (State.ABORTED, State.STOPPED):
         files.write_json(run_dir / STATUS, {**beat, "state": status})
 
 

@@ -19,15 +19,15 @@ Every file, field and state. In Python:
 import forgather_hydra as fg
 
 run = fg.RunDirectory("outputs/2026-11-25/16-22-07")
-run.state()      # the one word for it, weighed from all its files
-run.record       # run.json
-run.heartbeat    # status.json, or None
-run.result       # what the job returned
-run.metrics()    # the records of metrics.jsonl
+run.state()  # the one word for it, weighed from all its files
+run.record  # run.json
+run.heartbeat  # status.json, or None
+run.result  # what the job returned
+run.metrics()  # the records of metrics.jsonl
 run.command("stop")
 
 sweep = fg.SweepDirectory("multirun/2026-11-25/16-22-07")
-sweep.jobs()     # number, overrides and run of each
+sweep.jobs()  # number, overrides and run of each
 sweep.results()
 ```
 

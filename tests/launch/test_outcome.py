@@ -36,7 +36,7 @@ def test_what_a_job_returned_comes_back_as_it_was(job: Any) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("mode", [0o660, 0o602])
+@pytest.mark.parametrize("mode", [0o662, 0o602])
 def test_what_others_may_write_is_not_unpickled(job: Any, mode: int) -> None:
     path = outcome(job, {"when": Path("a"), "loss": float("nan")})
     path.write_bytes(b"a trap")

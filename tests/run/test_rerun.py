@@ -36,9 +36,19 @@ def test_a_rerun_uses_the_saved_configuration_and_takes_overrides_through_aliase
     assert "lr: 7" in done
 
 
+@pytest.mark.parametrize("content", [b"", b"[1]", b"{", b"\xff\xfe\x00"])
+def test_a_damaged_configuration_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".hydra/config.yaml").write_bytes(content)
+    with pytest.raises(ForgatherError, match=r"config\.yaml is no configuration of a run"):
+        rerun_overrides(tmp_path)
+
+
 def test_a_run_of_another_user_needs_a_word(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".hydra/config.yaml").write_text("main: 1\n")
     assert rerun_overrides(tmp_path)
     owner = tmp_path.stat().st_uid
     monkeypatch.setattr(os, "getuid", lambda: owner + 1)

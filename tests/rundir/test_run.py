@@ -105,14 +105,23 @@ def test_commands(tmp_path: Path) -> None:
         run.command("halt")
 
 
-def test_the_heartbeat_of_training_says_how_the_run_ended(written: Written) -> None:
-    """Training had ended well, and then the last evaluation failed."""
-    directory = written(beat={"state": "finished"})
+@pytest.mark.parametrize(
+    ("training", "run", "found"),
+    [
+        ("finished", State.FAILED, "failed"),  # by what follows training
+        ("stopped", State.FINISHED, "finished"),  # early, as its configuration says
+        ("aborted", State.STOPPED, "aborted"),
+    ],
+)
+def test_the_heartbeat_says_how_the_run_ended(
+    written: Written, training: str, run: State, found: str
+) -> None:
+    directory = written(beat={"state": training})
     begun = record.begin(directory, "s", [])
-    record.end(directory, begun, State.FAILED)
+    record.end(directory, begun, run)
     beat = fg.RunDirectory(directory).heartbeat
     assert beat is not None
-    assert (beat.state, beat.step) == ("failed", 3)
+    assert (beat.state, beat.step) == (found, 3)
 
 
 def test_the_start_that_lost_does_not_tell_where_the_job_runs(tmp_path: Path) -> None:
