@@ -25,13 +25,16 @@ class CommandLine:
         own = {"PYTHONPATH": str(MODULES), "OMP_NUM_THREADS": "1", "XDG_RUNTIME_DIR": str(folder)}
         self.environment = kept | own
 
+    def words(self, task: str, *words: str) -> list[str]:
+        """The command line with a task of `launch_tasks`, if any."""
+        flags = [word for word in words if word == "-m"]  # these stand before overrides
+        main = [MAIN.replace("TASK", task)] if task else []
+        return [*flags, *main, *(word for word in words if word != "-m")]
+
     def start(self, task: str, *words: str, **extra: str) -> subprocess.Popen[str]:
         """Start it with a task of `launch_tasks`, if any, and variables of its own."""
-        flags = [word for word in words if word == "-m"]  # these stand before overrides
-        words = tuple(word for word in words if word != "-m")
-        main = [*flags, MAIN.replace("TASK", task)] if task else flags
         return subprocess.Popen(
-            [sys.executable, "-m", "forgather_hydra", *main, *words],
+            [sys.executable, "-m", "forgather_hydra", *self.words(task, *words)],
             cwd=self.folder,
             env=self.environment | extra,
             stdout=subprocess.PIPE,

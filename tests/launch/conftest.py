@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from command_line import CommandLine
+from warm import WarmProcess
 
 
 @pytest.fixture
@@ -31,16 +32,18 @@ def start(command: CommandLine) -> Callable[..., subprocess.Popen[str]]:
 
 
 @pytest.fixture
-def launch(start: Any) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """The same, to its end."""
+def launch(
+    command: CommandLine, warm: WarmProcess
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The same, to its end, in a process that has imported what it needs."""
 
     def run(
         task: str, *words: str, expect: int = 0, **extra: str
     ) -> subprocess.CompletedProcess[str]:
-        process = start(task, *words, **extra)
-        out, error = process.communicate(timeout=150)
-        assert process.returncode == expect, out + error
-        return subprocess.CompletedProcess(words, process.returncode, out, error)
+        environment = command.environment | extra
+        done = warm.run(*command.words(task, *words), cwd=command.folder, environment=environment)
+        assert done.returncode == expect, done.stdout + done.stderr
+        return done
 
     return run
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tiny_runs import TINY, Run
+from warm import TRAINING, WarmProcess
 
 
 @pytest.fixture(scope="session")
@@ -24,23 +25,17 @@ def job_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def forgather(job_environment: dict[str, str]) -> Run:
+def forgather(job_environment: dict[str, str]) -> Iterator[Run]:
     """Run ``python -m forgather_hydra`` with some words in some folder."""
+    warm = WarmProcess(job_environment, TRAINING)
 
     def run(*words: str, cwd: Path, expect: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "forgather_hydra", *words],
-            cwd=cwd,
-            env=job_environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        done = warm.run(*words, cwd=cwd, environment=job_environment)
         assert done.returncode == expect, done.stdout + done.stderr
         return done
 
-    return run
+    yield run
+    warm.close()
 
 
 @pytest.fixture(scope="session")

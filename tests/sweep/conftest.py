@@ -4,38 +4,27 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from warm import WarmProcess
 
 HERE = Path(__file__).parent
 Sweep = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def sweep(tmp_path: Path) -> Sweep:
+def sweep(tmp_path: Path, warm: WarmProcess) -> Sweep:
     """Run ``python -m forgather_hydra -m`` in an empty folder; the sweep's directory is `out`."""
     environment = {**os.environ, "PYTHONPATH": str(HERE / "modules"), "OMP_NUM_THREADS": "1"}
 
     def run(*words: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
         here = ("hydra.sweep.dir=out", "hydra/launcher=basic")  # jobs in series, in this process
         words = ("--config-dir", str(HERE / "conf"), "-m", *here, *words)
-        done = subprocess.run(
-            [sys.executable, "-m", "forgather_hydra", *words],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-            # A shell that starts the tests in the background has them ignore Ctrl-C.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
+        done = warm.run(*words, cwd=tmp_path, environment=environment)
         assert expect is None or done.returncode == expect, done.stdout + done.stderr
         return done
 
