@@ -86,7 +86,7 @@ def path_text(path: Path) -> str:
 def isomorphic(left: Any, right: Any, labels: bool = True) -> bool:
     """Whether two graphs mean the same: equal values, kinds and labels, and equal sharing."""
     pairs: dict[int, int] = {}
-    partners: dict[int, int] = {}
+    partners: set[int] = set()
     stack = [(left, right)]
     while stack:
         a, b = stack.pop()
@@ -95,13 +95,14 @@ def isomorphic(left: Any, right: Any, labels: bool = True) -> bool:
                 return False
             continue
         if id(a) in pairs or id(b) in partners:
-            if pairs.get(id(a)) != id(b) or partners.get(id(b)) != id(a):
+            if pairs.get(id(a)) != id(b):
                 return False
             continue
         if not _same_head(a, b) or (labels and label_of(a) != label_of(b)):
             return False
         if not isinstance(a, Var):
-            pairs[id(a)], partners[id(b)] = id(b), id(a)
+            pairs[id(a)] = id(b)
+            partners.add(id(b))
         stack.extend((x, y) for (_, x), (_, y) in zip(children(a), children(b), strict=True))
         if isinstance(a, Shared):
             stack.append((a.value, b.value))

@@ -26,6 +26,12 @@ def test_dot_names_are_dropped_at_the_root_only() -> None:
     assert graph.main == {".c": {"x": 1}}
 
 
+def test_as_many_levels_as_may_be() -> None:
+    parse("a: " + "[" * 149 + "]" * 149 + "\n")
+    with pytest.raises(ForgatherError, match="nested more than 150 levels"):
+        parse("a: " + "[" * 150 + "]" * 150 + "\n")
+
+
 def test_later_keys_win_in_the_place_of_the_first() -> None:
     graph = parse("a: 1\nb: 2\na: 3\n")
     assert list(graph.items()) == [("a", 3), ("b", 2)]

@@ -95,7 +95,7 @@ def evaluated_steps(trainer) -> list[int]:
     [
         ({"eval_strategy": "steps", "eval_steps": 4}, [4, 8, 10]),
         ({"eval_strategy": "steps", "eval_steps": 5}, [5, 10]),
-        ({"eval_strategy": "steps", "eval_steps": 2, "eval_delay": 5}, [6, 8, 10]),
+        ({"eval_strategy": "steps", "eval_steps": 2, "eval_delay": 6}, [6, 8, 10]),
         ({"eval_strategy": "epoch"}, [6, 10]),
         ({"eval_strategy": "epoch", "gradient_accumulation_steps": 4}, [2, 4, 6, 8, 10]),
         ({"eval_strategy": "no", "eval_on_start": True}, [0]),
