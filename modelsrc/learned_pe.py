@@ -6,6 +6,8 @@ Shapes: B batch, T tokens, D model width.
 import torch
 from torch import Tensor, nn
 
+from .position_limit import check_positions
+
 
 class LearnedPE(nn.Module):
     """Add a trained vector per position: (B, T, D) -> (B, T, D).
@@ -25,12 +27,8 @@ class LearnedPE(nn.Module):
 
     def forward(self, x_BTD: Tensor, *, position_ids: Tensor | None = None) -> Tensor:
         """`position_ids` is (B, T) or (1, T); None means 0 ... T-1."""
-        T, longest = x_BTD.shape[1], self.embedding.num_embeddings
-        if longest < T:
-            raise ValueError(
-                f"sequence of {T} tokens is longer than the learned positions; "
-                f"raise max_sequence_length above {longest}"
-            )
+        T = x_BTD.shape[1]
+        check_positions(T, position_ids, self.embedding.num_embeddings)
         if position_ids is None:
             position_ids = torch.arange(T, device=x_BTD.device)
         return x_BTD + self.embedding(position_ids)

@@ -18,23 +18,22 @@ class RotaryPE(nn.Module):
     Feature i is paired with feature i + K/2, the layout of Llama checkpoints. Su et al. 2021,
     https://arxiv.org/abs/2104.09864
 
-    The tables are neither parameters nor buffers: they are made on first use, on the device of
-    the query, and so stay in float32 under `.to(dtype)` and are right after construction on the
-    meta device.
+    Angles are computed for the positions that are asked for, however large. The frequencies are
+    neither parameters nor buffers: they stay in float32 under `.to(dtype)`, and on the CPU, with
+    a copy on each device that needs one, under construction on the meta device.
 
     Args:
         d_head: head size K, even.
-        max_sequence_length: number of positions P.
+        max_sequence_length: number of positions P that were trained on, for "dynamic" scaling.
         theta: base wavelength.
         scaling: how to reach beyond the sequences of the training, in Hugging Face's names:
             `rope_type` (default, linear, dynamic, llama3 or yarn), `factor`, ..., see
-            `rope_scaling.KEYS`; `rope_theta` in it takes the place of `theta`. With "dynamic",
-            P is the length that was trained on, and sequences may be longer; the frequencies
-            follow the length, but keys in a cache keep those of the step that wrote them.
+            `rope_scaling.KEYS`; `rope_theta` in it takes the place of `theta`. With "dynamic" the
+            frequencies follow the length of a sequence that is longer than P, but keys in a cache
+            keep those of the step that wrote them.
 
     Raises:
-        ValueError: for an odd head size, a `scaling` that is not understood, or a sequence longer
-            than `max_sequence_length`.
+        ValueError: for an odd head size, or a `scaling` that is not understood.
     """
 
     position_encoding = "relative"
@@ -55,7 +54,9 @@ class RotaryPE(nn.Module):
         self.max_sequence_length = max_sequence_length
         self.theta = self.scaling.get("rope_theta", theta)
         self.dynamic = self.scaling.get("rope_type") == "dynamic"
-        self._tables: dict[torch.device, Tensor] = {}
+        cpu = torch.device("cpu")
+        frequency, self.gain = scaled_frequencies(d_head, self.theta, self.scaling, cpu)
+        self._frequency_K = {cpu: _signed(frequency)}
 
     def forward(
         self, q_BTHK: Tensor, k_BTHK: Tensor, position_ids: Tensor | None = None
@@ -67,38 +68,31 @@ class RotaryPE(nn.Module):
         cos, sin = self._cos_sin(q_BTHK, position_ids)
         return _rotate(q_BTHK, cos, sin), _rotate(k_BTHK, cos, sin)
 
-    def _cos_sin(self, q_BTHK: Tensor, position_ids: Tensor | None) -> tuple[Tensor, ...]:
-        T, device = q_BTHK.shape[1], q_BTHK.device
+    def _cos_sin(self, q_BTHK: Tensor, position_ids: Tensor | None) -> tuple[Tensor, Tensor]:
+        device = q_BTHK.device
+        if position_ids is None:
+            position_ids = torch.arange(q_BTHK.shape[1], device=device)[None]
         if self.dynamic:
-            return self._dynamic_cos_sin(
-                torch.arange(T, device=device) if position_ids is None else position_ids
-            )
-        table_P21K = self._tables.get(device)
-        if table_P21K is None:
-            table_P21K = self._tables[device] = self._make_table(device)
-        if self.max_sequence_length < T:
-            raise ValueError(
-                f"sequence of {T} tokens is longer than the rotary table; "
-                f"raise max_sequence_length above {self.max_sequence_length}"
-            )
-        rows = table_P21K[:T] if position_ids is None else table_P21K[position_ids]
-        return rows.unbind(-3)
+            frequency_K = self._dynamic_frequency(position_ids.max() + 1)
+        else:
+            frequency_K = self._frequency_on(device)
+        angle_BT1K = position_ids.view(*position_ids.shape, 1, 1) * frequency_K
+        cos_BT1K, sin_BT1K = angle_BT1K.cos(), angle_BT1K.sin()
+        if self.gain == 1:
+            return cos_BT1K, sin_BT1K
+        return self.gain * cos_BT1K, self.gain * sin_BT1K
 
-    @torch.inference_mode(False)  # a table made during inference must also serve training
-    def _make_table(self, device: torch.device) -> Tensor:
-        frequency, gain = scaled_frequencies(self.d_head, self.theta, self.scaling, device)
-        position = torch.arange(self.max_sequence_length, dtype=torch.float32, device=device)
-        return gain * _rows(position, frequency)
+    def _frequency_on(self, device: torch.device) -> Tensor:
+        frequency_K = self._frequency_K.get(device)
+        if frequency_K is None:
+            frequency_K = self._frequency_K[torch.device("cpu")].to(device)
+            if not torch.compiler.is_compiling():  # while tracing, it is no tensor to keep
+                self._frequency_K[device] = frequency_K
+        return frequency_K
 
-    def _dynamic_cos_sin(self, position_ids: Tensor) -> tuple[Tensor, ...]:
-        frequency = dynamic_frequencies(
-            self.d_head,
-            self.theta,
-            self.scaling["factor"],
-            self.max_sequence_length,
-            position_ids.max() + 1,
-        )
-        return _rows(position_ids.float(), frequency).unbind(-3)
+    def _dynamic_frequency(self, length: Tensor) -> Tensor:
+        P, factor = self.max_sequence_length, self.scaling["factor"]
+        return _signed(dynamic_frequencies(self.d_head, self.theta, factor, P, length))
 
     def extra_repr(self) -> str:
         scaling = f", scaling={dict(self.scaling)}" if self.scaling else ""
@@ -108,12 +102,12 @@ class RotaryPE(nn.Module):
         )
 
 
-def _rows(position: Tensor, frequency: Tensor) -> Tensor:
-    """Cosines and signed sines of each position: (...) -> (..., 2, 1, K)."""
-    angle = position[..., None] * frequency
-    cos, sin = angle.cos(), angle.sin()
-    # The sign of the rotation lives in the table, so that rotating needs no negation.
-    return torch.stack((torch.cat((cos, cos), -1), torch.cat((-sin, sin), -1)), -2)[..., None, :]
+def _signed(frequency: Tensor) -> Tensor:
+    """(K / 2,) -> (K,): of both features of each pair.
+
+    The sign of the rotation lives in the frequency, so that rotating needs no negation.
+    """
+    return torch.cat((-frequency, frequency))
 
 
 def _rotate(x_BTHK: Tensor, cos_BT1K: Tensor, sin_BT1K: Tensor) -> Tensor:

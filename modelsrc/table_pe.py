@@ -6,6 +6,8 @@ Shapes: B batch, T tokens, D model width, P table length (positions).
 import torch
 from torch import Tensor, nn
 
+from .position_limit import check_positions
+
 
 class TablePE(nn.Module):
     """Add the row of each position: (B, T, D) -> (B, T, D). A subclass says what is in the table.
@@ -32,11 +34,7 @@ class TablePE(nn.Module):
     def forward(self, x_BTD: Tensor, *, position_ids: Tensor | None = None) -> Tensor:
         """(B, T, D) -> (B, T, D); `position_ids` is (B, T) or (1, T), None means 0 ... T-1."""
         T = x_BTD.shape[1]
-        if self.max_sequence_length < T:
-            raise ValueError(
-                f"sequence of {T} tokens is longer than the table of {type(self).__name__}; "
-                f"raise max_sequence_length above {self.max_sequence_length}"
-            )
+        check_positions(T, position_ids, self.max_sequence_length)
         table_PD = self._tables.get(x_BTD.device)
         if table_PD is None:
             with torch.inference_mode(False):  # made during inference, it must also serve training

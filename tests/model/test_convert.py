@@ -116,6 +116,17 @@ def test_both_ways(source, random_ids, tmp_path):
     assert {**before, "_name_or_path": ""} == {**after, "_name_or_path": ""}
 
 
+@torch.no_grad()
+def test_rotary_positions_go_on_behind_the_trained_length_as_theirs_do(random_ids, tmp_path):
+    theirs, ids = random_model(MODELS["llama"]), random_ids(1, 80)
+    theirs.save_pretrained(tmp_path / "theirs")
+    ours = loaded(convert(tmp_path / "theirs", tmp_path / "ours", to="forgather"))
+    expected = theirs(ids).logits
+    assert (ours(ids, return_dict=True).logits - expected).abs().max() < 1e-5 * expected.abs().max()
+    greedy = {"max_new_tokens": 20, "do_sample": False}
+    assert torch.equal(ours.generate(ids[:, :60], **greedy), theirs.generate(ids[:, :60], **greedy))
+
+
 def test_bfloat16_stays_bfloat16(tmp_path):
     model = random_model(MODELS["llama, tied, with biases"], torch.bfloat16)
     model.save_pretrained(tmp_path / "theirs")

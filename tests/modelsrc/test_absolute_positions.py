@@ -32,8 +32,11 @@ def test_given_positions_are_used(encoder):
 
 
 def test_too_long_a_sequence_is_refused(encoder):
-    with pytest.raises(ValueError, match="max_sequence_length above 4"):
-        encoder(8, 4)(torch.zeros(1, 5, 8))
+    pe = encoder(8, 4)
+    with pytest.raises(ValueError, match=r"has 4 positions.* 5 tokens.* max_position_embeddings=5"):
+        pe(torch.zeros(1, 5, 8))
+    with pytest.raises(ValueError, match="at least 8 tokens"):  # the next of seven in a cache
+        pe(torch.zeros(1, 1, 8), position_ids=torch.tensor([[7]]))
 
 
 def test_dtype_of_the_embeddings_is_kept(encoder):
