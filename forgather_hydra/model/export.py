@@ -13,7 +13,6 @@ import torch
 import transformers
 from transformers import GenerationConfig, PreTrainedTokenizerBase
 
-from forgather_hydra import paths
 from forgather_hydra.tokenizer_files import save_tokenizer
 
 from . import identity
@@ -46,7 +45,7 @@ def export_model(
         code: module made by `modeling_code`.
         config: values of the model's configuration. Token ids and `vocab_size` come from the
             tokenizer where they are missing.
-        part_dirs: where the parts are looked up, first match wins; default: the shipped parts.
+        part_dirs: where parts are looked up before the shipped ones; the first match wins.
         overwrite: replace another model that the directory holds, and delete its weights.
 
     Returns:
@@ -59,7 +58,7 @@ def export_model(
         FileNotFoundError: for a part that is nowhere.
     """
     name = _short_name(code)
-    parts = collect_parts(code, [Path(d) for d in part_dirs or [paths.modelsrc_dir()]])
+    parts = collect_parts(code, map(Path, part_dirs or ()))
     if f"{name}.py" in parts:
         raise ValueError(f"the model is named like its part {name}.py; choose another name")
     model_type = f"{name}-{_digest(code, parts)[:12]}"

@@ -7,17 +7,20 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
+from forgather_hydra import paths
+
 
 def collect_parts(code: str, part_dirs: Iterable[Path]) -> dict[str, str]:
     """Source texts, by file name, of the parts that `code` imports, and of those they import.
 
-    `from .rms_norm import RMSNorm` needs `rms_norm.py`, taken from the first directory that has it.
+    `from .rms_norm import RMSNorm` needs `rms_norm.py`, taken from the first directory that has it,
+    or else from the shipped parts.
 
     Raises:
         FileNotFoundError: for a part that is in none of the directories.
         ValueError: for a relative import of something else than a sibling file.
     """
-    directories = list(part_dirs)
+    directories = [*part_dirs, paths.modelsrc_dir()]
     parts: dict[str, str] = {}
     pending = [(name, "the generated code") for name in sibling_imports(code)]
     while pending:
@@ -52,5 +55,6 @@ def _find(name: str, directories: list[Path], importer: str) -> Path:
             return path
     raise FileNotFoundError(
         f"model part '.{name}', imported by {importer}, is no file {name}.py in "
-        f"{', '.join(map(str, directories))}"
+        f"{', '.join(map(str, dict.fromkeys(directories)))}; name the directory of your own parts: "
+        "part_dirs, +model.part_dirs=[DIR] on the command line"
     )

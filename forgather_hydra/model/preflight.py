@@ -16,7 +16,6 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
-from forgather_hydra import paths
 from forgather_hydra.errors import misspelt, nearest
 
 from .build import build_model
@@ -47,6 +46,7 @@ def check_model(
     code: str,
     config: Mapping[str, Any],
     part_dirs: Iterable[str | os.PathLike[str]] | None = None,
+    model_part_dirs: Iterable[str | os.PathLike[str]] | None = None,
     overrides: Iterable[str] = (),
 ) -> PreTrainedModel:
     """Build a model on the meta device; arguments as of `build_model`, and the same errors.
@@ -54,6 +54,7 @@ def check_model(
     A vocabulary that only the tokenizer knows is taken to be tiny.
 
     Args:
+        model_part_dirs: in place of `part_dirs`; those of the model that is checked.
         overrides: of the command line; what these add to `model_config` must be read by some part.
             Otherwise only what looks like a misspelt key is refused: a template keeps its keys
             when the parts that read them are replaced.
@@ -62,7 +63,7 @@ def check_model(
         UnknownKey: for the first such value.
     """
     _check_keys(code, config, {m[1] for o in overrides if (m := _ADDED.match(o))})
-    directories = tuple(map(Path, part_dirs or [paths.modelsrc_dir()]))
+    directories = tuple(map(Path, part_dirs or model_part_dirs or ()))
     parts = frozenset(collect_parts(code, directories).items())
     return _build_on_meta(code, parts, pickle.dumps(dict(config)), directories)
 

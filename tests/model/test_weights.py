@@ -5,15 +5,19 @@ import json
 import pytest
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, LlamaConfig
 
+import forgather_hydra as fg
 from forgather_hydra.model import (
+    build_model,
     default_dtype,
     export_model,
     load_checkpoint,
+    modeling_code,
     no_init_weights,
     save_checkpoint,
 )
+from forgather_hydra.model.trial import run_trial
 
 TINY = {
     "hidden_size": 32,
@@ -131,3 +135,78 @@ def test_code_that_was_first_imported_without_initialisation_initialises_later(
     for module in model.modules():
         model._init_weights(module)
     assert all(parameter.isfinite().all() for parameter in model.parameters())
+
+
+PART = """
+import torch
+from torch import nn
+
+
+class Inner(nn.Module):
+    def __init__(self, size, start):
+        super().__init__()
+        taper = torch.arange(size) / size + start
+        self.register_buffer("taper", taper, persistent=False)
+
+
+class TaperedNorm(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+        self.inner = Inner(size, start=0.5)
+        self.register_buffer("ramp", torch.linspace(1.0, 2.0, size), persistent=False)
+
+    def forward(self, x):
+        return x * self.weight * self.inner.taper * self.ramp
+"""
+
+
+@pytest.fixture(params=[PART])
+def tapered(request, llama_text, config, tmp_path):
+    """The directory of a saved model, one part of which holds constants that no file has."""
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts/tapered_norm.py").write_text(request.param)
+    norm, size = ".rms_norm:RMSNorm@layer_norm_factory", "normalized_shape: "
+    text = llama_text.replace(norm, ".tapered_norm:TaperedNorm@layer_norm_factory")
+    text = text.replace(size, "size: ").replace('    eps: !var "rms_norm_eps"\n', "")
+    code = modeling_code(fg.ConfigEnvironment().parse(text).config.model_factory, "tapered")
+    model = build_model(code, config, tmp_path / "model", part_dirs=[tmp_path / "parts"])
+    model.save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def assert_right_constants(model):
+    buffers = dict(model.named_buffers())
+    assert len(buffers) == 2 * 5
+    for name, buffer in buffers.items():
+        ramp = (
+            torch.linspace(1.0, 2.0, 64) if name.endswith("ramp") else torch.arange(64) / 64 + 0.5
+        )
+        assert torch.equal(buffer, ramp.to(buffer.dtype)), name
+
+
+def test_constants_of_a_part_of_ones_own_come_back(tapered, random_ids):
+    before = torch.get_rng_state()
+    model = AutoModelForCausalLM.from_pretrained(tapered, trust_remote_code=True)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert_right_constants(model)
+    base = AutoModel.from_pretrained(tapered, trust_remote_code=True)
+    assert_right_constants(base)
+    with torch.device("meta"):
+        empty = fresh(tapered)
+    load_checkpoint(tapered, empty)
+    assert_right_constants(empty)
+    ids = random_ids(1, 9)
+    logits = model(input_ids=ids, return_dict=True).logits
+    assert torch.equal(empty(input_ids=ids, return_dict=True).logits, logits)
+
+
+RANDOM = PART.replace("torch.arange(size) / size", "torch.rand(size)")
+
+
+@pytest.mark.parametrize("tapered", [RANDOM], indirect=True)
+def test_a_trial_sees_constants_that_do_not_come_back(tapered):
+    model = AutoModelForCausalLM.from_pretrained(tapered, trust_remote_code=True)
+    check = run_trial(model, steps=1).checks[-1]
+    assert not check.passed
+    assert "layers.0.norm1.inner.taper" in check.detail
