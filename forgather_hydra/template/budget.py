@@ -18,6 +18,13 @@ STEPS_OF_TEMPLATE = 10  # what a macro or a whole template counts, since it take
 _ITEM = 100
 _MAX_BITS = 1_000_000
 _WIDE = re.compile(r"[0-9]{7,}")
+_ADDING = frozenset(("extend", "update", "union", "symmetric_difference", "fromkeys"))
+_COPYING = frozenset(("copy", "union", "difference", "intersection", "symmetric_difference"))
+_PARTING = frozenset(("split", "rsplit", "splitlines"))
+_PLAIN_ENCODINGS = frozenset(
+    ("utf-8", "utf8", "ascii", "latin-1", "latin1", "iso-8859-1", "utf-16", "utf-32")
+)
+_LISTING_FILTERS = frozenset(("list", "sort", "unique", "reverse", "map", "batch", "slice"))
 _SIZED_FILTERS = frozenset(("batch", "center", "indent", "slice", "truncate", "wordwrap"))
 _WRITING_FILTERS = frozenset(("pprint", "replace", "string", "tojson", "toyaml", "xmlattr"))
 
@@ -62,7 +69,8 @@ class Budget:
                 raise _too_much("a power is too large")
         elif operator == "*":
             if isinstance(left, int) and isinstance(right, int):
-                self.spend((left.bit_length() + right.bit_length()) / 8)
+                if left.bit_length() + right.bit_length() > _MAX_BITS:
+                    raise _too_much("a product is too large")
             elif isinstance(left, int) or isinstance(right, int):
                 times, repeated = (left, right) if isinstance(left, int) else (right, left)
                 self.spend(max(times, 0) * weight(repeated))
@@ -94,6 +102,10 @@ class Budget:
                 self.formatting(str(owner), values)
             else:
                 self.text_method(name, owner, values)
+        elif isinstance(owner, (list, dict, set, tuple, frozenset)):
+            self.collection_method(name, owner, values)
+        elif isinstance(owner, int) or owner is int:
+            self.spend(max((v for v in values if isinstance(v, int)), default=0))
         elif name == "represent":
             self.spend(weight(values))
         elif function is generate_lorem_ipsum and any(
@@ -119,6 +131,26 @@ class Budget:
         elif name in ("center", "ljust", "rjust", "zfill", "expandtabs"):
             widest = max((v for v in values if isinstance(v, int)), default=0)
             self.spend(widest * (len(owner) if name == "expandtabs" else 1))
+        elif name == "translate":
+            table = values[0] if values and isinstance(values[0], dict) else {}
+            longest = max((len(v) for v in table.values() if isinstance(v, str)), default=1)
+            self.spend(len(owner) * longest)
+        elif name in _PARTING:
+            self.spend(len(owner) + _ITEM * _pieces(name, owner, values))
+        elif name in ("encode", "decode"):
+            encoding = str(values[0] if values else "utf-8").lower().replace("_", "-")
+            self.spend(len(owner) * (4 if encoding in _PLAIN_ENCODINGS else max(len(owner), 4)))
+        else:
+            self.spend(len(owner))
+
+    def collection_method(self, name: str, owner: Any, values: tuple[Any, ...]) -> None:
+        """Count what a method of a list, a dict or a set copies, or adds to it."""
+        if name in _ADDING:
+            self.spend(_ITEM * sum(len(v) for v in values if hasattr(v, "__len__")))
+        if name in _COPYING:
+            self.spend(_ITEM * len(owner))
+        elif name in ("sort", "reverse", "count", "index", "remove", "insert", "pop"):
+            self.spend(len(owner))
 
 
 def guard(
@@ -133,6 +165,8 @@ def guard(
         texts = [n for n, value in enumerate(values) if isinstance(value, str)]
         if name in _SIZED_FILTERS and any(isinstance(v, int) and v > MAX_STEPS for v in values[1:]):
             raise _too_much(f"{name} with so large a number")
+        if name in _LISTING_FILTERS:
+            spent.spend(_ITEM * max((len(v) for v in values if hasattr(v, "__len__")), default=0))
         if name in _WRITING_FILTERS:
             spent.spend(weight(values[:1]))
         if name == "join":
@@ -156,12 +190,28 @@ def weight(value: Any) -> int:
     stack = [value]
     while stack and total <= MAX_SIZE:
         top = stack.pop()
-        if isinstance(top, (str, bytes)):
+        if isinstance(top, str):
+            total += len(top) * (1 if top.isascii() else 4)  # bytes of memory
+        elif isinstance(top, bytes):
             total += len(top)
         elif isinstance(top, (dict, list, tuple, set, frozenset)):
             total += _ITEM * len(top)
             stack.extend((*top.keys(), *top.values()) if isinstance(top, dict) else top)
     return total
+
+
+def _pieces(name: str, text: str | bytes, values: tuple[Any, ...]) -> int:
+    """At most how many pieces a text is parted into."""
+    separator = values[0] if values and isinstance(values[0], type(text)) and values[0] else None
+    if name != "splitlines" and separator is not None:
+        return text.count(separator) + 1  # type: ignore[arg-type]
+    return len(text) // 2 + 1 if name != "splitlines" else _breaks(text) + 1
+
+
+def _breaks(text: str | bytes) -> int:
+    if isinstance(text, bytes):
+        return text.count(b"\n") + text.count(b"\r")
+    return sum(map(text.count, "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"))
 
 
 def _too_much(what: str) -> ForgatherError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,38 @@ def test_python_internals_are_out_of_reach(expression: str) -> None:
 
 def test_the_namespace_hides_its_internals() -> None:
     assert failure("-- set ns = namespace()\na: {{ ns._Namespace__attrs }}\n").kind == "security"
+
+
+GROWING = "-- set ns = namespace(x={})\n-- for i in range(60)\n== {}\n-- endfor\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GROWING.format("[1]", "ns.x.extend(ns.x)"),
+        GROWING.format("[1]", "ns.x.extend(ns.x.copy())"),
+        "-- set x = {}\n-- for i in range(900000)\n== x.update({i: x.copy()})\n-- endfor\n",
+        "a: {{ (1).to_bytes(10000000000) }}\n",
+        "-- set ns = namespace(x=10 ** 100000)\n-- for i in range(60)\n-- set ns.x = ns.x * ns.x\n"
+        "-- endfor\n",
+        "a: {{ ('a' * 1000000).translate({97: 'b' * 1000000}) }}\n",
+        "a: {{ ('a\\n' * 9000000).splitlines() | length }}\n",
+        "a: {{ ('a ' * 9000000).split() | length }}\n",
+        "a: {{ ('a,' * 9000000).split(',') | length }}\n",
+        "a: {{ ('\u4e00' * 9000000).encode('punycode') | length }}\n",
+        "a: {{ ('a' * 90000000) | list | length }}\n",
+        "a: {{ '\U0001f600' * 90000000 }}\n",
+        "a: {{ 9 ** 40000 }}\n",
+    ],
+)
+def test_what_grows_is_counted_however_it_grows(text: str) -> None:
+    import resource
+
+    begin, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    error = failure(text)
+    assert error.kind == "template_runtime"
+    assert time.process_time() < begin + 2
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 500_000  # kB
 
 
 @pytest.mark.parametrize(
