@@ -234,8 +234,8 @@ def test_processes_of_a_job_find_each_other(launch: Run, tmp_path: Path) -> None
     assert {each["CUDA_VISIBLE_DEVICES"] for each in everyone} == {"4,6"}
     assert len({each["MASTER_PORT"] for each in everyone}) == 1
     assert [each["reached_at"] for each in everyone] == [["127.0.0.1"]] * 2  # and from nowhere else
-    left = (tmp_path / "run/.launch/attempt_1").iterdir()
-    assert sorted(path.name for path in left) == ["rank_0.log", "rank_1.log", "torchrun.log"]
+    left = sorted(path.name for path in (tmp_path / "run/.launch/attempt_1").iterdir())
+    assert left == ["place.json", "rank_0.log", "rank_1.log", "torchrun.log"]
 
 
 def test_the_process_that_failed_first_is_told(sweep: Run, saved: Run) -> None:
