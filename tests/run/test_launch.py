@@ -98,13 +98,13 @@ def test_a_run_goes_on_in_other_processes(tmp_path: Path) -> None:
 
 def test_a_failed_attempt_does_not_change_what_a_job_of_a_sweep_is(tmp_path: Path) -> None:
     result = tmp_path / "result.json"
-    path = f"_args_: [{{_target_: pathlib.Path, _args_: [{result}]}}]"
-    main = f"+main={{_target_: forgather_hydra.rundir.files.read_json, _partial_: true, {path}}}"
+    path = f"{{_target_: pathlib.Path, _args_: [{result}]}}"
+    text = f"{{_target_: pathlib.Path.read_text, _args_: [{path}]}}"
+    main = f"+main={{_target_: json.loads, _partial_: true, _args_: [{text}]}}"
     sweep = f"hydra.sweep.dir={tmp_path}/sweep"
     result.write_text('{"stopped": true}')
     fg.launch(main, "output_root=first", sweep, multirun=True)
     result.unlink()
-    result.mkdir()  # which cannot be read
     with pytest.raises(Exception, match="1 of 1 job failed"):
         fg.launch(main, "output_root=second", sweep, multirun=True)
     job = tmp_path / "sweep/0"
