@@ -27,7 +27,10 @@ from .draft import draft_folder
 from .export import export_model
 from .families import FAMILIES, Family, Weights
 from .hub import load_tokenizer
+from .llama_relatives import INEXPRESSIBLE, RELATIVES
 from .source import modeling_code
+
+KNOWN = FAMILIES | RELATIVES
 
 TOLERANCE = 1e-3
 """How far the logits of both models may be apart, relative to the largest of them."""
@@ -50,7 +53,7 @@ def convert(
         source: a directory with a model of transformers, or with one of ours, whose code is run.
         target: a directory that does not exist yet, or is empty.
         to: which of the two to write.
-        model_type: the transformers model that a model of ours is, one of `FAMILIES`; by default
+        model_type: the transformers model that a model of ours is, one of `KNOWN`; by default
             the one that our model is named after.
         part_dirs: as in `export_model`.
 
@@ -88,7 +91,7 @@ def _forgather_model(
     family = _family(theirs.config.model_type)
     node = ConfigEnvironment(paths.template_dirs()).load(family.template).config.model.kwargs
     config = {**node["config"], **family.our_values(theirs.config.to_dict())}
-    code = modeling_code(**node["code"].kwargs)
+    code = modeling_code(**{**node["code"].kwargs, "short_name": theirs.config.model_type})
     module = import_generated(export_model(code, config, draft, _tokenizer(source), part_dirs))
     with no_init_weights():
         ours = module.DynamicCasualLM(module.DynamicCausalLMConfig.from_pretrained(draft))
@@ -109,15 +112,19 @@ def _transformers_model(ours: PreTrainedModel, model_type: str | None) -> PreTra
 
 
 def _family(model_type: str) -> Family:
-    if model_type not in FAMILIES:
-        known = ", ".join(sorted(FAMILIES))
+    if model_type in INEXPRESSIBLE:
+        raise ValueError(
+            f"a model of type {model_type!r} cannot be converted: {INEXPRESSIBLE[model_type]}"
+        )
+    if model_type not in KNOWN:
+        known = ", ".join(sorted(KNOWN))
         raise ValueError(f"a model of type {model_type!r} cannot be converted; only {known} can")
-    return FAMILIES[model_type]
+    return KNOWN[model_type]
 
 
 def _named_after(model_type: str) -> str:
     """The family in front of the `model_type` of ours, such as `llama_4m-7d1f0c`."""
-    return next((name for name in FAMILIES if model_type.startswith(name)), model_type)
+    return next((name for name in KNOWN if model_type.startswith(name)), model_type)
 
 
 def _load(source: Path) -> PreTrainedModel:

@@ -21,7 +21,7 @@ class Family:
     Attributes:
         template: its name in the template library.
         values: our names of configuration values, and theirs.
-        modules: their names of the modules that hold parameters, and ours; `*` is a layer's index.
+        modules: their names of the modules that hold parameters, and ours; `*` is an index.
         required: values of their configuration that the template has built in.
         our_special, their_special: further values, which are more than renamed.
         unpack, pack: make their weights those of plain linear layers, one for each of ours, and
@@ -74,7 +74,7 @@ class Family:
 
 
 def _renamed(weights: Weights, modules: Iterable[tuple[str, str]]) -> Weights:
-    rules = [(_pattern(old), new.replace("*", r"\g<layer>")) for old, new in modules]
+    rules = [(_pattern(old), _with_groups(new)) for old, new in modules]
     result = {}
     for name, tensor in weights.items():
         module, _, leaf = name.rpartition(".")
@@ -86,7 +86,13 @@ def _renamed(weights: Weights, modules: Iterable[tuple[str, str]]) -> Weights:
 
 
 def _pattern(module: str) -> re.Pattern[str]:
-    return re.compile(re.escape(module).replace(r"\*", r"(?P<layer>\d+)"))
+    return re.compile(re.escape(module).replace(r"\*", r"(\d+)"))
+
+
+def _with_groups(module: str) -> str:
+    """Each `*` stands for what that of the pattern has matched."""
+    first, *rest = module.split("*")
+    return first + "".join(rf"\g<{i}>{text}" for i, text in enumerate(rest, 1))
 
 
 _COMMON = (

@@ -13,12 +13,17 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
+    Gemma3TextConfig,
     GPT2Config,
     GPTNeoXConfig,
     LlamaConfig,
     MistralConfig,
+    MixtralConfig,
+    Olmo2Config,
     PretrainedConfig,
+    Qwen2Config,
     Qwen3Config,
+    SmolLM3Config,
 )
 
 import forgather_hydra as fg
@@ -64,6 +69,9 @@ MODELS = {
         sliding_window=8,
         max_window_layers=1,
     ),
+    "qwen2": Qwen2Config(**SHAPE, tie_word_embeddings=True),
+    "smollm3, rotary in all layers": SmolLM3Config(**SHAPE, no_rope_layers=[1, 1]),
+    "mixtral": MixtralConfig(**SHAPE, num_local_experts=3, head_dim=16),
     "gpt2": GPT2Config(n_embd=64, n_layer=2, n_head=4, n_positions=64, **IDS),
     "gpt2, untied": GPT2Config(
         n_embd=64, n_layer=2, n_head=2, n_inner=80, n_positions=64, tie_word_embeddings=False, **IDS
@@ -156,6 +164,17 @@ def test_a_model_with_other_parts_is_refused(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["ours"]
 
 
+def test_a_trained_bias_that_qwen2_has_no_place_for_is_told(tmp_path):
+    random_model(MODELS["qwen2"]).save_pretrained(tmp_path / "theirs")
+    ours = loaded(convert(tmp_path / "theirs", tmp_path / "ours", to="forgather"))
+    for name, parameter in ours.named_parameters():
+        if name.endswith("output_linear.bias"):
+            parameter.data.fill_(1.0)
+    ours.save_pretrained(tmp_path / "ours")
+    with pytest.raises(ValueError, match="biases at its output, for which qwen2 has no place"):
+        convert(tmp_path / "ours", tmp_path / "back", to="transformers")
+
+
 def test_what_cannot_be_converted_is_told(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"holds no model: there is no .*config\.json"):
         convert(tmp_path, tmp_path / "new", to="forgather")
@@ -164,6 +183,15 @@ def test_what_cannot_be_converted_is_told(tmp_path):
         convert(tmp_path / "gelu", tmp_path / "gelu", to="forgather")
     with pytest.raises(ValueError, match=r"hidden_act='gelu': models/llama\.yaml computes 'silu'"):
         convert(tmp_path / "gelu", tmp_path / "new", to="forgather")
+    random_model(SmolLM3Config(**SHAPE, no_rope_layers=[1, 0])).save_pretrained(tmp_path / "nope")
+    with pytest.raises(ValueError, match=r"no_rope_layers=\[1, 0\]: models/llama\.yaml computes"):
+        convert(tmp_path / "nope", tmp_path / "new", to="forgather")
+    random_model(Olmo2Config(**SHAPE)).save_pretrained(tmp_path / "olmo2")
+    with pytest.raises(ValueError, match=r"'olmo2' cannot be converted: its norms stand behind"):
+        convert(tmp_path / "olmo2", tmp_path / "new", to="forgather")
+    random_model(Gemma3TextConfig(**SHAPE)).save_pretrained(tmp_path / "gemma3")
+    with pytest.raises(ValueError, match="scores are scaled by query_pre_attn_scalar"):
+        convert(tmp_path / "gemma3", tmp_path / "new", to="forgather")
     random_model(GPTNeoXConfig(**SHAPE)).save_pretrained(tmp_path / "neox")
     with pytest.raises(ValueError, match="type 'gpt_neox' cannot be converted; only gpt2, llama"):
         convert(tmp_path / "neox", tmp_path / "new", to="forgather")
