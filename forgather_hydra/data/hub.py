@@ -122,7 +122,7 @@ class HubCorpus:
             if self.text_field not in row:
                 raise ValueError(
                     f"dataset {self.path} has no column {self.text_field!r}; it has "
-                    f"{', '.join(row)}: name the column of the text with data.text_field="
+                    f"{', '.join(row)}: name the column of the text with data.corpus.text_field="
                 )
             yield row[self.text_field]
 

@@ -58,8 +58,14 @@ def test_folder_without_text_files(tmp_path: Path) -> None:
 def test_a_file_instead_of_a_folder(tmp_path: Path) -> None:
     file = tmp_path / "book.txt"
     file.write_text("x", encoding="utf-8")
-    with pytest.raises(NotADirectoryError, match=r"data\.pattern=book\.txt"):
+    with pytest.raises(NotADirectoryError, match=r"data\.corpus\.pattern=book\.txt"):
         texts(file)
+
+
+def test_a_folder_of_tables_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text\nhello\n", encoding="utf-8")
+    with pytest.raises(FileNotFoundError, match=r"only \.csv: .*data=saved"):
+        texts(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +75,8 @@ def test_a_file_instead_of_a_folder(tmp_path: Path) -> None:
         ("[1, 2]", r"a\.jsonl:2: expected a JSON object"),
         ('{"body": "x", "id": 3}', r"a\.jsonl:2: no field 'text'; it has body, id"),
         ('{"text": 3}', r"a\.jsonl:2: field 'text' holds int"),
+        (r'{"text": "half \ud83d"}', r"a\.jsonl:2: field 'text' has half of a surrogate pair"),
+        ("[" * 100_000, r"a\.jsonl:2: not a JSON line"),
     ],
 )
 def test_broken_line_is_named(tmp_path: Path, line: str, message: str) -> None:
@@ -80,5 +88,5 @@ def test_broken_line_is_named(tmp_path: Path, line: str, message: str) -> None:
 @pytest.mark.parametrize("name", ["old.txt", "old.jsonl"])
 def test_file_in_another_encoding_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes('{"text": "zwölf"}'.encode("latin-1"))
-    with pytest.raises(ValueError, match=rf"{name} is not UTF-8"):
+    with pytest.raises(ValueError, match=rf"{name}(:1)? is not UTF-8"):
         texts(tmp_path)
