@@ -131,7 +131,7 @@ def _others(files: Iterable[Path]) -> str:
         return ""
     return (
         f", only {', '.join(suffix or 'names without an ending' for suffix in suffixes[:5])}: "
-        "write each text to a line {\"text\": ...} of a .jsonl file; or load a table with "
+        'write each text to a line {"text": ...} of a .jsonl file; or load a table with '
         "datasets.load_dataset, save it with save_to_disk, and take data=saved"
     )
 

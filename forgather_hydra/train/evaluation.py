@@ -23,9 +23,9 @@ def evaluate_loss(
     """`eval_loss`, the mean over all target tokens, and its perplexity, in evaluation mode.
 
     `batches` are those of this process; the mean is over all of them. The device is read once, at
-    the end. `loss_of` takes the place of `strategy.loss`, for batches without targets too.
+    the end. `loss_of` takes the place of `strategy.loss`, for batches of rows without targets too.
     """
-    every = strategy.in_step or loss_of is not None
+    every_row = loss_of is not None
     loss_of = loss_of or strategy.loss
     model = strategy.model
     was_training = model.training
@@ -34,7 +34,7 @@ def evaluate_loss(
     counts: list[int] = []
     for batch in batches:
         count = count_targets(batch)
-        if count or every:
+        if count or strategy.in_step or (every_row and len(batch["input_ids"])):
             losses.append(loss_of(batch))
             counts.append(count)
         after_batch()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from forgather_hydra.train.arguments.training_arguments import TrainingArguments
-from forgather_hydra.train.checkpoint.directory import checkpoints
+from forgather_hydra.train.checkpoint.directory import latest_checkpoint
 
 if TYPE_CHECKING:
     from forgather_hydra.train.loop import TrainingLoop
@@ -50,6 +50,6 @@ def _out_of_memory(args: TrainingArguments) -> str:
 
 
 def _where_it_stands(trainer: TrainingLoop) -> str:
-    written = checkpoints(trainer.args.checkpoint_dir)
-    newest = f"the newest checkpoint is {written[-1]}" if written else "there is no checkpoint yet"
-    return f"Training failed after step {trainer.state.global_step}; {newest}."
+    newest = latest_checkpoint(trainer.args.checkpoint_dir)
+    said = f"the newest checkpoint is {newest}" if newest else "there is no checkpoint yet"
+    return f"Training failed after step {trainer.state.global_step}; {said}."

@@ -29,6 +29,20 @@ class StepGuard:
         self.loss_scale = FIRST_SCALE if args.fp16 else 1.0
         self.taken_in_a_row = 0
         self.skipped_in_a_row = 0
+        self.untaught_in_a_row = 0
+
+    def note_targets(self, has_targets: bool, steps_of_epoch: int) -> None:
+        """Counts a step that has targets, or none, and is left out.
+
+        Raises:
+            ValueError: after 50 steps without targets in a row, or a whole epoch of them.
+        """
+        self.untaught_in_a_row = 0 if has_targets else self.untaught_in_a_row + 1
+        if self.untaught_in_a_row >= min(MOST_IN_A_ROW, steps_of_epoch):
+            raise ValueError(
+                f"{self.untaught_in_a_row} training steps in a row have no target token: samples "
+                "need 2 tokens or more, and labels other than -100"
+            )
 
     def accepts(self, grad_norm: torch.Tensor | None, step: int) -> bool:
         """Whether the step with these gradients is to be taken; reads the device if active.
@@ -59,11 +73,11 @@ class StepGuard:
         if self.skipped_in_a_row == MOST_IN_A_ROW:
             raise FloatingPointError(
                 f"no gradient was finite in the {MOST_IN_A_ROW} steps before step {step}. Try a "
-                "lower learning_rate, or bf16 instead of fp16. The last checkpoint is intact."
+                "lower learning_rate, or bf16 instead of fp16."
             )
 
     def state_dict(self) -> dict[str, Any]:
-        names = ("loss_scale", "taken_in_a_row", "skipped_in_a_row")
+        names = ("loss_scale", "taken_in_a_row", "skipped_in_a_row", "untaught_in_a_row")
         return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -20,8 +20,11 @@ from forgather_hydra.train.guard import StepGuard
 from forgather_hydra.train.intervals import log_is_due, request_after_epoch, request_after_step
 from forgather_hydra.train.meter import Meter
 from forgather_hydra.train.numerics import numerics
+from forgather_hydra.train.optim.modes import set_mode
 from forgather_hydra.train.optim.multi_optimizer import BackwardOptimizer
+from forgather_hydra.train.optim.schedules import include_later_groups
 from forgather_hydra.train.parallel.processes import agree, once, together
+from forgather_hydra.train.plan import Plan
 from forgather_hydra.train.state import TrainerControl, TrainerState, TrainOutput, train_output
 
 logger = logging.getLogger(__name__)
@@ -42,9 +45,11 @@ class TrainingLoop(ABC):
     lr_scheduler: Any
     train_dataloader: Any
     sampler: Any
-    steps_per_epoch: int
+    plan: Plan
+    configured: list[dict[str, Any]]  # settings of the optimizer's groups when it was made
     background: BackgroundWriter
     save_seconds: float  # for which training has waited for checkpoints
+    evaluated: best_model.Evaluation | None  # the last evaluation of this run
     last_save: int  # the step of the newest checkpoint of this run, or where it began
 
     def train(self, resume_from_checkpoint: bool | str | Path | None = None) -> TrainOutput:
@@ -64,13 +69,13 @@ class TrainingLoop(ABC):
     def _train(self, resume_from_checkpoint: bool | str | Path | None) -> TrainOutput:
         directory = self.args.checkpoint_dir
         checkpoint = once(self.strategy, lambda: find_checkpoint(directory, resume_from_checkpoint))
-        self.prepare()
+        self.prepare(checkpoint)
         if checkpoint:
             logger.info("resuming from %s", checkpoint)
             saved_state.restore_state(self, checkpoint)
         else:
             once(self.strategy, lambda: set_aside(directory))
-        self.last_save = self.state.global_step
+        self.last_save, self.evaluated = self.state.global_step, None
         try:
             self.fire("on_train_begin")
             if self.args.eval_on_start and not checkpoint:
@@ -78,6 +83,7 @@ class TrainingLoop(ABC):
             if checkpoint:
                 saved_state.restore_random_numbers(checkpoint, self.strategy.rank)
             self._train_epochs()
+            set_mode(self.optimizer, "eval")
             self._save_last()
         finally:
             if isinstance(self.optimizer, BackwardOptimizer):
@@ -88,7 +94,6 @@ class TrainingLoop(ABC):
         return train_output(self.state, mean_loss, self.save_seconds)
 
     def _train_epochs(self) -> None:
-        self.model.train()
         self.meter.start()
         accumulation = self.args.gradient_accumulation_steps
         while self._unfinished():
@@ -104,6 +109,7 @@ class TrainingLoop(ABC):
                 raise ValueError("the training data ended before its length: check the dataset")
             if ended:
                 self.sampler.next_epoch()
+                self.plan.begin_epoch(self.state.global_step, self.sampler.epoch)
             if ended or self.state.global_step >= self.state.max_steps:
                 request_after_epoch(self.args, self.state, self.control)
             self.fire("on_epoch_end")
@@ -119,21 +125,32 @@ class TrainingLoop(ABC):
 
     def _train_step(self, group: list[Batch]) -> None:
         self.fire("on_step_begin")
+        # Each time, for a callback may have left the model or the optimizer in evaluation mode.
+        self.model.train()
+        set_mode(self.optimizer, "train")
         self.strategy.loss_scale = self.guard.loss_scale
-        loss, tokens = self.strategy.accumulate(group, lambda: self.fire("on_substep_end"))
-        grad_norm = self._clip()
-        if self.guard.accepts(grad_norm, self.state.global_step + 1):
-            self.fire("on_pre_optimizer_step")
-            self.optimizer.step()
-            self.fire("on_optimizer_step")
-            self.meter.add(loss, tokens, grad_norm, self.lr_scheduler.get_last_lr()[0])
-            self.lr_scheduler.step()
-        else:
+        with torch.enable_grad():
+            loss, tokens = self.strategy.accumulate(group, lambda: self.fire("on_substep_end"))
+        self.guard.note_targets(loss is not None, self.plan.steps_per_epoch or self.state.max_steps)
+        if loss is None or not self._optimize(loss, tokens):
             self.meter.skip(tokens)
         self.strategy.zero_gradients()
         self._advance(len(group), tokens)
         request_after_step(self.args, self.state, self.control)
         self.fire("on_step_end")
+
+    def _optimize(self, loss: torch.Tensor, tokens: int) -> bool:
+        """Takes the optimizer's step, if it is to be taken."""
+        grad_norm = self._clip()
+        if not self.guard.accepts(grad_norm, self.state.global_step + 1):
+            return False
+        self.fire("on_pre_optimizer_step")
+        self.optimizer.step()
+        self.fire("on_optimizer_step")
+        self.meter.add(loss, tokens, grad_norm, self.lr_scheduler.get_last_lr()[0])
+        include_later_groups(self.lr_scheduler, self.optimizer)
+        self.lr_scheduler.step()
+        return True
 
     def _clip(self) -> torch.Tensor | None:
         """Gradient norm before clipping; without clipping it is measured for steps logged."""
@@ -148,7 +165,7 @@ class TrainingLoop(ABC):
         state = self.state
         self.sampler.advance(batches)
         state.global_step += 1
-        state.epoch = state.global_step / self.steps_per_epoch
+        state.epoch = self.plan.epoch_at(state.global_step)
         state.num_input_tokens_seen += tokens
         state.train_seconds = self.meter.counts.seconds
 
@@ -163,7 +180,7 @@ class TrainingLoop(ABC):
             return
         with self.meter.paused():
             if self.control.should_evaluate and (metrics := self.evaluate()):
-                best_model.update(self.args, self.state, metrics)
+                self.evaluated = best_model.evaluation(self.args, self.state, metrics)
             if self.control.should_save and not self.control.should_abort_without_save:
                 self.save_checkpoint()
         agree(self.strategy, self.control)
@@ -187,8 +204,9 @@ class TrainingLoop(ABC):
         """Meets the other processes of the run, if there are any."""
 
     @abstractmethod
-    def prepare(self) -> None:
-        """Makes everything a run needs, from the seed and the arguments alone."""
+    def prepare(self, checkpoint: Path | None) -> None:
+        """Makes everything a run needs, from the seed and the arguments alone; for a run of the
+        length that it has where it goes on from a checkpoint."""
 
     @abstractmethod
     def evaluate(self) -> dict[str, float]: ...

@@ -4,14 +4,30 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 IGNORE_INDEX = -100
 
-LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+# (outputs, labels, num_items_in_batch=...) -> mean loss, as transformers calls it.
+LossFunction = Callable[..., torch.Tensor]
+
+
+class Objective(NamedTuple):
+    """What is minimized.
+
+    Attributes:
+        compute: `(model, inputs, return_outputs=, num_items_in_batch=)` -> the mean loss over the
+            targets, with the model's outputs if asked for.
+        is_models_own: whether the model computes the loss itself.
+        leads_outputs: whether outputs that are a tuple begin with the loss.
+    """
+
+    compute: Callable[..., Any]
+    is_models_own: bool
+    leads_outputs: bool
 
 
 def count_targets(batch: Mapping[str, torch.Tensor]) -> int:
@@ -25,42 +41,39 @@ def count_targets(batch: Mapping[str, torch.Tensor]) -> int:
     return int(np.count_nonzero(labels.numpy()[:, 1:] != IGNORE_INDEX))
 
 
-def mean_loss(
-    model: torch.nn.Module, batch: dict[str, torch.Tensor], loss_function: LossFunction | None
-) -> torch.Tensor:
-    """Mean loss over the targets of `batch`; `labels` default to `input_ids`.
+def check_loss_function(function: LossFunction) -> None:
+    """Raises TypeError unless `function` can be called as transformers calls it."""
+    try:
+        inspect.signature(function).bind(None, None, num_items_in_batch=1)
+    except TypeError as error:
+        raise TypeError(
+            "compute_loss_func is called as in transformers, (outputs, labels, "
+            f"num_items_in_batch=...) with outputs.logits [B, T, V]; this one cannot be: {error}"
+        ) from error
 
-    The model computes it, returning a mapping with `loss` or a tuple `(loss, logits)`, unless
-    `loss_function(logits, labels)` is given; that one has to shift the labels itself. In evaluation
-    a model with an argument `skip_logits` is told that nobody looks at its logits.
+
+def label_smoothing(factor: float) -> LossFunction:
+    """The loss of targets of which `factor` is spread over all words of the vocabulary (Szegedy et
+    al. 2015, https://arxiv.org/abs/1512.00567)."""
+
+    def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: int) -> torch.Tensor:
+        logits = logits_of(outputs)
+        assert logits is not None
+        logits = logits[:, :-1].flatten(0, 1).float()
+        total = torch.nn.functional.cross_entropy(
+            logits, labels[:, 1:].flatten(), reduction="sum", label_smoothing=factor
+        )
+        return total / num_items_in_batch
+
+    return loss
+
+
+def loss_of(model: torch.nn.Module, outputs: Any) -> torch.Tensor:
+    """The loss among the outputs of `model`: that of a mapping, or the first of a tuple.
 
     Raises:
-        ValueError: if the model returns no loss.
+        ValueError: if there is none.
     """
-    inputs: dict[str, Any] = {"labels": batch["input_ids"], **batch}
-    if loss_function is None:
-        if not model.training and "skip_logits" in inspect.signature(model.forward).parameters:
-            inputs["skip_logits"] = True
-        return _loss(model, model(**inputs))
-    labels = inputs.pop("labels")
-    outputs = model(**inputs)
-    return loss_function(_logits(outputs), labels)
-
-
-def loss_and_logits(
-    model: torch.nn.Module, batch: dict[str, torch.Tensor], loss_function: LossFunction | None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """`mean_loss` with the logits [B, T, V] that it is of."""
-    inputs: dict[str, Any] = {"labels": batch["input_ids"], **batch}
-    if loss_function is not None:
-        labels = inputs.pop("labels")
-        logits = _logits(model(**inputs))
-        return loss_function(logits, labels), logits
-    outputs = model(**inputs)
-    return _loss(model, outputs), outputs["logits"] if isinstance(outputs, Mapping) else outputs[1]
-
-
-def _loss(model: torch.nn.Module, outputs: Any) -> torch.Tensor:
     if isinstance(outputs, Mapping):
         loss = outputs.get("loss")
     else:
@@ -73,7 +86,21 @@ def _loss(model: torch.nn.Module, outputs: Any) -> torch.Tensor:
     return loss
 
 
-def _logits(outputs: Any) -> torch.Tensor:
+def logits_of(outputs: Any, *, behind_loss: bool = False) -> torch.Tensor | None:
+    """The logits [B, T, V] among a model's outputs, if there are any; in a tuple they come first,
+    or `behind_loss`."""
     if isinstance(outputs, torch.Tensor):
         return outputs
-    return outputs["logits"] if isinstance(outputs, Mapping) else outputs[0]
+    if isinstance(outputs, Mapping):
+        return outputs.get("logits")
+    place = int(behind_loss)
+    return outputs[place] if len(outputs) > place else None
+
+
+def as_output(outputs: Any) -> Any:
+    """Outputs as a loss function of transformers expects them: with `.logits`."""
+    if isinstance(outputs, torch.Tensor):
+        from transformers.modeling_outputs import CausalLMOutput
+
+        return CausalLMOutput(logits=outputs)
+    return outputs

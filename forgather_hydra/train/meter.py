@@ -129,5 +129,5 @@ def _diverged(step: int, loss: float, norm: list[float]) -> str:
     values = f"loss sum {loss}" + (f", gradient norm {norm[0]}" if norm else "")
     return (
         f"training diverged at or before step {step} ({values}). Try a lower learning_rate, more "
-        "warmup_steps, or max_grad_norm 1.0; with bf16, try without. The last checkpoint is intact."
+        "warmup_steps, or max_grad_norm 1.0; with bf16, try without."
     )

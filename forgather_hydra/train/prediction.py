@@ -47,7 +47,7 @@ def predict(
 
     def loss(batch: Batch) -> torch.Tensor:
         loss, logits = strategy.predict(batch)
-        if logits is None:
+        if logits is None or not len(batch["input_ids"]):
             return loss
         labels = batch.get("labels", batch["input_ids"])
         kept = preprocess(logits, labels.to(logits.device)) if preprocess else logits

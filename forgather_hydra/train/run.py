@@ -44,9 +44,13 @@ def run_training(
     Returns:
         The final metrics, which are also the last line of `metrics.jsonl`, marked `"final": true`.
         For a run that was told to end before its time, `"stopped": True` and how far it is.
+
+    Raises:
+        ValueError: if a setting in the arguments has no effect.
     """
     disable_progress_bar()  # saving one file needs none beside the training's own
-    trainer.args.eval_on_start = trainer.eval_dataset is not None
+    if idle := trainer.idle_settings():
+        raise ValueError(idle)
     output = trainer.train(resume_from_checkpoint=resume)
     if once(trainer.strategy, lambda: _was_told_to_end(trainer)):
         return {"stopped": True, "global_step": output.global_step, **output.metrics}

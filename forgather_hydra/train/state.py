@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from forgather_hydra.train.arguments.training_arguments import TrainingArguments
+from forgather_hydra.train.plan import Plan
 
 if TYPE_CHECKING:
     from forgather_hydra.train.parallel.base import Strategy
@@ -43,21 +44,12 @@ class TrainerState:
     trial_params: dict[str, Any] | None = None
 
 
-def initial_state(
-    args: TrainingArguments, steps_per_epoch: int | None, strategy: Strategy
-) -> TrainerState:
+def initial_state(args: TrainingArguments, plan: Plan, strategy: Strategy) -> TrainerState:
     """State at step 0; `max_steps` overrides the number of epochs, which may be a fraction.
 
-    A stream, which has no steps per epoch, begins anew as often as it takes.
+    A stream without a length begins anew as often as it takes.
     """
-    max_steps, epochs = args.max_steps, sys.maxsize
-    if steps_per_epoch is not None:
-        if max_steps <= 0:
-            max_steps = math.ceil(args.num_train_epochs * steps_per_epoch)
-        epochs = math.ceil(max_steps / steps_per_epoch)
-    return TrainerState(
-        max_steps=max_steps,
-        num_train_epochs=epochs,
+    state = TrainerState(
         logging_steps=args.logging_steps,
         eval_steps=args.eval_steps,
         save_steps=args.save_steps,
@@ -65,6 +57,20 @@ def initial_state(
         is_local_process_zero=strategy.local_rank == 0,
         is_world_process_zero=strategy.rank == 0,
     )
+    set_length(state, args, plan)
+    return state
+
+
+def set_length(state: TrainerState, args: TrainingArguments, plan: Plan) -> None:
+    """Says how many steps and epochs the run has in all."""
+    state.max_steps, state.num_train_epochs = args.max_steps, sys.maxsize
+    if plan.steps_per_epoch is None:
+        return
+    if args.max_steps > 0:
+        state.num_train_epochs = math.ceil(args.max_steps / plan.steps_per_epoch)
+    else:
+        state.max_steps = plan.steps_in_all(args.num_train_epochs)
+        state.num_train_epochs = math.ceil(args.num_train_epochs)
 
 
 @dataclass

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,89 +14,107 @@ from torch.optim.lr_scheduler import LRScheduler
 from forgather_hydra.train import prediction
 from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 from forgather_hydra.train.batches.collator import stack
-from forgather_hydra.train.batches.loading import Collator, evaluation_loader, training_data
+from forgather_hydra.train.batches.loading import Collator, evaluation_samples
 from forgather_hydra.train.callbacks.defaults import default_callbacks
 from forgather_hydra.train.callbacks.events import CallbackHandler
 from forgather_hydra.train.checkpoint import best_model, saved_state
 from forgather_hydra.train.checkpoint.background import BackgroundWriter
 from forgather_hydra.train.checkpoint.rng import seed_everything
-from forgather_hydra.train.checkpoint.weights import save_pretrained
+from forgather_hydra.train.checkpoint.weights import check_finite, save_pretrained
 from forgather_hydra.train.evaluation import evaluate_loss
 from forgather_hydra.train.guard import StepGuard
-from forgather_hydra.train.loop import TrainingLoop
-from forgather_hydra.train.loss import LossFunction
+from forgather_hydra.train.hugging_face import by_position
+from forgather_hydra.train.loss import LossFunction, check_loss_function
 from forgather_hydra.train.meter import Meter
+from forgather_hydra.train.metrics_files import MetricsFiles
 from forgather_hydra.train.numerics import default_dtype, numerics
-from forgather_hydra.train.optim.factories import build_optimizer, build_scheduler
+from forgather_hydra.train.optim.factories import chosen_factories, optimizer_arguments
+from forgather_hydra.train.optim.modes import set_mode
 from forgather_hydra.train.optim.multi_optimizer import OptimizerFactory
+from forgather_hydra.train.optim.state import configured_settings
+from forgather_hydra.train.overridable import Overridable
 from forgather_hydra.train.parallel.base import SingleProcess, Strategy
 from forgather_hydra.train.parallel.process_count import ProcessCount
+from forgather_hydra.train.plan import Plan
 from forgather_hydra.train.prediction import ComputeMetrics, PredictionOutput, Preprocess
 from forgather_hydra.train.state import TrainerControl, TrainerState, initial_state
 
+logger = logging.getLogger(__name__)
 
-class Trainer(TrainingLoop):
+
+class Trainer(Overridable, MetricsFiles):
     """Trains a causal language model on one device.
 
     Args:
+        positional: `(args)`, or `(model, args, ...)` as in transformers.
         args: what to do; read when `train` is called.
         model: a module that takes `input_ids` and `labels` and returns a mapping with `loss`, or
-            a tuple starting with it: the mean over the targets `labels[:, 1:] != -100`.
+            a tuple starting with it: the mean over the targets `labels[:, 1:] != -100`. Values of a
+            batch that it does not take are left out.
         model_init: instead of `model`, a callable that makes it; called after seeding, so that the
             initial weights follow from the seed.
-        train_dataset, eval_dataset: `len()` and `[i] -> {"input_ids": LongTensor[T], ...}`, or
-            without `len()` an iterable over such samples.
+        train_dataset, eval_dataset: `len()` and `[i] -> {"input_ids": LongTensor[T], ...}`, or an
+            iterable over such samples, with `len()` or without.
         data_collator: samples -> batch of tensors [B, T]; stacks by default.
-        processing_class: the tokenizer, saved with the model and passed to callbacks.
+        processing_class: the tokenizer, saved with the model and passed to callbacks; `tokenizer`
+            is another name for it.
         optimizer_factory: `(named_parameters) -> optimizer`; AdamW from `args` by default.
         lr_scheduler_factory: `(optimizer=...) -> scheduler`, also given `num_training_steps=...` if
             it has that parameter; the schedule named in `args` by default.
         callbacks: instead of the default ones: progress, `metrics.jsonl` and TensorBoard.
-        compute_loss_func: `(logits, labels) -> mean loss`, instead of the model's own.
+        compute_loss_func: `(outputs, labels, num_items_in_batch=) -> mean loss`, instead of the
+            model's own; the sum over the targets, divided by their number, is the mean.
         optimizer_cls_and_kwargs: instead of a factory, an optimizer class and its arguments.
+        optimizers: instead of factories, an optimizer of `model` and its schedule, or None.
         compute_metrics: `(EvalPrediction) -> {name: value}`, for evaluations; keeps all predictions
             in the memory of the host.
         preprocess_logits_for_metrics: `(logits, labels) -> predictions`, to keep less of them.
+
+    Raises:
+        TypeError: for a loss function of another signature, or arguments that are none.
+        ValueError: for two arguments that say the same.
     """
 
     def __init__(
         self,
-        args: TrainingArguments,
-        *,
+        *positional: Any,
+        args: TrainingArguments | None = None,
         model: torch.nn.Module | None = None,
         model_init: Callable[[], torch.nn.Module] | None = None,
         train_dataset: Any = None,
         eval_dataset: Any = None,
         data_collator: Collator | None = None,
         processing_class: Any = None,
+        tokenizer: Any = None,
         optimizer_factory: OptimizerFactory | None = None,
         lr_scheduler_factory: Callable[..., LRScheduler] | None = None,
         callbacks: Iterable[Any] | None = None,
         compute_loss_func: LossFunction | None = None,
         optimizer_cls_and_kwargs: tuple[Callable[..., Any], dict[str, Any]] | None = None,
+        optimizers: tuple[Any, Any] = (None, None),
         compute_metrics: ComputeMetrics | None = None,
         preprocess_logits_for_metrics: Preprocess | None = None,
     ) -> None:
-        if (model is None) == (model_init is None):
+        named = {name: v for name, v in locals().items() if name not in ("self", "positional")}
+        given = by_position(positional, named)
+        get = given.get
+        self.args: TrainingArguments = given["args"]
+        self.model: Any = get("model")
+        self.model_init = get("model_init")
+        if (self.model is None) == (self.model_init is None):
             raise ValueError("give the trainer either a model or a model_init that makes one")
-        if optimizer_cls_and_kwargs is not None:
-            if optimizer_factory is not None:
-                raise ValueError("give either optimizer_factory or optimizer_cls_and_kwargs")
-            optimizer_class, options = optimizer_cls_and_kwargs
-            optimizer_factory = partial(optimizer_class, **options)
-        self.args = args
-        self.model: Any = model
-        self.model_init = model_init
-        self.train_dataset = train_dataset
-        self.eval_dataset = eval_dataset
-        self.data_collator = data_collator or stack
-        self.processing_class = processing_class
-        self.optimizer_factory = optimizer_factory
-        self.lr_scheduler_factory = lr_scheduler_factory
-        self.compute_loss_func = compute_loss_func
-        self.compute_metrics = compute_metrics
-        self.preprocess_logits_for_metrics = preprocess_logits_for_metrics
-        self.callbacks = CallbackHandler(default_callbacks() if callbacks is None else callbacks)
+        self.train_dataset = get("train_dataset")
+        self.eval_dataset = get("eval_dataset")
+        self.data_collator = get("data_collator") or stack
+        self.processing_class = get("processing_class")
+        self.optimizer_factory, self.lr_scheduler_factory = chosen_factories(given)
+        self.compute_loss_func = get("compute_loss_func")
+        if self.compute_loss_func is not None:
+            check_loss_function(self.compute_loss_func)
+        self.compute_metrics = get("compute_metrics")
+        self.preprocess_logits_for_metrics = get("preprocess_logits_for_metrics")
+        chosen = get("callbacks")
+        self.callbacks = CallbackHandler(default_callbacks() if chosen is None else chosen)
         self.state, self.control, self.meter = TrainerState(), TrainerControl(), Meter()
         self.background = BackgroundWriter()
         self.strategy: Any = None
@@ -115,37 +133,49 @@ class Trainer(TrainingLoop):
         """
         return ProcessCount(exact=1)
 
-    def evaluate(self, eval_dataset: Any = None) -> dict[str, float]:
-        """Loss and perplexity on `eval_dataset`, by default the trainer's; {} if there is none."""
+    def evaluate(
+        self,
+        eval_dataset: Any = None,
+        ignore_keys: Any = None,
+        metric_key_prefix: str = "eval",
+    ) -> dict[str, float]:
+        """Loss and perplexity on `eval_dataset`, by default the trainer's; {} if there is none.
+
+        `ignore_keys` is for calls written for transformers: nothing but logits is looked at.
+        """
+        if isinstance(self.eval_dataset, Iterator):  # which can be read only once
+            self.eval_dataset = evaluation_samples(self.args, self.eval_dataset)
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
         if dataset is None:
             return {}
+        self._begin_evaluation(dataset)
         if self.compute_metrics:
-            metrics = self._predict(dataset).metrics
+            metrics = self._predict().metrics
         else:
-            self._load_for_evaluation(dataset)
             with numerics(self.args):
                 metrics = evaluate_loss(
                     self.strategy, self.eval_dataloader, lambda: self.fire("on_prediction_step")
                 )
+        metrics = _renamed(metrics, metric_key_prefix)
         self.log(metrics)
         self.fire("on_evaluate", metrics=metrics)
         return metrics
 
-    def predict(self, test_dataset: Any, metric_key_prefix: str = "test") -> PredictionOutput:
+    def predict(
+        self, test_dataset: Any, ignore_keys: Any = None, metric_key_prefix: str = "test"
+    ) -> PredictionOutput:
         """Predictions for a data set, its labels, and its metrics as `<prefix>_loss` and so on.
 
         Predictions are logits, a number for every sample, token and word, unless the trainer has
         `preprocess_logits_for_metrics`.
         """
-        predictions, labels, found = self._predict(test_dataset)
-        prefix = f"{metric_key_prefix}_"
-        metrics = {prefix + name.removeprefix("eval_"): value for name, value in found.items()}
+        self._begin_evaluation(test_dataset, test=True)
+        predictions, labels, found = self._predict()
+        metrics = _renamed(found, metric_key_prefix)
         self.fire("on_predict", metrics=metrics)
         return PredictionOutput(predictions, labels, metrics)
 
-    def _predict(self, dataset: Any) -> PredictionOutput:
-        self._load_for_evaluation(dataset)
+    def _predict(self) -> PredictionOutput:
         after_batch = partial(self.fire, "on_prediction_step")
         with numerics(self.args):
             output = prediction.predict(
@@ -158,25 +188,35 @@ class Trainer(TrainingLoop):
             output.metrics.update(prediction.own_metrics(output, self.compute_metrics))
         return output
 
-    def _load_for_evaluation(self, dataset: Any) -> None:
+    def _begin_evaluation(self, dataset: Any, *, test: bool = False) -> None:
         self._ensure_model()
-        self.eval_dataloader = evaluation_loader(
-            self.args, dataset, self.data_collator, self.strategy
-        )
+        self._make_eval_dataloader(dataset, test=test)
+        set_mode(self.optimizer, "eval")
         self.fire("on_evaluate_begin")
 
-    def log(self, logs: dict[str, Any]) -> None:
-        """Adds a record to the history and gives it to the callbacks."""
+    def log(self, logs: dict[str, Any], start_time: float | None = None) -> None:
+        """Adds a record to the history and gives it to the callbacks.
+
+        `start_time` is for calls written for transformers: speed is measured in any case.
+        """
         logs = {**logs, "epoch": self.state.epoch}
         self.fire("on_log_begin", logs=logs)
         self.state.train_seconds = self.meter.counts.seconds
         self.state.log_history.append({**logs, "step": self.state.global_step})
         self.fire("on_log", logs=logs)
 
-    def save_model(self, output_dir: str | Path | None = None) -> None:
-        """Saves the model, as its class does it, and the tokenizer."""
+    def save_model(
+        self, output_dir: str | Path | None = None, _internal_call: bool = False
+    ) -> None:
+        """Saves the model, as its class does it, and the tokenizer.
+
+        Raises:
+            FloatingPointError: if a weight is not finite.
+        """
         self._ensure_model()
         directory = Path(output_dir or self.args.output_dir)
+        set_mode(self.optimizer, "eval")
+        check_finite(self.strategy, self.state.global_step)
         save_pretrained(self.model, self.processing_class, directory, self.strategy)
 
     def save_checkpoint(self) -> None:
@@ -184,7 +224,9 @@ class Trainer(TrainingLoop):
 
         With `async_save` it is complete some time after this returns.
         """
-        best_model.note_checkpoint(self.state, self.args.checkpoint_dir)
+        set_mode(self.optimizer, "eval")
+        check_finite(self.strategy, self.state.global_step)
+        best_model.note_checkpoint(self.args, self.state, self.evaluated)
         saved_state.save(self)
         self.last_save = self.state.global_step
         self.fire("on_save")
@@ -199,7 +241,7 @@ class Trainer(TrainingLoop):
         self.callbacks.pop(callback)
 
     def _make_strategy(self) -> Strategy:
-        return SingleProcess(self.args, self.compute_loss_func)
+        return SingleProcess(self.args, self.objective)
 
     # The parts of train(), in order.
 
@@ -209,24 +251,32 @@ class Trainer(TrainingLoop):
         self.state.is_world_process_zero = self.strategy.rank == 0
         self.state.is_local_process_zero = self.strategy.local_rank == 0
 
-    def prepare(self) -> None:
-        """Makes everything a run needs, from the seed and the arguments alone."""
+    def prepare(self, checkpoint: Path | None) -> None:
+        """Makes everything a run needs, from the seed and the arguments alone; for a run of the
+        length that it has where it goes on from a checkpoint."""
         args = self.args
-        self.sampler, self.train_dataloader = training_data(
-            args, self.train_dataset, self.data_collator, self.strategy
-        )
-        steps = None  # of a stream, which has no length
-        if hasattr(self.sampler, "__len__"):
-            steps = math.ceil(len(self.sampler) / args.gradient_accumulation_steps)
-        self.steps_per_epoch = steps or args.max_steps
-        self.state = initial_state(args, steps, self.strategy)
+        if idle := self.idle_settings():
+            logger.warning(idle)
+        self._make_train_dataloader()
+        self.plan = Plan.of(args, self.sampler)
+        self.state = initial_state(args, self.plan, self.strategy)
+        if checkpoint:
+            saved_state.restore_progress(self, checkpoint)
         self.control, self.meter = TrainerControl(), Meter()
         self.guard = StepGuard(args)
         self.save_seconds = 0.0
         self._build_model()
-        self.optimizer = build_optimizer(args, self.strategy, self.optimizer_factory)
-        self.lr_scheduler = build_scheduler(
-            args, self.optimizer, self.state.max_steps, self.lr_scheduler_factory
+        self._make_optimizer()
+        self.configured = configured_settings(self.optimizer)
+
+    def idle_settings(self) -> str | None:
+        """What the arguments say of an optimizer that is made by something else, if anything."""
+        found = optimizer_arguments(self.args) if self.optimizer_factory else []
+        if not found:
+            return None
+        return (
+            f"{', '.join(found)} in the arguments has no effect, as the optimizer is made by "
+            "optimizer_factory: set it there (optimizer.lr and so on in a configuration)"
         )
 
     def _ensure_model(self) -> None:
@@ -243,3 +293,8 @@ class Trainer(TrainingLoop):
                 self.model = self.strategy.build(self.model_init)
         self.strategy.prepare(self.model)
         self.model = self.strategy.model
+
+
+def _renamed(metrics: dict[str, float], prefix: str) -> dict[str, float]:
+    """Metrics of an evaluation under another prefix than `eval`."""
+    return {f"{prefix}_{name.removeprefix('eval_')}": value for name, value in metrics.items()}

@@ -80,11 +80,12 @@ def make(kind: type[Trainer], output_dir: Path, **options: Any) -> Trainer:
         "max_steps": 11,
         "per_device_train_batch_size": 3,
         "per_device_eval_batch_size": 2,
-        "learning_rate": 1e-2,
         "logging_steps": 1,
         "eval_on_start": True,
         "save_strategy": "no",
     }
+    if optimizer is None:
+        defaults["learning_rate"] = 1e-2
     return kind(
         TrainingArguments(**defaults | options),
         model_init=partial(ToyModel, dropout=dropout),

@@ -48,9 +48,10 @@ def make_trainer(tmp_path: Any) -> Callable[..., Trainer]:
             "use_cpu": True,
             "per_device_train_batch_size": 4,
             "logging_steps": 1,
-            "learning_rate": 1e-2,
             "save_strategy": "no",
         }
+        if not given.keys() & {"optimizer_factory", "optimizer_cls_and_kwargs"}:
+            defaults["learning_rate"] = 1e-2
         return Trainer(TrainingArguments(**defaults | options), **given)
 
     return make

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from tokenizers import Tokenizer, models, pre_tokenizers
-from toys import VOCABULARY, Rows, losses, shifted_loss
+from toys import VOCABULARY, Rows, loss_of_outputs, losses
 from transformers import PreTrainedTokenizerFast
 
 import forgather_hydra as fg
@@ -96,7 +96,7 @@ TWO: dict[str, dict[str, Any]] = {
         "lr_scheduler_type": "cosine",
         "model": TIED,
     },
-    "own-loss": {"max_grad_norm": None, "compute_loss_func": shifted_loss},
+    "own-loss": {"max_grad_norm": None, "compute_loss_func": loss_of_outputs},
     "fused-loss": {"model": {"changes": FUSED_LOSS}},
     "fused-loss-zbv": {"model": {"changes": FUSED_LOSS}, "pipeline": ZBV},
     "recomputed": {"gradient_checkpointing": True},

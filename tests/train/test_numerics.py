@@ -10,12 +10,12 @@ from toys import Rows, ToyModel, losses, shifted_loss
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from forgather_hydra.train import TrainerCallback
-from forgather_hydra.train.parallel.base import enable_gradient_checkpointing
+from forgather_hydra.train.parallel.device import enable_gradient_checkpointing
 
 
-def large_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def large_loss(outputs, labels: torch.Tensor, num_items_in_batch: int) -> torch.Tensor:
     """Has gradients that overflow fp16 at the first loss scale, 2^16."""
-    return 100 * shifted_loss(logits, labels)
+    return 100 * shifted_loss(outputs.logits, labels)
 
 
 class Steps(TrainerCallback):

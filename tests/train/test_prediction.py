@@ -81,7 +81,7 @@ def test_an_optimizer_class_with_its_arguments(make_trainer) -> None:
     assert isinstance(trainer.optimizer, torch.optim.SGD)
     assert trainer.optimizer.defaults["momentum"] == 0.9
     assert trainer.state.log_history[0]["learning_rate"] == 0.5
-    with pytest.raises(ValueError, match="either optimizer_factory or"):
+    with pytest.raises(ValueError, match="the optimizer is given twice"):
         make_trainer(
             optimizer_factory=torch.optim.SGD, optimizer_cls_and_kwargs=(torch.optim.SGD, {})
         )

@@ -42,7 +42,7 @@ def make_job(make_trainer):
         defaults = {
             "model_init": llama, "eval_dataset": Rows(8, seed=1), "max_steps": 6,
             "save_strategy": "steps", "save_steps": 3, "processing_class": tokenizer(),
-            "callbacks": [JsonlCallback()],
+            "callbacks": [JsonlCallback()], "eval_on_start": True,
         }  # fmt: skip
         return make_trainer(**defaults | options)
 
@@ -111,7 +111,7 @@ def test_a_job_without_evaluation_set(make_job) -> None:
 
 
 def test_samples_leave_training_and_the_random_numbers_alone(make_job, capsys) -> None:
-    options = {"eval_strategy": "steps", "eval_steps": 2}
+    options = {"eval_strategy": "steps", "eval_steps": 2, "eval_on_start": False}
     samples = TextSamples(["a b", "c"], max_new_tokens=5)
     plain, sampling = make_job(**options, callbacks=[]), make_job(**options, callbacks=[samples])
     plain.train()

@@ -41,6 +41,11 @@ def shifted_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     )
 
 
+def loss_of_outputs(outputs, labels: torch.Tensor, num_items_in_batch: int) -> torch.Tensor:
+    """A loss function as transformers calls it."""
+    return shifted_loss(outputs.logits, labels)
+
+
 class Rows(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
     """Random token rows; with `masked`, rows have labels and different numbers of targets."""
 

@@ -21,7 +21,6 @@ _INSTEAD = {
     "full_determinism": "call torch.use_deterministic_algorithms(True)",
     "ignore_data_skip": "leave it out: a resumed run reads no data twice",
     "include_num_input_tokens_seen": "leave it out: tokens are always counted",
-    "label_smoothing_factor": "give the trainer a compute_loss_func",
     "logging_dir": "set output_dir: logs go to output_dir/runs",
     "logging_nan_inf_filter": "set nan_policy",
     "optim": "give the trainer an optimizer_factory",
@@ -44,7 +43,7 @@ def names_explained(cls: T) -> T:
     def explaining_init(self: Any, **given: Any) -> None:
         known = cls.__dataclass_fields__  # type: ignore[attr-defined]
         if unknown := [name for name in given if name not in known]:
-            lines = (f"{name}: {_advice(name, list(known))}" for name in unknown)
+            lines = (f"{name}: {advice(name, list(known))}" for name in unknown)
             raise TypeError("\n  - ".join([f"{cls.__name__} does not have:", *lines]))
         init(self, **given)
 
@@ -52,7 +51,7 @@ def names_explained(cls: T) -> T:
     return cls
 
 
-def _advice(name: str, known: list[str]) -> str:
+def advice(name: str, known: list[str]) -> str:
     if name in _INSTEAD:
         return _INSTEAD[name]
     if near := difflib.get_close_matches(name, known, 1):

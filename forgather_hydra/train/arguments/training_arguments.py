@@ -68,6 +68,7 @@ class TrainingArguments:
     lr_scheduler_type: str = "linear"
     lr_scheduler_kwargs: dict[str, Any] | None = None
     warmup_steps: float = 0
+    label_smoothing_factor: float = 0.0
 
     # Logging, evaluation, checkpoints
     logging_strategy: IntervalStrategy = IntervalStrategy.STEPS

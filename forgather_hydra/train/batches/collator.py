@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
@@ -14,14 +15,25 @@ Samples = Sequence[Mapping[str, Any]]
 Batch = dict[str, torch.Tensor]
 
 
-def stack(samples: Samples) -> Batch:
+def stack(samples: Samples) -> dict[str, Any]:
     """Joins samples of shape [T] into tensors of shape [B, T], key by key.
 
-    Without `labels` the trainer uses `input_ids` as labels.
+    Without `labels` the trainer uses `input_ids` as labels. What is no number, such as text, stays
+    a list, which only a model gets that takes it.
     """
-    return {
-        key: torch.stack([torch.as_tensor(sample[key]) for sample in samples]) for key in samples[0]
-    }
+    return {key: _stacked([sample[key] for sample in samples]) for key in samples[0]}
+
+
+def _stacked(values: list[Any]) -> Any:
+    if not all(map(_is_numeric, values)):
+        return values
+    return torch.stack([torch.as_tensor(value) for value in values])
+
+
+def _is_numeric(value: Any) -> bool:
+    while isinstance(value, list | tuple) and value:
+        value = value[0]
+    return isinstance(value, torch.Tensor | np.ndarray | np.generic | int | float | list | tuple)
 
 
 class CausalCollator:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.utils.data import BatchSampler, DataLoader
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset
 
 from forgather_hydra.train.arguments.training_arguments import TrainingArguments
-from forgather_hydra.train.batches.sampler import ResumableBatchSampler
+from forgather_hydra.train.batches.sampler import Indices, ResumableBatchSampler
 from forgather_hydra.train.batches.stream import StreamLoader
+from forgather_hydra.train.batches.worker import SeededDataset, fetch
 
 if TYPE_CHECKING:
     from forgather_hydra.train.parallel.base import Strategy
 
 Batch = dict[str, torch.Tensor]
 Collator = Callable[[list[Any]], Batch]
+
+EVALUATION = 2**32  # in the place of an epoch, for the random numbers of an evaluation
 
 
 def training_data(
@@ -34,13 +37,39 @@ def training_data(
     if dataset is None:
         raise ValueError("there is nothing to train on: give the trainer a train_dataset")
     collate = partial(_collate_any, collate)
-    if not hasattr(dataset, "__len__"):
+    if is_stream(dataset):
         stream = _stream_loader(args, dataset, collate, strategy)
         return stream, stream
     sampler = _training_sampler(args, dataset, strategy)
-    return sampler, DataLoader(
-        dataset, batch_sampler=sampler, collate_fn=collate, **_worker_options(args)
-    )
+    return sampler, _loader(args, dataset, sampler, collate)
+
+
+def is_stream(dataset: Any) -> bool:
+    """Whether samples come in their own order only, and are not got by their number.
+
+    Raises:
+        ValueError: if they come in neither way.
+    """
+    if isinstance(dataset, Mapping):
+        names = ", ".join(map(str, dataset))
+        raise ValueError(f"the data set is a mapping of several ({names}): give one of them")
+    by_number = hasattr(dataset, "__getitem__") and length_of(dataset) is not None
+    if by_number and not isinstance(dataset, IterableDataset):
+        return False
+    if not hasattr(dataset, "__iter__"):
+        raise ValueError(
+            f"{type(dataset).__name__} cannot be read as a data set: it needs __len__ and "
+            "__getitem__, or __iter__ (call a function that yields samples, and give the result)"
+        )
+    return True
+
+
+def length_of(dataset: Any) -> int | None:
+    """Number of samples, if the data set says so."""
+    try:
+        return len(dataset)
+    except (TypeError, NotImplementedError):
+        return None
 
 
 def _training_sampler(
@@ -75,14 +104,16 @@ def sample_lengths(dataset: Any) -> np.ndarray:
 def _stream_loader(
     args: TrainingArguments, dataset: Any, collate: Collator, strategy: Strategy
 ) -> StreamLoader:
-    if args.max_steps <= 0:
+    length = length_of(dataset)
+    if args.max_steps <= 0 and length is None:
         raise ValueError("the training set has no length: say how long to train with max_steps")
     if args.group_by_length:
-        raise ValueError("group_by_length needs a training set with a length: leave it out")
+        raise ValueError("group_by_length needs samples that can be got by number: leave it out")
     return StreamLoader(
         dataset,
         args.per_device_train_batch_size,
         collate,
+        length=length,
         drop_last=args.dataloader_drop_last,
         rank=strategy.replica,
         world_size=strategy.replicas,
@@ -101,21 +132,33 @@ def evaluation_loader(
     Raises:
         ValueError: if the dataset is empty.
     """
-    limit = args.max_eval_steps if args.max_eval_steps > 0 else None
-    if not hasattr(dataset, "__len__"):
-        size = args.per_device_eval_batch_size
-        dataset = list(islice(dataset, limit and limit * size))
+    if is_stream(dataset):
+        dataset = evaluation_samples(args, dataset)
     if len(dataset) == 0:
         raise ValueError("the evaluation set is empty: give it data, or leave eval_dataset out")
     batches = BatchSampler(range(len(dataset)), args.per_device_eval_batch_size, drop_last=False)
-    chosen = list(islice(batches, limit))
-    chosen += [[]] * (-len(chosen) % strategy.replicas)
-    return DataLoader(
-        dataset,
-        batch_sampler=chosen[strategy.replica :: strategy.replicas],
-        collate_fn=partial(_collate_any, collate),
-        **_worker_options(args),
-    )
+    places = ((EVALUATION, number) for number in range(len(dataset)))
+    chosen = list(map(Indices, islice(batches, _batch_limit(args)), places))
+    chosen += [Indices([], place) for place in islice(places, -len(chosen) % strategy.replicas)]
+    mine = chosen[strategy.replica :: strategy.replicas]
+    return _loader(args, dataset, mine, partial(_collate_any, collate))
+
+
+def evaluation_samples(args: TrainingArguments, stream: Iterable[Any]) -> list[Any]:
+    """As much of a stream as is evaluated."""
+    limit = _batch_limit(args)
+    return list(islice(stream, limit and limit * args.per_device_eval_batch_size))
+
+
+def _batch_limit(args: TrainingArguments) -> int | None:
+    return args.max_eval_steps if args.max_eval_steps > 0 else None
+
+
+def _loader(
+    args: TrainingArguments, dataset: Any, batches: Any, collate: Collator
+) -> DataLoader[Batch]:
+    seeded: Any = SeededDataset(dataset, args.seed) if args.dataloader_num_workers else dataset
+    return DataLoader(seeded, batch_sampler=batches, collate_fn=collate, **_worker_options(args))
 
 
 def accumulation_groups(loader: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
@@ -136,13 +179,18 @@ def _batches(loader: Any) -> Iterator[Batch]:
         return iter(loader)
     dataset: Any = loader.dataset
     chosen: Any = loader.batch_sampler
-    fetch = getattr(dataset, "__getitems__", lambda indices: [dataset[i] for i in indices])
-    return (loader.collate_fn(fetch(indices)) for indices in chosen)
+    samples = fetch(dataset)
+    return (loader.collate_fn(samples(indices)) for indices in chosen)
 
 
 def _collate_any(collate: Collator, samples: list[Any]) -> Batch:
     """Also makes a batch where a process has no sample."""
-    return collate(samples) if samples else {"input_ids": torch.empty(0, 1, dtype=torch.long)}
+    return collate(samples) if samples else empty_batch()
+
+
+def empty_batch() -> Batch:
+    """What a process has that no sample is left for."""
+    return {"input_ids": torch.empty(0, 1, dtype=torch.long)}
 
 
 def _worker_options(args: TrainingArguments) -> dict[str, Any]:

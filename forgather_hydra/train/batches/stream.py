@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any, TypeVar
 
+from forgather_hydra.train.checkpoint.rng import preserved_rng
+
 T = TypeVar("T")
 
 Position = dict[str, Any]  # `samples` taken in this epoch, and the stream's own `state`, or None
@@ -27,6 +29,7 @@ class StreamLoader:
         dataset: iterable over samples.
         batch_size: samples of one process in a batch.
         collate: samples -> batch of tensors.
+        length: samples in an epoch, if known.
         prefetch: batches that a thread makes ahead. A stream has one reader, in this process: in
             workers it would have another order.
     """
@@ -37,6 +40,7 @@ class StreamLoader:
         batch_size: int,
         collate: Any,
         *,
+        length: int | None = None,
         drop_last: bool,
         rank: int,
         world_size: int,
@@ -48,6 +52,7 @@ class StreamLoader:
         self.batch_size = batch_size * world_size
         self.collate = collate
         self.drop_last = drop_last
+        self.length = length
         self.epoch = 0
         self.position: Position = {"samples": 0, "state": None}
         self._ended = False
@@ -63,20 +68,29 @@ class StreamLoader:
             empty = False
             self._fetched.append(position)
             yield batch
+        if empty and self.epoch and isinstance(self.dataset, Iterator):
+            raise ValueError(
+                "the training data is an iterator, which has come to its end and cannot begin "
+                "again: give an iterable that can, such as a class with __iter__, or train for "
+                "fewer steps"
+            )
         if empty:
             raise ValueError(f"the training stream has no batch of {self.batch_size} samples")
         self._ended = True
 
     def _read(self) -> Iterator[tuple[Any, Position]]:
         """The rest of the epoch: this process's batch and the position after it."""
-        dataset = copy.copy(self.dataset)  # a position set in it is not for later epochs
+        dataset = self.dataset
         taken, state = self.position["samples"], self.position["state"]
         exact = _has_exact_state(dataset)
+        if exact:
+            dataset = copy.copy(dataset)  # a position set in it is not for later epochs
         if state is not None:
             dataset.load_state_dict(state)
         stream = iter(dataset)
         if state is None:
-            next(islice(stream, taken, taken), None)  # read again
+            with preserved_rng():
+                next(islice(stream, taken, taken), None)  # read again
         rank, world_size = self.shares
         while samples := list(islice(stream, self.batch_size)):
             size = len(samples)
@@ -95,6 +109,22 @@ class StreamLoader:
     def next_epoch(self) -> None:
         self.epoch += 1
         self.position = {"samples": 0, "state": None}
+
+    @property
+    def batches(self) -> int | None:
+        return None if self.length is None else self._batches_of(self.length)
+
+    @property
+    def batches_left(self) -> int:
+        return self._batches_of(max(0, (self.length or 0) - self.position["samples"]))
+
+    @property
+    def share_done(self) -> float:
+        return self.position["samples"] / self.length if self.length else 0.0
+
+    def _batches_of(self, samples: int) -> int:
+        size = self.batch_size
+        return samples // size if self.drop_last else -(-samples // size)
 
     @property
     def exhausted(self) -> bool:

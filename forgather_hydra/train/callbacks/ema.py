@@ -37,16 +37,26 @@ class EMACallback(TrainerCallback):
         self._weights: list[torch.Tensor] = []
         self._averages: list[torch.Tensor] = []
         self._kept: list[torch.Tensor] = []
+        self._groups = 0  # parameter groups whose weights are listed
 
     def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        optimizer: torch.optim.Optimizer,
+        strategy: Strategy,
+        **kwargs: Any,
     ) -> None:
         if self.evaluate and args.load_best_model_at_end:
             raise ValueError(
                 "EMACallback leaves averaged weights at the end of training, and "
                 "load_best_model_at_end those of a checkpoint: unset it, or evaluate=False"
             )
-        self._weights, self._averages = [], []
+        self._weights, self._averages, self._groups = [], [], 0
+        groups = optimizer.param_groups
+        if any(KEY in optimizer.state.get(p, {}) for group in groups for p in group["params"]):
+            self._collect(optimizer, strategy)  # the averages have come with a checkpoint
 
     @torch.no_grad()
     def on_optimizer_step(
@@ -58,7 +68,7 @@ class EMACallback(TrainerCallback):
         strategy: Strategy,
         **kwargs: Any,
     ) -> None:
-        if not self._averages:
+        if self._groups != len(optimizer.param_groups):
             self._collect(optimizer, strategy)
         step = state.global_step + 1
         decay = min(self.decay, (1 + step) / (10 + step))
@@ -91,6 +101,8 @@ class EMACallback(TrainerCallback):
         Done after a first step, for optimizers take a parameter that has a state for one that they
         have stepped before.
         """
+        self._weights, self._averages = [], []
+        self._groups = len(optimizer.param_groups)
         for group in optimizer.param_groups:
             for weight in filter(strategy.holds, group["params"]):
                 state = optimizer.state[weight]

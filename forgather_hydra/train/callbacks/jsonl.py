@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from forgather_hydra.rundir.files import append_line
-from forgather_hydra.rundir.names import METRICS, METRICS_OLD
+from forgather_hydra.rundir.names import METRICS
 from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 from forgather_hydra.train.callbacks.events import TrainerCallback
+from forgather_hydra.train.checkpoint.directory import free_name
 from forgather_hydra.train.state import TrainerControl, TrainerState
 
 
@@ -19,7 +20,7 @@ class JsonlCallback(TrainerCallback):
     A record has `step`, `epoch`, `tokens` (input tokens seen), `time` (seconds of training over all
     resumptions) and what was logged; null is a number that is not finite. When a run resumes, the
     records written after its checkpoint are cut off, so that each step appears once. A new run in
-    the directory of a former one moves its records to `metrics.jsonl.old`.
+    the directory of a former one moves its records to `metrics.jsonl.old`, or `.old-2` and so on.
     """
 
     main_process_only = True
@@ -64,7 +65,7 @@ def keep_records(path: Path, count: int) -> None:
     if not path.exists():
         return
     if not count:
-        path.replace(path.with_name(METRICS_OLD))
+        path.rename(free_name(path))
     else:
         with path.open("r+b") as stream:
             stream.truncate(sum(len(line) for line in islice(stream, count)))

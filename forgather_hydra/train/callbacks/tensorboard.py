@@ -25,7 +25,8 @@ class TensorBoardCallback(TrainerCallback):
     ) -> None:
         from torch.utils.tensorboard import SummaryWriter  # slow to import
 
-        purge = state.global_step + 1 if state.global_step else None
+        # Of a run that begins anew, everything that a former one has written here.
+        purge = state.global_step + 1 if state.global_step else 0
         self.writer = SummaryWriter(str(Path(args.output_dir) / RUNS), purge_step=purge)
         self.writer.add_text("arguments", f"```json\n{args.to_json_string()}\n```")
 

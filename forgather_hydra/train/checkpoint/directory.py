@@ -9,6 +9,7 @@ import shutil
 from collections import ChainMap
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -129,13 +130,19 @@ def rotate(directory: Path, newest: Path, limit: int | None, keep: str | None) -
 
 
 def set_aside(directory: Path) -> None:
-    """Moves the checkpoints of a former run out of a new run's way, to `<directory>.old`."""
+    """Moves the checkpoints of a former run out of a new run's way, to the first of
+    `<directory>.old`, `<directory>.old-2` and so on that is free."""
     if not checkpoints(directory):
         return
-    old = directory.with_name(f"{directory.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
+    old = free_name(directory)
     directory.rename(old)
     logger.warning("a new run starts in %s: its former checkpoints are now in %s", directory, old)
+
+
+def free_name(path: Path) -> Path:
+    """A name to set `path` aside under, at which nothing is yet."""
+    names = chain([f"{path.name}.old"], (f"{path.name}.old-{number}" for number in count(2)))
+    return next(name for name in map(path.with_name, names) if not name.exists())
 
 
 def _make_anew(partial: Path) -> None:

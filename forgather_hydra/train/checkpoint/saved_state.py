@@ -26,6 +26,7 @@ from forgather_hydra.train.checkpoint.tensor_files import (
     write_file,
 )
 from forgather_hydra.train.checkpoint.weights import MODEL, load_weights, named_weights
+from forgather_hydra.train.optim.resume import advance, resume_schedule
 from forgather_hydra.train.optim.state import (
     NamedState,
     load_named_state,
@@ -34,7 +35,7 @@ from forgather_hydra.train.optim.state import (
 )
 from forgather_hydra.train.parallel.base import Group, Strategy
 from forgather_hydra.train.parallel.processes import together
-from forgather_hydra.train.state import TrainerState
+from forgather_hydra.train.state import TrainerState, set_length
 
 if TYPE_CHECKING:
     from forgather_hydra.train.loop import TrainingLoop
@@ -104,7 +105,7 @@ def collect(trainer: TrainingLoop) -> Share:
     strategy, model = trainer.strategy, trainer.model
     weights, aliases = named_weights(model)
     aliases |= strategy.aliases
-    optimizer = named_state(trainer.optimizer, strategy)
+    optimizer = named_state(trainer.optimizer, strategy, trainer.configured)
     tensors, files = _share_out(MODEL, strategy.whole(weights), strategy)
     more_tensors, index = _share_out(OPTIMIZER, strategy.whole(optimizer.tensors), strategy)
     values = merge_values(strategy.gather(optimizer.values))
@@ -121,6 +122,7 @@ def _plain_state(trainer: TrainingLoop) -> dict[str, Any]:
     return {
         "state": asdict(trainer.state),
         "sampler": trainer.sampler.state_dict(),
+        "plan": trainer.plan.state_dict(),
         "meter": trainer.meter.state_dict(trainer.state.global_step),
         "guard": trainer.guard.state_dict(),
         "callbacks": trainer.callbacks.state_dict(),
@@ -150,8 +152,40 @@ def _share_out(
     }
 
 
+def restore_progress(trainer: TrainingLoop, directory: Path) -> None:
+    """State, place in the data, and plan. Comes first: optimizer and schedule are made for a run of
+    that length.
+
+    Raises:
+        ValueError: if the checkpoint is of another training set.
+    """
+    content = _content(directory)
+    args, sampler = trainer.args, trainer.sampler
+    state = TrainerState(**content["state"])
+    former_steps = state.max_steps
+    for name in _OF_THE_PRESENT_RUN:
+        setattr(state, name, getattr(trainer.state, name))
+    trainer.state = state
+    sampler.load_state_dict(content["sampler"])
+    is_same_plan = trainer.plan.resume(
+        content["plan"], state.global_step, sampler, args.gradient_accumulation_steps
+    )
+    lengths = ("max_steps", "num_train_epochs")
+    if is_same_plan and all(content["arguments"][n] == getattr(args, n) for n in lengths):
+        state.max_steps = former_steps
+    else:
+        set_length(state, args, trainer.plan)
+
+
+def _content(directory: Path) -> dict[str, Any]:
+    content: dict[str, Any] = from_exact(
+        json.loads((directory / STATE).read_text(encoding="utf-8"))
+    )
+    return content
+
+
 def restore_state(trainer: TrainingLoop, directory: Path) -> None:
-    """Puts everything back into a prepared trainer, except for the random number generators.
+    """Puts all else back into a prepared trainer, except for the random number generators.
 
     Raises:
         ValueError: if the checkpoint is of another model, optimizer or training set.
@@ -159,26 +193,25 @@ def restore_state(trainer: TrainingLoop, directory: Path) -> None:
     strategy, model = trainer.strategy, trainer.model
     aliases = load_weights(model, directory, strategy)
     saved = NamedState(StoredTensors(directory, OPTIMIZER), _load(directory / OPTIMIZER_VALUES))
-    load_named_state(trainer.optimizer, strategy, saved, aliases, strategy.part, strategy.holds)
-    trainer.lr_scheduler.load_state_dict(_load(directory / SCHEDULER))
-    _fit_to_groups(trainer.lr_scheduler, trainer.optimizer)
-    content = from_exact(json.loads((directory / STATE).read_text(encoding="utf-8")))
-    state = TrainerState(**content["state"])
-    for name in _OF_THE_PRESENT_RUN:
-        setattr(state, name, getattr(trainer.state, name))
-    trainer.state = state
-    trainer.sampler.load_state_dict(content["sampler"])
+    content = _content(directory)
+    schedule = _load(directory / SCHEDULER)
+    rates = advance(trainer.lr_scheduler, schedule)
+    changed = load_named_state(
+        trainer.optimizer,
+        strategy,
+        saved,
+        aliases,
+        strategy.part,
+        strategy.holds,
+        trainer.configured,
+    )
+    if changed:
+        logger.warning("the optimizer goes on with other settings: %s", changed)
+    is_changed = bool(changed) or content["state"]["max_steps"] != trainer.state.max_steps
+    resume_schedule(trainer.lr_scheduler, trainer.optimizer, schedule, rates, is_changed)
     trainer.meter.load_state_dict(content["meter"])
     trainer.guard.load_state_dict(content["guard"])
     trainer.callbacks.load_state_dict(content["callbacks"])
-
-
-def _fit_to_groups(scheduler: Any, optimizer: torch.optim.Optimizer) -> None:
-    """Takes the learning rates of the present parameter groups, where a schedule has a list."""
-    for part in (scheduler, *getattr(scheduler, "_schedulers", ())):
-        if hasattr(part, "base_lrs"):
-            part.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
-        part._last_lr = [group["lr"] for group in optimizer.param_groups]
 
 
 # How far to go, how often to log, and which process this is.

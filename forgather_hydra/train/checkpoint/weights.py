@@ -30,6 +30,33 @@ def named_weights(model: torch.nn.Module) -> tuple[dict[str, torch.Tensor], dict
 
 
 @torch.no_grad()
+def check_finite(strategy: Strategy, step: int) -> None:
+    """Every process takes part.
+
+    Raises:
+        FloatingPointError: if a weight that is trained is not finite; such weights are not written.
+    """
+    extremes = [
+        torch.stack(torch.aminmax(weight))
+        for parameter in strategy.model.parameters()
+        if parameter.requires_grad and (weight := local_part(parameter)).numel()
+    ]
+    is_finite = not extremes or bool(torch.cat(extremes).isfinite().all())
+    if not all(strategy.gather(is_finite)):
+        raise FloatingPointError(
+            f"weights are not finite after step {step}, and are not saved: a gradient was not, or "
+            "the training has diverged. Try nan_policy='skip', a lower learning_rate, more "
+            "warmup_steps, or max_grad_norm 1.0"
+        )
+
+
+def local_part(parameter: torch.Tensor) -> torch.Tensor:
+    """What this process has of a parameter that may be divided."""
+    divided: Any = parameter
+    return divided.to_local() if hasattr(divided, "to_local") else parameter
+
+
+@torch.no_grad()
 def load_weights(model: torch.nn.Module, directory: Path, strategy: Strategy) -> dict[str, str]:
     """Reads the weights that `model` has in this process; every process takes part.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,48 @@ from forgather_hydra.train.optim.state import Named
 
 # By their names in transformers, whose they equal where no more is said of them.
 OWN_SCHEDULES = {"cosine": cosine, "linear": linear}
+
+
+def chosen_factories(given: Mapping[str, Any]) -> tuple[OptimizerFactory | None, Any]:
+    """Factories of optimizer and schedule, from whichever arguments of a trainer say them.
+
+    Raises:
+        ValueError: if two of them say the same.
+    """
+    factories = [given["optimizer_factory"]] if "optimizer_factory" in given else []
+    if "optimizer_cls_and_kwargs" in given:
+        optimizer_class, options = given["optimizer_cls_and_kwargs"]
+        factories.append(partial(optimizer_class, **options))
+    optimizer, scheduler = given.get("optimizers", (None, None))
+    if optimizer is not None:
+        factories.append(partial(_of_these_parameters, optimizer))
+    schedules = [given["lr_scheduler_factory"]] if "lr_scheduler_factory" in given else []
+    if scheduler is not None:
+        schedules.append(lambda optimizer: scheduler)
+    for made, what in ((factories, "optimizer"), (schedules, "schedule")):
+        if len(made) > 1:
+            raise ValueError(f"the {what} is given twice: leave one of the arguments out")
+    return factories[0] if factories else None, schedules[0] if schedules else None
+
+
+def _of_these_parameters(
+    optimizer: torch.optim.Optimizer, named_parameters: NamedParameters
+) -> torch.optim.Optimizer:
+    """`optimizer`, if its parameters are those that are trained."""
+    trained = {parameter for _, parameter in named_parameters}
+    if strangers := [p for g in optimizer.param_groups for p in g["params"] if p not in trained]:
+        raise ValueError(
+            f"the optimizer given in optimizers has {len(strangers)} parameters that are not those "
+            "of the model where it is trained: give optimizer_factory, which makes it there"
+        )
+    return optimizer
+
+
+def optimizer_arguments(args: TrainingArguments) -> list[str]:
+    """The settings of an optimizer that the arguments have other values for than by default."""
+    names = ("learning_rate", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon")
+    defaults = type(args).__dataclass_fields__
+    return [name for name in names if getattr(args, name) != defaults[name].default]
 
 
 def build_optimizer(

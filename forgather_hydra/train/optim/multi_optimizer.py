@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
+from forgather_hydra.train.optim.modes import set_mode
+
 NamedParameters = Iterable[tuple[str, torch.nn.Parameter]]
 OptimizerFactory = Callable[[NamedParameters], Optimizer]
 
@@ -33,11 +35,26 @@ class MultiOptimizer(Optimizer):
 
     def step_one(self, index: int) -> None:
         """Steps one of the optimizers."""
+        self._part(index).step()
+
+    def train(self) -> None:
+        """Has those that keep other weights for evaluation train again."""
+        self._set_modes("train")
+
+    def eval(self) -> None:
+        """Has those that keep other weights for evaluation show them."""
+        self._set_modes("eval")
+
+    def _set_modes(self, mode: str) -> None:
+        for index in range(len(self.optimizers)):
+            set_mode(self._part(index), mode)
+
+    def _part(self, index: int) -> Optimizer:
         optimizer = self.optimizers[index]
         # Given anew each time, since loading a state replaces the whole.
         optimizer.state = self.state
         optimizer.param_groups = self.param_groups[self._first[index] : self._first[index + 1]]
-        optimizer.step()
+        return optimizer
 
 
 class BackwardOptimizer(MultiOptimizer):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -86,6 +87,25 @@ def infinite(
         return min_ratio + (held(anneal_from) - min_ratio) * decay
 
     return LambdaLR(optimizer, _warming(warmup_steps, factor))
+
+
+def include_later_groups(scheduler: Any, optimizer: Optimizer) -> None:
+    """Has a schedule follow groups that were added to the optimizer after it had been made, as it
+    does the first one.
+
+    Raises:
+        ValueError: for a schedule that is no function of the step alone.
+    """
+    first = len(getattr(scheduler, "base_lrs", optimizer.param_groups))
+    if later := optimizer.param_groups[first:]:
+        if not isinstance(scheduler, LambdaLR):
+            raise ValueError(
+                f"a parameter group was added, and {type(scheduler).__name__} has a fixed number "
+                "of them: take a schedule of lr_scheduler_type, or a LambdaLR"
+            )
+        for group in later:
+            scheduler.base_lrs.append(group.setdefault("initial_lr", group["lr"]))
+            scheduler.lr_lambdas.append(scheduler.lr_lambdas[0])
 
 
 def count(steps: float, num_training_steps: int) -> int:

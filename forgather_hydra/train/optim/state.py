@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from itertools import chain
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain, repeat
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -11,6 +12,7 @@ import torch
 Place = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 SEPARATOR = "/"
+CONFIGURED = "configured"
 
 
 class Named(Protocol):
@@ -33,8 +35,14 @@ class NamedState(NamedTuple):
     values: dict[str, Any]
 
 
-def named_state(optimizer: torch.optim.Optimizer, model: Named) -> NamedState:
-    """The state of `optimizer`, whose parameters are those of `model`; tensors are not copied."""
+def named_state(
+    optimizer: torch.optim.Optimizer, model: Named, configured: Sequence[dict[str, Any]] = ()
+) -> NamedState:
+    """The state of `optimizer`, whose parameters are those of `model`; tensors are not copied.
+
+    Args:
+        configured: the `configured_settings` with which it was made.
+    """
     state = optimizer.state_dict()
     by_group, groups = _names(optimizer, model), state.pop("param_groups")
     names = list(chain.from_iterable(by_group))
@@ -49,7 +57,18 @@ def named_state(optimizer: torch.optim.Optimizer, model: Named) -> NamedState:
             else:
                 others.setdefault(name, {})[key] = value
     described = [{**group, "params": names} for group, names in zip(groups, by_group, strict=True)]
+    for group, settings in zip(described, configured, strict=False):
+        group[CONFIGURED] = settings
     return NamedState(tensors, {**state, "groups": described, "state": others})
+
+
+def configured_settings(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
+    """The settings of each parameter group now, for a later comparison."""
+    names = ("params", "param_names", "lr")
+    return [
+        {key: copy.deepcopy(value) for key, value in group.items() if key not in names}
+        for group in optimizer.param_groups
+    ]
 
 
 def merge_values(shares: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -69,32 +88,42 @@ def load_named_state(
     aliases: Mapping[str, str],
     place: Place,
     holds: Callable[[torch.Tensor], bool],
-) -> None:
+    configured: Sequence[dict[str, Any]] = (),
+) -> dict[str, Any]:
     """Gives `optimizer` the state of its parameters and the settings of their groups.
 
     Only the names count: the saved state may be that of more parameters, in other groups and in
-    another order.
+    another order. A group that was added after the optimizer had been made is added again.
 
     Args:
         saved: as `named_state` made it; any mapping serves for its tensors.
         aliases: other names of tied parameters -> the name under which they were saved.
         place: `(tensor, parameter) -> tensor`, the part of it that this process holds.
         holds: `(parameter) -> bool`, whether this process needs the state of a parameter at all.
+        configured: the settings with which it was made now; those that are others than when the
+            saved optimizer was made take effect.
+
+    Returns:
+        The settings that have changed, with their present values.
 
     Raises:
         ValueError: if a parameter has no saved state, or the parameters of a group were in groups
             of different settings, or of another optimizer.
     """
     by_name = {name: group for group in saved.values["groups"] for name in group["params"]}
+    _add_later_groups(optimizer, model, saved.values["groups"])
+    changed: dict[str, Any] = {}
     keys = _keys_by_parameter(saved.tensors)
     groups: list[dict[str, Any]] = []
     state: dict[int, dict[str, Any]] = {}
     first = 0
-    for group, names in zip(optimizer.param_groups, _names(optimizer, model), strict=True):
+    groups_now = zip(optimizer.param_groups, _names(optimizer, model), strict=True)
+    for (group, names), now in zip(groups_now, chain(configured, repeat({})), strict=False):
         sources = [name if name in by_name else aliases.get(name, name) for name in names]
         named = {"param_names": names} if "param_names" in group else {}
         numbers = range(first, first + len(names))
-        settings = _settings(sources, by_name)
+        settings, others = _settings(sources, by_name, now)
+        changed |= others
         _check_optimizer(group, settings)
         groups.append({**settings, **named, "params": list(numbers)})
         for number, source, parameter in zip(numbers, sources, group["params"], strict=True):
@@ -111,6 +140,24 @@ def load_named_state(
     rest = {key: value for key, value in saved.values.items() if key not in ("groups", "state")}
     optimizer.load_state_dict({**rest, "state": state, "param_groups": groups})
     _keep_types(optimizer, state)
+    return changed
+
+
+def _add_later_groups(
+    optimizer: torch.optim.Optimizer, model: Named, saved: Sequence[dict[str, Any]]
+) -> None:
+    """Adds the groups without configured settings, which a callback had added to the optimizer."""
+    if not any(CONFIGURED in group for group in saved):
+        return  # nobody knows which are later ones
+    parameters = dict(model.named_parameters())
+    held = set(chain.from_iterable(_names(optimizer, model)))
+    for group in saved:
+        names = [name for name in group["params"] if name in parameters and name not in held]
+        if names and CONFIGURED not in group:
+            for name in names:
+                parameters[name].requires_grad_()
+            settings = {k: v for k, v in group.items() if k not in ("params", "param_names")}
+            optimizer.add_param_group({**settings, "params": [parameters[n] for n in names]})
 
 
 def _names(optimizer: torch.optim.Optimizer, model: Named) -> list[list[str]]:
@@ -127,24 +174,40 @@ def _keys_by_parameter(full_names: Iterable[str]) -> dict[str, list[str]]:
     return keys
 
 
-def _settings(names: list[str], by_name: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The settings that these parameters had together."""
+def _settings(
+    names: list[str], by_name: dict[str, dict[str, Any]], now: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings that these parameters had together, with those of `now` that are others than the
+    configured ones were; and these alone."""
     if missing := [name for name in names if name not in by_name]:
         raise ValueError(
             f"the checkpoint has no optimizer state for {', '.join(missing[:5])}: resume with the "
             "model and the optimizer that it was written by"
         )
-    settings = [
-        {k: v for k, v in by_name[name].items() if k not in ("params", "param_names")}
-        for name in names
-    ]
+    settings: list[dict[str, Any]] = []
+    changed: dict[str, Any] = {}
+    for name in names:
+        group = by_name[name]
+        before = group.get(CONFIGURED, {})
+        others = {k: v for k, v in now.items() if k in before and not _same(before[k], v)}
+        kept = {k: v for k, v in group.items() if k not in ("params", "param_names", CONFIGURED)}
+        settings.append(kept | others)
+        changed |= others
     for name, other in zip(names, settings, strict=True):
         if other != settings[0]:
             raise ValueError(
                 f"parameters {names[0]} and {name} share a parameter group and had different "
                 "settings when the checkpoint was written: resume with the same groups"
             )
-    return settings[0] if settings else {}
+    return (settings[0] if settings else {}), changed
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, torch.Tensor) or isinstance(other, torch.Tensor):
+        return bool(torch.as_tensor(one).cpu().equal(torch.as_tensor(other).cpu()))
+    if isinstance(one, Sequence) and isinstance(other, Sequence):
+        return list(one) == list(other)
+    return bool(one == other)
 
 
 def _check_optimizer(group: dict[str, Any], saved: dict[str, Any]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,8 +15,8 @@ from accelerate.utils import DistributedType
 from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 from forgather_hydra.train.batches.loading import Batch
 from forgather_hydra.train.checkpoint.rng import preserved_rng, seed_everything
-from forgather_hydra.train.loss import LossFunction
-from forgather_hydra.train.parallel.base import SingleProcess
+from forgather_hydra.train.loss import Objective, count_targets
+from forgather_hydra.train.parallel.base import GroupResult, SingleProcess
 from forgather_hydra.train.parallel.process_count import ProcessCount
 from forgather_hydra.train.parallel.processes import HostGroup
 from forgather_hydra.train.trainer import Trainer
@@ -34,7 +35,7 @@ class AccelTrainer(Trainer):
             processes (FSDP2) instead of copying them.
         accelerator_kwargs: for `accelerate.Accelerator`, for example
             `{"kwargs_handlers": [DistributedDataParallelKwargs(...)]}`.
-        others: as for `Trainer`.
+        positional, others: as for `Trainer`.
 
     Raises:
         ValueError: when it starts, if Accelerate is told what the arguments say, or is configured
@@ -43,22 +44,21 @@ class AccelTrainer(Trainer):
 
     def __init__(
         self,
-        args: TrainingArguments,
-        *,
+        *positional: Any,
         sharded: bool = False,
         accelerator_kwargs: dict[str, Any] | None = None,
         **others: Any,
     ) -> None:
         self.sharded = sharded
         self.accelerator_kwargs = accelerator_kwargs or {}
-        super().__init__(args, **others)
+        super().__init__(*positional, **others)
 
     @classmethod
     def process_count(cls, arguments: Mapping[str, Any]) -> ProcessCount:
         return ProcessCount()
 
-    def prepare(self) -> None:
-        super().prepare()
+    def prepare(self, checkpoint: Path | None) -> None:
+        super().prepare(checkpoint)
         if self.strategy.in_step:
             from forgather_hydra.train.parallel.fsdp import check_optimizer
 
@@ -69,8 +69,8 @@ class AccelTrainer(Trainer):
         if self.sharded and accelerator.num_processes > 1:
             from forgather_hydra.train.parallel.fsdp import Sharded  # half a second of imports
 
-            return Sharded(self.args, self.compute_loss_func, accelerator)
-        return DataParallel(self.args, self.compute_loss_func, accelerator)
+            return Sharded(self.args, self.objective, accelerator)
+        return DataParallel(self.args, self.objective, accelerator)
 
 
 class DataParallel(SingleProcess):
@@ -79,10 +79,10 @@ class DataParallel(SingleProcess):
     def __init__(
         self,
         args: TrainingArguments,
-        loss_function: LossFunction | None,
+        objective: Objective,
         accelerator: Accelerator,
     ) -> None:
-        super().__init__(args, loss_function, accelerator.device)
+        super().__init__(args, objective, accelerator.device)
         self.accelerator = accelerator
         self.rank = self.replica = accelerator.process_index
         self.local_rank = accelerator.local_process_index
@@ -93,34 +93,61 @@ class DataParallel(SingleProcess):
 
     def prepare(self, model: torch.nn.Module) -> None:
         super().prepare(model)
-        self._replica: Any = self.accelerator.prepare_model(model, device_placement=False)
-        if self.world_size > 1:
-            self._settle_buckets()
+        self._example: Batch | None = None  # computed with where there is nothing to compute with
+        self._replicated: list[bool] = []
         if self.rank:  # each process has its own dropout, from the same weights
             seed_everything(self.args.seed + self.rank)
+
+    def accumulate(self, group: Sequence[Batch], after_pass: Callable[[], None]) -> GroupResult:
+        if self.world_size > 1:
+            self._agree_on_example(group[0])
+            self._replicate()
+        return super().accumulate(group, after_pass)
 
     def backward(self, batch: Batch, count: int, total: int, *, last: bool) -> list[torch.Tensor]:
         if self.world_size == 1:
             return super().backward(batch, count, total, last=last)
         with nullcontext() if last else self._replica.no_sync():
             # Gradients meet during the backward pass: a process without targets takes part in it.
-            loss = self.forward(self._replica, batch if count else placeholder())
+            loss = self.forward(self._replica, batch if count else self.example)
             loss = loss * (count * self.world_size / total)  # the average undoes the factor
             self.scaled(loss).backward()
         return [loss.detach()]
 
-    def _settle_buckets(self) -> None:
-        """Makes the first step add up gradients as later ones do.
+    @property
+    def example(self) -> Batch:
+        """A batch with targets; there is one from the first batch on."""
+        assert self._example is not None
+        return self._example
 
-        DDP rearranges its buckets after its first backward pass, and sums are rounded differently
-        in another arrangement: a resumed run would otherwise not equal an uninterrupted one.
+    def _agree_on_example(self, batch: Batch) -> None:
+        """Takes for an example the batch of one of the processes, in all of them."""
+        if self._example is None:
+            mine = with_targets(batch) if len(batch["input_ids"]) else None
+            self._example = next(each for each in self.gather(mine) if each is not None)
+
+    def _replicate(self) -> None:
+        """Wraps the model, once for each choice of the parameters that are trained.
+
+        DDP adds up the gradients of those only that were trained when it was made. And it
+        rearranges its buckets after its first backward pass, after which sums are rounded
+        differently: it has that behind it when training begins, since a resumed run would otherwise
+        not equal an uninterrupted one.
         """
+        trained = [parameter.requires_grad for parameter in self.parameters]
+        if trained == self._replicated:
+            return
+        self._replicated = trained
+        before = [parameter.grad for parameter in self.parameters]
+        self.zero_gradients()
+        self._replica: Any = self.accelerator.prepare_model(self.model, device_placement=False)
         was_training = self.model.training
         self.model.eval()
         with preserved_rng(), torch.compiler.set_stance("force_eager"):
-            self.forward(self._replica, placeholder()).backward()
+            self.forward(self._replica, self.example).backward()
         self.model.train(was_training)
-        self.zero_gradients()
+        for parameter, gradient in zip(self.parameters, before, strict=True):
+            parameter.grad = gradient
 
     def reduce(self, losses: list[torch.Tensor]) -> torch.Tensor:
         loss = super().reduce(losses)
@@ -180,6 +207,6 @@ def _host_group() -> dist.ProcessGroup | None:
     return None if dist.get_backend() == "gloo" else dist.new_group(backend="gloo")
 
 
-def placeholder() -> Batch:
-    """The smallest batch that any model has a finite loss for: one row of two tokens."""
-    return {"input_ids": torch.zeros(1, 2, dtype=torch.long)}
+def with_targets(batch: Batch) -> Batch:
+    """The batch, every token of which is a target if it has no targets of its own."""
+    return batch if count_targets(batch) else {**batch, "labels": batch["input_ids"]}

@@ -10,15 +10,23 @@ import torch
 
 from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 from forgather_hydra.train.batches.loading import Batch
-from forgather_hydra.train.loss import LossFunction, count_targets, loss_and_logits, mean_loss
+from forgather_hydra.train.loss import Objective, count_targets, logits_of
+from forgather_hydra.train.model_call import ModelCall, moved
+from forgather_hydra.train.packing import check_documents_apart, second_document
+from forgather_hydra.train.parallel.device import (
+    choose_device,
+    compile_in_place,
+    enable_gradient_checkpointing,
+)
 
 T = TypeVar("T")
 
 
 class GroupResult(NamedTuple):
-    """Mean loss over all targets of a group, on the device, and its number of input tokens."""
+    """Mean loss over all targets of a group, on the device, or None if it has no target; and its
+    number of input tokens."""
 
-    loss: torch.Tensor
+    loss: torch.Tensor | None
     tokens: int
 
 
@@ -62,9 +70,6 @@ class Strategy(Group, Protocol):
         Each batch counts by its share of the group's targets, so that any split of the same samples
         into batches and processes gives the same gradient. `after_pass` is called between batches.
         Losses are multiplied by `loss_scale` for the backward pass, and gradients divided by it.
-
-        Raises:
-            ValueError: if the group has no target at all.
         """
 
     def clip(self, max_norm: float) -> torch.Tensor:
@@ -122,13 +127,14 @@ class SingleProcess:
     def __init__(
         self,
         args: TrainingArguments,
-        loss_function: LossFunction | None,
+        objective: Objective,
         device: torch.device | None = None,
     ) -> None:
         self.args = args
-        self.loss_function = loss_function
+        self.objective = objective
         self.device = device or choose_device(args)
         self.background: Group = self
+        self._documents_are_apart = False  # known only after the first packed batch
 
     def build(self, model_init: Callable[[], torch.nn.Module]) -> torch.nn.Module:
         return model_init()
@@ -139,19 +145,17 @@ class SingleProcess:
         model.to(self.device)
         if args.gradient_checkpointing:
             enable_gradient_checkpointing(model, args.gradient_checkpointing_kwargs)
+        self.call = ModelCall(model)
         compile_in_place(model, args)
         self.model = model
-        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.parameters = list(model.parameters())  # a callback may thaw some later
 
     def accumulate(self, group: Sequence[Batch], after_pass: Callable[[], None]) -> GroupResult:
         targets = [count_targets(batch) for batch in group]
         input_tokens = sum(batch["input_ids"].numel() for batch in group)
         total, tokens = self.totals(sum(targets), input_tokens)
         if total == 0:
-            raise ValueError(
-                "a training step has no target token: samples need 2 tokens or more, "
-                "and labels other than -100"
-            )
+            return GroupResult(None, tokens)
         losses: list[torch.Tensor] = []
         for left, batch, count in zip(reversed(range(len(group))), group, targets, strict=True):
             losses += self.backward(batch, count, total, last=not left)
@@ -188,15 +192,50 @@ class SingleProcess:
 
     def forward(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """Mean loss over the targets of a batch that lies on the CPU."""
-        with self._autocast():
-            return mean_loss(model, self._moved(batch), self.loss_function)
+        nobody_looks = self.objective.is_models_own and not self.model.training
+        options = {"skip_logits": True} if nobody_looks and self.call.takes("skip_logits") else {}
+        loss: torch.Tensor = self._compute(model, batch, **options)
+        return loss
 
     def predict(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor | None]:
-        with self._autocast():
-            return loss_and_logits(self.model, self._moved(batch), self.loss_function)
+        loss, outputs = self._compute(self.model, batch, return_outputs=True)
+        logits = logits_of(outputs, behind_loss=self.objective.leads_outputs)
+        if logits is None:
+            raise ValueError(f"{type(self.model).__name__} returned no logits to predict with")
+        return loss, logits
 
-    def _moved(self, batch: Batch) -> Batch:
-        return {key: value.to(self.device, non_blocking=True) for key, value in batch.items()}
+    def _compute(
+        self, model: torch.nn.Module, batch: Batch, *, return_outputs: bool = False, **options: bool
+    ) -> Any:
+        self._check_documents(batch)
+        inputs = self._inputs(batch) | options
+        with self._autocast(), self.call.no_cache():
+            return self.objective.compute(
+                model,
+                inputs,
+                return_outputs=return_outputs,
+                num_items_in_batch=count_targets(batch),
+            )
+
+    def _inputs(self, batch: Batch) -> dict[str, Any]:
+        return self.call.inputs(
+            moved(batch, self.device), with_labels=not self.objective.is_models_own
+        )
+
+    def _check_documents(self, batch: Batch) -> None:
+        """Tries out, once, whether the model keeps packed documents apart."""
+        if not self._documents_are_apart and (document := second_document(batch)):
+            check_documents_apart(self.model, batch, document, self._logits)
+            self._documents_are_apart = True
+
+    def _logits(self, batch: Batch) -> torch.Tensor | None:
+        """Logits of a batch, if the model has any without computing a loss."""
+        inputs = self._inputs(batch)
+        is_models_own = self.objective.is_models_own
+        if not is_models_own:
+            inputs.pop("labels")
+        with self.call.no_cache():
+            return logits_of(self.model(**inputs), behind_loss=is_models_own)
 
     def clip(self, max_norm: float) -> torch.Tensor:
         # What torch.nn.utils.clip_grad_norm_ does, without sorting the tensors by device each time.
@@ -243,53 +282,3 @@ class SingleProcess:
             kind = torch.bfloat16 if self.args.bf16 else torch.float16
             return torch.autocast(self.device.type, kind)
         return nullcontext()
-
-
-def compile_in_place(module: torch.nn.Module, args: TrainingArguments) -> None:
-    """Compiles `module`, if the arguments ask for it."""
-    if args.torch_compile:
-        module.compile(
-            backend=args.torch_compile_backend or "inductor",
-            mode=args.torch_compile_mode,
-            dynamic=args.torch_compile_dynamic,
-            fullgraph=args.torch_compile_full_graph,
-        )
-
-
-def enable_gradient_checkpointing(
-    model: torch.nn.Module, options: dict[str, Any] | None = None
-) -> None:
-    """Has the layers of `model` computed again in the backward pass, to save memory.
-
-    Raises:
-        ValueError: if the model has no such switch.
-    """
-    # The second is the name before transformers 5.23.
-    names = ("activation_checkpointing_enable", "gradient_checkpointing_enable")
-    switches = [getattr(model, name) for name in names if hasattr(model, name)]
-    if not switches:
-        raise ValueError(
-            f"{type(model).__name__} cannot do gradient_checkpointing, having no method "
-            f"{names[0]}: leave it out"
-        )
-    switches[0](*([options] if options else []))
-
-
-def choose_device(args: TrainingArguments) -> torch.device:
-    """The device asked for, else the first accelerator, else the CPU.
-
-    Raises:
-        ValueError: if this machine has no such device.
-    """
-    if args.use_cpu:
-        return torch.device("cpu")
-    # Torch may have been built for an accelerator that is not there.
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
-    here = accelerator or torch.device("cpu")
-    try:
-        device = torch.device(args.device) if args.device else here
-    except RuntimeError as error:
-        raise ValueError(f"device is {args.device!r}, which torch does not know") from error
-    if device.type not in ("cpu", here.type):
-        raise ValueError(f"device is {args.device!r}, and this machine has {here.type!r} only")
-    return device

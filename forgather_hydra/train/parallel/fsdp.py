@@ -15,9 +15,10 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 from forgather_hydra.train.batches.loading import Batch
 from forgather_hydra.train.checkpoint.rng import seed_everything
-from forgather_hydra.train.loss import LossFunction, count_targets
+from forgather_hydra.train.loss import Objective, count_targets
 from forgather_hydra.train.optim.low_rank import LowRankAdam
-from forgather_hydra.train.parallel.accel import DataParallel, placeholder
+from forgather_hydra.train.packing import check_documents_apart, second_document
+from forgather_hydra.train.parallel.accel import DataParallel
 from forgather_hydra.train.parallel.base import SingleProcess
 
 WHOLE = (torch.optim.Adafactor, torch.optim.Muon, LowRankAdam)
@@ -33,10 +34,10 @@ class Sharded(DataParallel):
     def __init__(
         self,
         args: TrainingArguments,
-        loss_function: LossFunction | None,
+        objective: Objective,
         accelerator: Accelerator,
     ) -> None:
-        super().__init__(args, loss_function, accelerator)
+        super().__init__(args, objective, accelerator)
         self._mesh = init_device_mesh(self.device.type, (self.world_size,))
 
     def prepare(self, model: torch.nn.Module) -> None:
@@ -44,7 +45,8 @@ class Sharded(DataParallel):
         if not isinstance(model, FSDPModule):  # it is one where it has been prepared before
             self._divide(model)
         self._divided: Any = model
-        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self._example = None
+        self.parameters = list(model.parameters())
         if self.rank:  # each process has its own dropout, from the same weights
             seed_everything(self.args.seed + self.rank)
 
@@ -63,7 +65,24 @@ class Sharded(DataParallel):
 
     def loss(self, batch: Batch) -> torch.Tensor:
         """As for one process, but all have to take part, with or without targets of their own."""
-        return self.forward(self.model, batch if count_targets(batch) else placeholder())
+        self._agree_on_example(batch)
+        return self.forward(self.model, batch if count_targets(batch) else self.example)
+
+    def predict(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor | None]:
+        self._agree_on_example(batch)
+        return super().predict(batch if len(batch["input_ids"]) else self.example)
+
+    def _replicate(self) -> None:
+        """Does nothing: each process has a part of the one model."""
+
+    def _check_documents(self, batch: Batch) -> None:
+        if self._documents_are_apart or "position_ids" not in batch:
+            return
+        for each, document in self.gather((batch, second_document(batch))):
+            if document:  # all have to take part, with the same batch
+                check_documents_apart(self.model, each, document, self._logits)
+                self._documents_are_apart = True
+                return
 
     def gradient_norm(self) -> torch.Tensor:
         square = super().gradient_norm() ** 2

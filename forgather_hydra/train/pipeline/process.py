@@ -13,11 +13,10 @@ from torch.distributed.device_mesh import init_device_mesh
 from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 from forgather_hydra.train.batches.loading import Batch
 from forgather_hydra.train.checkpoint.rng import seed_everything
-from forgather_hydra.train.loss import LossFunction, count_targets
+from forgather_hydra.train.loss import LossFunction, Objective, count_targets
 from forgather_hydra.train.optim.state import SEPARATOR
-from forgather_hydra.train.parallel.base import (
-    GroupResult,
-    SingleProcess,
+from forgather_hydra.train.parallel.base import GroupResult, SingleProcess
+from forgather_hydra.train.parallel.device import (
     choose_device,
     compile_in_place,
     enable_gradient_checkpointing,
@@ -60,12 +59,14 @@ class PipelineParallel(SingleProcess):
     def __init__(
         self,
         args: TrainingArguments,
+        objective: Objective,
         loss_function: LossFunction | None,
         plan: PipelinePlan,
         launch: Launch,
         skeleton: torch.nn.Module,
     ) -> None:
-        super().__init__(args, loss_function, _own_device(args, launch))
+        super().__init__(args, objective, _own_device(args, launch))
+        self.loss_function = loss_function
         self.plan = plan
         self.rank, self.local_rank, self.world_size = launch
         self._skeleton = skeleton
@@ -89,7 +90,7 @@ class PipelineParallel(SingleProcess):
         self._weights = PipelineWeights(self.plan, model, self._skeleton, self.rank)
         self._weights.hand_out(self.device)
         self.model = self._weights.part
-        self.parameters = [p for p in self.model.parameters() if p.requires_grad]
+        self.parameters = list(self.model.parameters())
         named = self.model.named_parameters()
         self._counted = [p for name, p in named if self._weights.counts(name)]
         self._own = set(self.model.parameters())

@@ -11,7 +11,8 @@ import torch
 from torch.distributed.pipelining.schedules import get_schedule_class
 
 from forgather_hydra.train.batches.loading import Batch
-from forgather_hydra.train.loss import LossFunction, count_targets
+from forgather_hydra.train.loss import LossFunction, as_output, count_targets
+from forgather_hydra.train.model_call import ModelCall
 from forgather_hydra.train.pipeline.plan import PipelinePlan
 from forgather_hydra.train.pipeline.stages import (
     EvaluableStage,
@@ -66,7 +67,8 @@ class PipelineSteps:
         self._plan, self._device, self._group, self._autocast = plan, device, group, autocast
         self._core = core_of(model)
         self._has_own_loss = loss_function is None
-        self._loss_function = loss_function or self._core.loss_fn
+        self._loss_function: Callable[..., torch.Tensor] = loss_function or self._core.loss_fn
+        self._call = ModelCall(self._core)
         self._fused_loss: Callable[..., torch.Tensor] | None = None
         if self._has_own_loss and not plan.splits_backward:
             # In a split backward pass, the decoder's gradients would come before their time.
@@ -104,7 +106,7 @@ class PipelineSteps:
 
     def _begin(self, batch: Batch, total: int, scale: float) -> dict[str, Any]:
         """Prepares stages and loss for a batch; returns the keywords of a pass."""
-        inputs: dict[str, Any] = pad_rows(batch, self._plan.microbatches)
+        inputs: dict[str, Any] = pad_rows(self._call.known(batch), self._plan.microbatches)
         labels = inputs.pop("labels")
         parts = labels.chunk(self._plan.microbatches)
         counts = [count_targets({"labels": part}) for part in parts]
@@ -154,10 +156,13 @@ class PipelineSteps:
             return (output * 0.0).sum()  # a mean over nothing has no value
         labels = self._batch.labels[int(rows[0]) : int(rows[-1]) + 1]
         with self._autocast():
-            if self._fused_loss is None:
+            if self._fused_loss is not None:
+                loss = self._fused_loss(output, self._core.output_decoder, labels)
+            elif self._has_own_loss:
                 loss = self._loss_function(output, labels)
             else:
-                loss = self._fused_loss(output, self._core.output_decoder, labels)
+                count = self._batch.count(rows)
+                loss = self._loss_function(as_output(output), labels, num_items_in_batch=count)
         return loss * self._batch.share(rows)
 
     def _auxiliary_share(self, rows: torch.Tensor) -> float:

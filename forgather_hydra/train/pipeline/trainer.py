@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from forgather_hydra.train.arguments.training_arguments import TrainingArguments
+from forgather_hydra.train.hugging_face import INSTEAD
 from forgather_hydra.train.numerics import default_dtype
 from forgather_hydra.train.parallel.process_count import ProcessCount
 from forgather_hydra.train.pipeline.plan import PipelineOptions, make_plan, pipeline_processes
@@ -35,7 +35,7 @@ class PipelineTrainer(Trainer):
         stage_layers: layers of each stage; balanced by cost if left out.
         replicas: number of pipelines that share out the data, as processes of `AccelTrainer` do.
         input_cost, output_cost: of encoder, and of decoder and loss, in layers, for balancing.
-        others: as for `Trainer`.
+        positional, others: as for `Trainer`.
 
     Raises:
         ValueError: when it starts, naming everything that cannot work.
@@ -43,10 +43,13 @@ class PipelineTrainer(Trainer):
         RuntimeError: when it starts, if no launcher has started this process.
     """
 
+    without = INSTEAD | {
+        "compute_loss": "give compute_loss_func: no process of a pipeline has the whole model"
+    }
+
     def __init__(
         self,
-        args: TrainingArguments,
-        *,
+        *positional: Any,
         model_init: Callable[[], torch.nn.Module],
         schedule: str = "1f1b",
         microbatches: int = 4,
@@ -66,7 +69,7 @@ class PipelineTrainer(Trainer):
             input_cost=input_cost,
             output_cost=output_cost,
         )
-        super().__init__(args, model_init=model_init, **others)
+        super().__init__(*positional, model_init=model_init, **others)
 
     @classmethod
     def process_count(cls, arguments: Mapping[str, Any]) -> ProcessCount:
@@ -95,4 +98,6 @@ class PipelineTrainer(Trainer):
             layers=len(core_of(skeleton).layer_stack.layers),
             evaluates=self.eval_dataset is not None,
         )
-        return PipelineParallel(self.args, self.compute_loss_func, plan, launch, skeleton)
+        return PipelineParallel(
+            self.args, self.objective, self.loss_function, plan, launch, skeleton
+        )
