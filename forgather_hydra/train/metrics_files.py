@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from forgather_hydra.rundir.files import dumps
+
 
 class MetricsFiles:
     """What such scripts call of a trainer behind `train` and `evaluate`; the first process prints
@@ -80,4 +82,4 @@ class MetricsFiles:
 
 def _write(path: Path, content: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=4, sort_keys=True) + "\n", encoding="utf-8")
+    path.write_text(dumps(content, indent=4, sort_keys=True) + "\n", encoding="utf-8")

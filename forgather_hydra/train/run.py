@@ -44,13 +44,9 @@ def run_training(
     Returns:
         The final metrics, which are also the last line of `metrics.jsonl`, marked `"final": true`.
         For a run that was told to end before its time, `"stopped": True` and how far it is.
-
-    Raises:
-        ValueError: if a setting in the arguments has no effect.
     """
     disable_progress_bar()  # saving one file needs none beside the training's own
-    if idle := trainer.idle_settings():
-        raise ValueError(idle)
+    _refuse_idle_settings(trainer)
     output = trainer.train(resume_from_checkpoint=resume)
     if once(trainer.strategy, lambda: _was_told_to_end(trainer)):
         return {"stopped": True, "global_step": output.global_step, **output.metrics}
@@ -82,6 +78,12 @@ def run_training(
         print_samples(prompts, texts)
     print_report(trainer.args.output_dir, metrics, model_dir)
     return metrics
+
+
+def _refuse_idle_settings(trainer: Trainer) -> None:
+    """Raises ValueError if a setting in the arguments has no effect."""
+    if idle := trainer.idle_settings():
+        raise ValueError(idle)
 
 
 def _was_told_to_end(trainer: Trainer) -> bool:
