@@ -46,6 +46,11 @@ def test_surprising_numbers_warn(text: str, value: float) -> None:
         assert resolve_plain(text) == value
 
 
+@pytest.mark.filterwarnings("error")
+def test_zero_is_no_octal_number() -> None:
+    assert [resolve_plain(text) for text in ("0", "-0", "0.5")] == [0, 0, 0.5]
+
+
 @pytest.mark.parametrize("text", ["2020-01-01", "2001-12-14T21:59:43.10-05:00"])
 def test_dates_are_refused(text: str) -> None:
     with pytest.raises(ForgatherError, match="is a date") as caught:
