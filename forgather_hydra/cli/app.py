@@ -11,6 +11,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
+from forgather_hydra.cli.dashes import refuse_options
 from forgather_hydra.config.command_line import UsageExit, command_line
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.paths import conf_dir
@@ -55,8 +56,14 @@ def main() -> None:
         task
     )
     try:
+        refuse_options(sys.argv[1:])
+        if os.getcwd() not in sys.path and "" not in sys.path:
+            sys.path.append(os.getcwd())  # where python -m, too, finds modules
         with command_line():
             application()
+    except ForgatherError as error:
+        _tell(error)
+        sys.exit(exit_code(error))
     except UsageExit as stop:
         _tell(stop.error)
         sys.exit(exit_code(stop.error))

@@ -6,10 +6,18 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 
-def composed(overrides: list[str]) -> AbstractContextManager[Any]:
-    """The composed configuration, ``hydra`` included, with our errors."""
+def composed(
+    overrides: list[str], config_dir: str | None = None, config_name: str | None = None
+) -> AbstractContextManager[Any]:
+    """The composed configuration, ``hydra`` included, with our errors.
+
+    Args:
+        overrides: as on the command line.
+        config_dir: a folder with more configs.
+        config_name: the primary config, if not ours.
+    """
     from forgather_hydra.config import application
     from forgather_hydra.run import directory
 
     directory.register()
-    return application.composed(overrides)
+    return application.composed(overrides, config_dir, config_name)

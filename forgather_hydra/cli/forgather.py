@@ -21,6 +21,7 @@ from forgather_hydra.cli import (
     tensorboard,
     train,
 )
+from forgather_hydra.cli.dashes import meant
 from forgather_hydra.cli.selection import selected
 from forgather_hydra.errors import ForgatherError
 
@@ -45,11 +46,15 @@ def main(words: list[str] | None = None) -> None:
         return _interact(parser, commands, options)
     if options.name is None:
         parser.error("say what to do; --help lists the commands")
+    if hasattr(options, "overrides"):  # which may stand behind options, too
+        options.overrides += [word for word in rest if not word.startswith("-")]
+        rest = [word for word in rest if word.startswith("-")]
     has_configuration = options.about in (CONFIGURATION, RUNS)
     if has_configuration and {"-t", "--config"} & {*rest}:
         parser.error(f"-t stands before the command: forgather -t CONFIG {options.name}")
     if rest and not options.passes_on:
-        parser.error(f"{options.name} has no {' '.join(rest)}")
+        cure = f"; {meant(*rest[0].partition('='), rest)}" if rest[0].startswith("--") else ""
+        parser.error(f"{options.name} has no {' '.join(rest)}{cure}")
     if options.config and not has_configuration:
         parser.error(f"{options.name} is about no configuration: leave out -t")
     if options.project_dir and options.about is None:

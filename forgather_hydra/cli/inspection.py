@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 from typing import Any
 
 from forgather_hydra.cli.composed import composed
-from forgather_hydra.config.application import graph_of
+from forgather_hydra.config import application
+from forgather_hydra.errors import ForgatherError, error_like
 
 
 def add_commands(add: Any) -> None:
@@ -36,12 +38,23 @@ def add_commands(add: Any) -> None:
     commands["explain"].add_argument("path", help="such as trainer.args.max_steps")
     for command in commands.values():
         command.add_argument("overrides", nargs="*", help="as for python -m forgather_hydra")
+        command.add_argument("--config-dir", metavar="DIR", help="a folder with more configs")
+        command.add_argument("--config-name", metavar="NAME", help="of the primary config")
+
+
+def _composed(options: argparse.Namespace) -> Any:
+    return composed(options.overrides, options.config_dir, options.config_name)
+
+
+def graph_of(options: argparse.Namespace) -> Any:
+    """The node graph of the configuration that a command line chooses."""
+    return application.graph_of(options.overrides, options.config_dir, options.config_name)
 
 
 def _pp(options: argparse.Namespace) -> None:
     from forgather_hydra.config.composition import latest
 
-    with composed(options.overrides):
+    with _composed(options):
         for name, text in latest().texts.items():
             print(f"# ---- {name} ----\n{text}")
 
@@ -50,7 +63,7 @@ def _graph(options: argparse.Namespace) -> None:
     from forgather_hydra.graph.codegen.generate import generate_code
     from forgather_hydra.graph.dump import to_yaml
 
-    graph = graph_of(options.overrides)
+    graph = graph_of(options)
     if options.format == "repr":
         print(repr(graph))
     else:
@@ -61,14 +74,14 @@ def _code(options: argparse.Namespace) -> None:
     from forgather_hydra.graph.build import target
     from forgather_hydra.graph.codegen.generate import generate_code
 
-    graph = graph_of(options.overrides)
+    graph = graph_of(options)
     print(generate_code(target(graph, options.target) if options.target else graph), end="")
 
 
 def _targets(options: argparse.Namespace) -> None:
     from forgather_hydra.graph.build import targets
 
-    print(*targets(graph_of(options.overrides)), sep="\n")
+    print(*targets(graph_of(options)), sep="\n")
 
 
 def _construct(options: argparse.Namespace) -> None:
@@ -76,14 +89,32 @@ def _construct(options: argparse.Namespace) -> None:
 
     from forgather_hydra.graph.build import materialize
 
-    built = materialize(graph_of(options.overrides), targets=options.target)
-    pprint(built() if options.call else built, expand_all=True)
+    built = materialize(graph_of(options), targets=options.target)
+    pprint(_called(built, options.target) if options.call else built, expand_all=True)
+
+
+def _called(built: Any, target: str) -> Any:
+    """What a target returns, called without arguments."""
+    try:
+        inspect.signature(built).bind()
+    except TypeError as error:
+        hint = "leave out --call, or construct what gives it its arguments"
+        raise ForgatherError("bad_arguments", f"{target}: {error}", hint=hint) from error
+    except ValueError:  # a builtin without a signature
+        pass
+    try:
+        return built()
+    except ForgatherError:
+        raise
+    except Exception as error:
+        told = f"calling it raises {type(error).__name__}: {error}"
+        raise error_like(error, "constructor_failed", told, path=target) from error
 
 
 def _check(options: argparse.Namespace) -> None:
     from forgather_hydra.config.check import check_job
 
-    with composed(options.overrides) as cfg:
+    with _composed(options) as cfg:
         check_job(cfg)
     print("ok: every name can be imported and takes its arguments")
 
@@ -92,7 +123,7 @@ def _trefs(options: argparse.Namespace) -> None:
     from forgather_hydra.cli.references import files, tree
     from forgather_hydra.config.composition import latest
 
-    with composed(options.overrides):
+    with _composed(options):
         documents = [document.rendered for _, document in latest().documents.values()]
     if options.files:
         print(*files(documents), sep="\n")
@@ -103,7 +134,7 @@ def _trefs(options: argparse.Namespace) -> None:
 def _explain(options: argparse.Namespace) -> None:
     from forgather_hydra.config.explain import explain
 
-    with composed(options.overrides) as cfg:
+    with _composed(options) as cfg:
         found = explain(options.path, options.overrides, cfg)
     indented = "\n  ".join(found.value.splitlines())
     print(f"{found.path}: {indented}" if "\n" not in indented else f"{found.path}:\n  {indented}")

@@ -25,14 +25,22 @@ _PREFIX = "config:"
 
 def command_of(words: list[str]) -> str | None:
     """The command among the words, which may stand after options."""
-    options, _ = _parser("", None, {}, add_help=False).parse_known_intermixed_args(words)
-    return next((word for word in options.words if word in COMMANDS), None)
+    return next((word for word in _plain_words(words) if word in COMMANDS), None)
 
 
 def overrides_of(words: list[str]) -> list[str]:
     """The words that are Hydra overrides."""
-    options, _ = _parser("", None, {}, add_help=False).parse_known_intermixed_args(words)
-    return [word for word in options.words if "=" in word]
+    return [word for word in _plain_words(words) if "=" in word]
+
+
+def _plain_words(words: list[str]) -> list[str]:
+    """The words that are neither options nor values of options that every model has.
+
+    Behind an option of the chosen model's own, which is not known yet, the parser stops to sort.
+    """
+    parser = _parser("", None, {}, add_help=False)
+    options, rest = parser.parse_known_intermixed_args(words)
+    return [*options.words, *(word for word in rest if not word.startswith("-"))]
 
 
 def parse(

@@ -15,6 +15,7 @@ from forgather_hydra.config.given import hydra_config, task_overrides
 from forgather_hydra.config.package import join
 from forgather_hydra.config.policy import allowed_targets, check_policy
 from forgather_hydra.config.references import definition_of
+from forgather_hydra.config.refused_values import refused_values
 from forgather_hydra.config.unread import unread
 from forgather_hydra.errors import ForgatherError, error_like, misspelt, warn
 from forgather_hydra.graph.build import materialize
@@ -41,6 +42,7 @@ def check_job(cfg: DictConfig, is_swept: bool = False) -> None:
     raise_all(
         [
             *(_traced(problem, overrides, latest()) for problem in problems(graph)),
+            *(_traced(problem, overrides, latest()) for problem in refused_values(graph)),
             *_misspelt_additions(cfg, overrides, latest()),
         ]
     )
@@ -174,7 +176,7 @@ def _traced(problem: ForgatherError, overrides: list[str], record: Composition) 
     for override in reversed(OverridesParser.create().parse_overrides(overrides)):
         target = definition_of(override.key_or_group, record.references)
         is_mapping = isinstance(override.value(), dict)
-        if target == path or (is_mapping and path.startswith(f"{target}.")):
+        if target in (path, at) or (is_mapping and path.startswith(f"{target}.")):
             problem.template, problem.path = None, override.input_line
             return problem
     marks = record.positions.get(at) or record.positions.get(path)

@@ -33,6 +33,7 @@ _REFERENCE = re.compile(r"\$\{(?P<dots>\.*)(?P<path>[\w-]+(?:\.[\w-]+)*)\}\Z")
 _VARIABLE = re.compile(
     r"\$\{(?:vars\.(?P<name>\w+)|oc\.select:vars\.(?P<selected>\w+),(?P<default>.*))\}\Z"
 )
+_MISSING = re.compile(r"Interpolation key '([\w.]+)' not found")
 _TUPLE = "${fg.tuple:"
 _CALL_KEYS = ("_target_", "_partial_", "_args_", "_convert_", "_recursive_")
 
@@ -237,7 +238,8 @@ class _Decoder:
             for step in path:
                 place = place[step]
         except OmegaConfBaseException as error:
-            raise self.failed("missing_value", str(error).splitlines()[0], path) from error
+            told = str(error).splitlines()[0]
+            raise self.failed("missing_value", told, path, hint=_cure(told)) from error
         return place
 
     def missing(self, path: Path) -> ForgatherError:
@@ -253,6 +255,18 @@ class _Decoder:
         error = ForgatherError(kind, message, path=text, hint=hint)
         marks = self.positions.get(text)
         return error.locate(marks[-1].origin) if marks else error
+
+
+def _cure(told: str) -> str | None:
+    """What to do about an interpolation that names nothing."""
+    missing = _MISSING.match(told)
+    if missing is None:
+        return None
+    key = missing[1]
+    if key.startswith("hydra."):
+        return f"Hydra's own values are written ${{{key.replace('.', ':', 1)}}}"
+    root = key.partition(".")[0]
+    return f"nothing that is chosen sets it: choose it, such as +{root}=NAME, or set +{key}=VALUE"
 
 
 def _key_in(place: Any, step: Any) -> Any:

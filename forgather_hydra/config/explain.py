@@ -85,7 +85,8 @@ def layers(path: str, cfg: DictConfig, record: Composition) -> Iterator[Step]:
     loader = GlobalHydra.instance().config_loader()
     sources = sources_of(cfg)
     overrides = [*hydra_overrides(cfg.hydra), *task_overrides(cfg.hydra)]
-    defaults = loader.compute_defaults_list("config", overrides, RunMode.RUN).defaults
+    name = cfg.hydra.job.config_name
+    defaults = loader.compute_defaults_list(name, overrides, RunMode.RUN).defaults
     for default in defaults:
         below = _below(path, default.package or "")
         if below is None or default.config_path.startswith("hydra/"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.types import Override
@@ -14,7 +13,6 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError
 
-from forgather_hydra.config.claim import is_template_file
 from forgather_hydra.config.references import definition_of, passed_through
 from forgather_hydra.config.settle import Settling
 from forgather_hydra.errors import ForgatherError, did_you_mean, nearest
@@ -39,12 +37,15 @@ def told(error: Exception, settling: Settling) -> ForgatherError:
     if isinstance(error, MissingConfigException):
         return _missing_config(error, settling)
     if isinstance(error, MarkedYAMLError):
-        return _no_yaml(error)
+        from forgather_hydra.config.plain_yaml import no_yaml
+
+        return no_yaml(error)
     if isinstance(error, OverrideParseException):
         return ForgatherError(
             "bad_override",
             f"cannot read the override {error.override}: {error.message.splitlines()[0]}",
-            hint="quote special characters for Hydra too: 'key=\"value, with signs\"'",
+            hint=_torn_apart(str(error.override), settling.overrides)
+            or "quote special characters for Hydra too: 'key=\"value, with signs\"'",
         )
     message = str(error).strip()
     if match := _UNKNOWN.match(message):
@@ -60,6 +61,23 @@ def told(error: Exception, settling: Settling) -> ForgatherError:
         if match := re.search(pattern, message):
             hint = cure.format(match[1])
     return ForgatherError("bad_override", "\n  ".join([*lines, cause or ""]).rstrip(), hint=hint)
+
+
+def _torn_apart(word: str, words: list[str]) -> str | None:
+    """The cure for a word that was a part of an override until a blank parted them."""
+    place = words.index(word) if word in words else 0
+    before, behind = words[place - 1 : place], words[place + 1 : place + 2]
+    whole = None
+    if word.startswith("=") and before:
+        whole = before[0] + word
+    elif "=" not in word:
+        is_value = bool(before) and before[0].endswith("=")
+        is_key = bool(behind) and behind[0].startswith("=")
+        whole = before[0] + word if is_value else word + behind[0] if is_key else None
+    if whole is None:
+        return None
+    whole += words[place + 2] if whole.endswith("=") and place + 2 < len(words) else ""
+    return f"an override is one word, without a blank around '=': {whole}"
 
 
 def no_option(settling: Settling) -> ForgatherError | None:
@@ -100,18 +118,6 @@ def _no_group(override: Override, settling: Settling) -> ForgatherError | None:
         f"{override.input_line}: there is no config group {key!r}",
         hint=f"did you mean {near[0]}?" if near else known,
     )
-
-
-def _no_yaml(error: MarkedYAMLError) -> ForgatherError:
-    """The error for a file that is no YAML, which may be a template in a folder of plain files."""
-    mark = error.problem_mark
-    file = mark.name if mark else "?"
-    told = ForgatherError("invalid_yaml", f"this is no YAML: {error.problem or error.context}")
-    told.template = told.file = file
-    told.line = mark.line + 1 if mark else None
-    if Path(file).is_file() and is_template_file(file):
-        told.hint = "it is a template: name its folder as forgather://FOLDER, or by --config-dir"
-    return told
 
 
 def _missing_config(error: MissingConfigException, settling: Settling) -> ForgatherError:

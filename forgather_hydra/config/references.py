@@ -71,7 +71,7 @@ def _value_at(cfg: DictConfig, path: str) -> Any:
                 return None
             place = place._get_node(int(step))
         else:
-            place = place._get_node(step)
+            place = place._get_node(step, validate_access=False)  # it may have been removed
     return place
 
 

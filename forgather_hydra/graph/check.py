@@ -72,6 +72,16 @@ def _problems(node: Call) -> Iterator[ForgatherError]:
         )
 
 
+def _advice(node: Call, unknown: list[str]) -> str | None:
+    """What the target itself says of names that it does not have."""
+    advice = getattr(resolve(node.spec, tuple(node.search_path or ())), "advice_on_argument", None)
+    if advice is None:
+        return None
+    told = [str(advice(name)) for name in unknown]
+    pairs = zip(unknown, told, strict=True)
+    return told[0] if len(told) == 1 else "; ".join(f"{name}: {text}" for name, text in pairs)
+
+
 def _line_of(node: Call, name: str) -> Origin | None:
     """The template line that set an argument, if the graph knows."""
     lines = (node._lines_ or {}).get(name)
@@ -85,7 +95,8 @@ def _does_not_bind(node: Call, signature: inspect.Signature, error: TypeError) -
     takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     if unknown and not takes_any:
         names = ", ".join(map(repr, unknown))
-        hint = did_you_mean(unknown[0], known) or f"it takes {', '.join(known)}"
+        hint = _advice(node, unknown) or did_you_mean(unknown[0], known)
+        hint = hint or f"it takes {', '.join(known)}"
         told = ForgatherError("bad_arguments", f"{node.spec} takes no argument {names}", hint=hint)
         told.key = unknown[0]
         return told.locate(_line_of(node, unknown[0]))

@@ -18,8 +18,9 @@ CALL_KINDS = {
     "meta": "meta",
 }
 CONTAINER_TAGS = ("list", "tuple", "dict", "dlist")
-_WORDS = (*CALL_KINDS, *CONTAINER_TAGS, "var")
+WORDS = (*CALL_KINDS, *CONTAINER_TAGS, "var")
 _TAG = re.compile(r"!(?P<word>\w*)(?::(?P<spec>[^@]*))?(?:@(?P<name>.*))?\Z", re.DOTALL)
+_VAR_WORDS = ("name", "default")
 _NUMBERED = re.compile(r"arg([0-9]{1,9})\Z")
 
 
@@ -46,13 +47,13 @@ def parse_tag(text: str) -> Tag:
         ForgatherError: ``unknown_tag``; ``bad_import_spec`` for a spec that names nothing.
     """
     match = _TAG.match(text)
-    if match is None or match["word"] not in _WORDS:
+    if match is None or match["word"] not in WORDS:
         word = match["word"] if match else text
         raise ForgatherError(
             "unknown_tag",
             f"unknown tag {text}",
-            hint=did_you_mean("!" + word, [f"!{w}" for w in _WORDS])
-            or "the tags are " + ", ".join(f"!{w}" for w in _WORDS),
+            hint=did_you_mean("!" + word, [f"!{w}" for w in WORDS])
+            or "the tags are " + ", ".join(f"!{w}" for w in WORDS),
         )
     word, spec, name = match["word"], (match["spec"] or "").removesuffix(":"), match["name"]
     if name == "":
@@ -106,7 +107,13 @@ def make_element(tag: Tag, body: Any) -> Any:
 def _make_var(body: Any) -> Var:
     if isinstance(body, Scalar):
         name, default = body.value, MISSING
-    elif isinstance(body, dict) and "name" in body and set(body) <= {"name", "default"}:
+    elif isinstance(body, dict) and (odd := [key for key in body if key not in _VAR_WORDS]):
+        raise ForgatherError(
+            "bad_tag_argument",
+            f"a !var has no {odd[0]!r}",
+            hint=did_you_mean(odd[0], _VAR_WORDS) or "it has a name, and perhaps a default",
+        )
+    elif isinstance(body, dict) and "name" in body:
         name, default = body["name"], body.get("default", MISSING)
     else:
         raise ForgatherError(
@@ -126,8 +133,6 @@ def _make_container(word: str, body: Any) -> Any:
     if not isinstance(body, wanted):
         kind = "sequence" if wanted is list else "mapping"
         raise ForgatherError("bad_tag_argument", f"!{word} needs a {kind}")
-    if word == "dict" and (odd := [key for key in body if not isinstance(key, str)]):
-        raise ForgatherError("bad_tag_argument", f"the keys of a !dict are text, not {odd[0]!r}")
     return {"list": Sequence, "tuple": Tuple, "dict": Mapping, "dlist": DList}[word](body)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ from forgather_hydra.rundir.names import JOB, PAYLOAD
 if TYPE_CHECKING:
     from forgather_hydra.jobs.options import Options
     from forgather_hydra.jobs.topology import Topology
+
+
+LONGEST_NAME = 255  # bytes that file systems take
 
 
 @dataclass
@@ -92,15 +96,26 @@ def composed_job(
     """Compose a job of a sweep.
 
     Raises:
-        ForgatherError: ``bad_launcher`` or ``bad_resources``; it cannot be launched.
+        ForgatherError: ``bad_launcher``, ``bad_resources`` or ``run_directory``; it cannot be
+            launched.
     """
     config = context.config_loader.load_sweep_config(master, list(overrides))
     _number(config, number)
     try:
-        return job_of(config, number, ("hydra.sweep.dir", "hydra.sweep.subdir"))
+        job = job_of(config, number, ("hydra.sweep.dir", "hydra.sweep.subdir"))
+        _refuse_long_names(job.directory)
+        return job
     except ForgatherError as error:
         error.chain.append(f"looking at job {number}: {' '.join(overrides)}")
         raise
+
+
+def _refuse_long_names(directory: Path) -> None:
+    for part in directory.parts:
+        if len(os.fsencode(part)) > LONGEST_NAME:
+            told = f"the job's directory has a name of more than {LONGEST_NAME} bytes: {part[:40]}"
+            hint = "set hydra.sweep.subdir, for example to '${hydra:job.num}'"
+            raise ForgatherError("run_directory", told, hint=hint)
 
 
 def job_of(config: DictConfig, number: int, keys: tuple[str, str | None]) -> Job:

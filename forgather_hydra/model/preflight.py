@@ -115,12 +115,20 @@ def check_pretrained(path: str | os.PathLike[str]) -> PreTrainedModel:
     """Build a trained model on the meta device, from its configuration alone.
 
     Raises:
-        FileNotFoundError: for a directory that holds no model.
+        FileNotFoundError: for a directory that holds no model, or does not exist.
     """
-    if Path(path).is_dir() and not (Path(path) / "config.json").is_file():
-        raise FileNotFoundError(f"{path} holds no model: it has no config.json")
     trusted = Path(path).is_dir()
-    config = AutoConfig.from_pretrained(path, trust_remote_code=trusted)
+    if trusted and not (Path(path) / "config.json").is_file():
+        raise FileNotFoundError(f"{path} holds no model: it has no config.json")
+    try:
+        config = AutoConfig.from_pretrained(path, trust_remote_code=trusted)
+    except (OSError, ValueError) as error:
+        if trusted:
+            raise
+        told = str(error).splitlines()[0]
+        is_name = re.fullmatch(r"\w[\w.-]*(/[\w.-]+)?", str(path))
+        hub = f", and from the hub it cannot be had: {told}" if is_name else ""
+        raise FileNotFoundError(f"there is no directory {path}{hub}") from error
     with torch.device("meta"):
         model: PreTrainedModel = AutoModelForCausalLM.from_config(config, trust_remote_code=trusted)
         return model

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, JobStatus
 
-from forgather_hydra.rundir import record
+from forgather_hydra.rundir import numbers, record
 from forgather_hydra.rundir.files import locked, write_json
 from forgather_hydra.rundir.names import MANIFEST, MANIFEST_LOCK, RESULTS_CSV
 from forgather_hydra.rundir.states import State, state_of
@@ -76,7 +76,10 @@ def result_of(returned: JobReturn, number: int, metric: str, sweep_dir: Path) ->
         result.status = value.status
     elif returned.status == JobStatus.COMPLETED:
         result.status, result.value = State.FINISHED, metric_of(value, metric)
-        result.metrics = value if isinstance(value, dict) else result.metrics
+        if isinstance(value, dict):
+            result.metrics = {
+                k: v if numbers.number(v) is None else numbers.plain(v) for k, v in value.items()
+            }
         if result.metrics.get("stopped"):
             result.status = State.STOPPED
     elif returned.status == JobStatus.FAILED:
@@ -122,10 +125,16 @@ def metrics_in(recorded: dict[str, Any] | None) -> dict[str, Any]:
 
 def metric_of(value: Any, metric: str) -> float | None:
     """The number among what a job returned: `value` itself, or its entry `metric`."""
-    number = value.get(metric) if isinstance(value, dict) else value
-    if isinstance(number, bool) or not isinstance(number, (int, float)):
-        return None
-    return float(number)
+    return numbers.number(value.get(metric) if isinstance(value, dict) else value)
+
+
+def without_number(value: Any, metric: str) -> str:
+    """Why what a job returned has no number to compare."""
+    if not isinstance(value, dict):
+        return f"it returned {value!r}, which is no number"
+    if metric in value:
+        return f"its {metric} is {value[metric]!r}, which is no number"
+    return f"its result has no {metric!r}; it has {', '.join(map(str, value)) or 'nothing'}"
 
 
 def one_line(error: Any) -> str:

@@ -20,6 +20,7 @@ from forgather_hydra.graph.nodes import Call
 from forgather_hydra.run.signature import signature
 from forgather_hydra.run.snapshot import snapshot
 from forgather_hydra.rundir import record as run_record
+from forgather_hydra.rundir.numbers import number
 from forgather_hydra.rundir.states import State
 
 log = logging.getLogger(__name__)
@@ -80,9 +81,13 @@ def _run(graph: Any, run_dir: Path, record: dict[str, Any]) -> Any:
             run_dir,
             record,
             status,
-            result=result if isinstance(result, (dict, int, float, str)) else None,
+            result=result if _is_recorded(result) else None,
         )
     return result
+
+
+def _is_recorded(result: Any) -> bool:
+    return isinstance(result, (dict, str)) or number(result) is not None
 
 
 def _result(graph: Any) -> Any:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from forgather_hydra.errors import ForgatherError
+from forgather_hydra.rundir.numbers import plain
 
 LOOK_S = 0.4  # longer than anybody holds a lock who only looks whether it is held
 
@@ -110,11 +111,8 @@ def from_exact(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """A number of numpy or torch as Python's, anything else as its text."""
-    try:
-        return strict(value.item())
-    except (AttributeError, ValueError, RuntimeError):
-        return str(value)
+    """A number of any library as Python's, anything else as its text."""
+    return strict(plain(value))
 
 
 def write_own(path: Path, content: bytes) -> None:

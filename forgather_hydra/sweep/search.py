@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn
 
-from forgather_hydra.errors import ForgatherError
+from forgather_hydra.errors import ForgatherError, counted
 from forgather_hydra.sweep.options import count, mapping
-from forgather_hydra.sweep.sweeper import JobSweeper, mistakes_told
+from forgather_hydra.sweep.sweeper import JobsFailed, JobSweeper, mistakes_told
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -66,6 +66,7 @@ class SearchSweeper(JobSweeper):
         self.sampler = sampler
         self.pruner = pruner
         self.pruning_callback = pruning_callback
+        self.useless: list[str] = []  # why trials that ran to their end have no number
 
     def sweep(self, arguments: Sequence[str]) -> Sequence[Sequence[JobReturn]]:
         with mistakes_told():
@@ -88,7 +89,15 @@ class SearchSweeper(JobSweeper):
                 finally:
                     self.report(self.study.results(), sweep_dir)
         self.end()
+        self.tell_useless()
         return self.returns
+
+    def tell_useless(self) -> None:
+        """Say with the exit code that trials returned nothing to go by."""
+        if self.useless:
+            jobs = sum(map(len, self.returns))
+            told = f"{len(self.useless)} of {counted(jobs, 'trial')} gave no number to compare: "
+            self.stop(JobsFailed(told + self.useless[0], self.returns))
 
     def check_options(self) -> None:
         super().check_options()
@@ -97,7 +106,7 @@ class SearchSweeper(JobSweeper):
 
     def finish_trials(self, sweep_dir: Path) -> None:
         """Bring trials to their end that an interrupted sweep left behind."""
-        from forgather_hydra.report.results import result_without_return
+        from forgather_hydra.report.results import result_without_return, without_number
         from forgather_hydra.rundir.states import State
 
         unfinished = []
@@ -108,7 +117,7 @@ class SearchSweeper(JobSweeper):
             overrides = self.overrides(trial)
             result = result_without_return(trial.number, overrides, self.metric, sweep_dir)
             if result.status == State.FINISHED:
-                self.study.tell(trial, result, self.metric)
+                self.study.tell(trial, result, without_number(result.metrics, self.metric))
             else:
                 unfinished.append(trial)
         for batch in _consecutive(unfinished, self.n_jobs):
@@ -124,7 +133,7 @@ class SearchSweeper(JobSweeper):
 
     def run(self, trials: Sequence[FrozenTrial], sweep_dir: Path) -> None:
         """Run trials with consecutive numbers, which are also the numbers of their jobs."""
-        from forgather_hydra.report.results import result_of
+        from forgather_hydra.report.results import result_of, without_number
 
         for trial in trials:
             self.study.note(trial, overrides=self.space.overrides(trial.params))
@@ -132,7 +141,9 @@ class SearchSweeper(JobSweeper):
         self.validate_batch_is_legal(batch)
         for trial, returned in zip(trials, self.launch(batch, trials[0].number), strict=True):
             result = result_of(returned, trial.number, self.metric, sweep_dir)
-            self.study.tell(trial, result, self.metric)
+            reason = without_number(returned._return_value, self.metric)
+            if useless := self.study.tell(trial, result, reason):
+                self.useless.append(useless)
             self.check_reports(trial, failed=result.error is not None)
 
     def overrides(self, trial: FrozenTrial) -> list[str]:

@@ -95,11 +95,21 @@ class Study:
         for name, value in facts.items():
             self.storage.set_trial_user_attr(where, name, value)
 
-    def tell(self, trial: FrozenTrial, result: JobResult, metric: str) -> None:
-        """End a trial with the result of its job."""
+    def tell(self, trial: FrozenTrial, result: JobResult, reason: str) -> str | None:
+        """End a trial with the result of its job.
+
+        Args:
+            trial: the trial.
+            result: of its job.
+            reason: why it has no number, if it has none.
+
+        Returns:
+            The reason, where it has none.
+        """
         error = result.error
-        if error is None and (result.value is None or not math.isfinite(result.value)):
-            error = f"the job has no finite {metric}: {result.value}"
+        lacks_number = error is None and (result.value is None or not math.isfinite(result.value))
+        if lacks_number:
+            error = reason
         self.note(trial, directory=result.directory, error=error)
         pruned = self.trials[trial.number].user_attrs.get("pruned_at")
         if error is not None:
@@ -108,6 +118,7 @@ class Study:
             self.study.tell(trial.number, state=TrialState.PRUNED)
         else:
             self.study.tell(trial.number, result.value)
+        return error if lacks_number and pruned is None else None
 
     def give_up(self, trial: FrozenTrial, reason: str) -> None:
         """End a trial that will not be run."""

@@ -6,7 +6,7 @@ import contextlib
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
@@ -24,6 +24,7 @@ from forgather_hydra.rundir.names import MULTIRUN, TRACEBACK
 from forgather_hydra.sweep.options import direction
 
 DEFAULT_METRIC = "eval_loss"
+BARE_RESULT = "result"
 
 
 class JobsFailed(CompactHydraException):
@@ -52,6 +53,7 @@ class JobSweeper(Sweeper):
     hydra_context: HydraContext
 
     def __init__(self, optimized_metric: str | None, direction: str) -> None:
+        self.is_named = optimized_metric is not None
         self.metric = optimized_metric or DEFAULT_METRIC
         self.direction = direction
         self.returns: list[Sequence[JobReturn]] = []
@@ -123,11 +125,15 @@ class JobSweeper(Sweeper):
         from forgather_hydra.report.save import report_results
 
         is_told = getattr(self.launcher, "tells_failures", False)  # by our own launchers
-        report_results(sweep_dir, results, self.metric, self.direction, is_told)
+        report_results(sweep_dir, results, self.title(results), self.direction, is_told)
+
+    def title(self, results: Sequence[Any]) -> str:
+        """What the jobs are ranked by, in a word: jobs of others return a number without a name."""
+        is_bare = any(each.value is not None and not each.metrics for each in results)
+        return BARE_RESULT if is_bare and not self.is_named else self.metric
 
     def end(self) -> None:
         """Say with the exit code whether a job failed, or was cancelled."""
-        from forgather_hydra.config.command_line import UsageExit
         from forgather_hydra.report.results import JobCancelled
 
         jobs = [returned for batch in self.returns for returned in batch]
@@ -138,8 +144,13 @@ class JobSweeper(Sweeper):
             told = f"{len(failed)} of {counted(len(jobs), 'job')} failed"
             told += f", and {cancelled} cancelled" if cancelled else ""
             told += _where_tracebacks_are(failed)
-            error = JobsFailed(told, self.returns)
-            raise UsageExit(error) if COMMAND_LINE.get() else error
+            self.stop(JobsFailed(told, self.returns))
+
+    def stop(self, error: JobsFailed) -> NoReturn:
+        """End the sweep with an error, as whoever reports errors to the user takes it."""
+        from forgather_hydra.config.command_line import UsageExit
+
+        raise UsageExit(error) if COMMAND_LINE.get() else error
 
 
 @contextlib.contextmanager

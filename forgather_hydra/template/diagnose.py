@@ -15,7 +15,7 @@ from forgather_hydra.template.load import Load
 from forgather_hydra.template.source_map import Origin
 
 _NESTING = ("block", "if", "for", "macro", "filter", "call", "with", "set", "autoescape")
-_TAGS = (
+KEYWORDS = (
     *_NESTING,
     *("extends", "include", "import", "from", "else", "elif"),
     *(f"end{word}" for word in _NESTING),
@@ -135,8 +135,8 @@ def _syntax(
             message = f"'{keyword}' is never closed: 'end{keyword}' is missing"
             hint = f"add '-- end{keyword}'"
     elif tag := re.match(r"Encountered unknown tag '(\w+)'", message):
-        hint = did_you_mean(tag[1], _TAGS)
-        if tag[1] in _TAGS:
+        hint = did_you_mean(tag[1], KEYWORDS)
+        if tag[1] in KEYWORDS:
             hint = "close the innermost block or statement first; a [block] ends at the next header"
     elif message == "tag name expected":
         hint = "a line that starts with -- << or >> and a blank is a statement of the template"

@@ -32,6 +32,8 @@ _HOME = {
     "TrainingArguments": "arguments.training_arguments",
     "block_collator": "batches.collator",
     "check_pipeline": "pipeline.plan",
+    "check_result": "preflight",
+    "check_training": "preflight",
     "cosine": "optim.schedules",
     "grouped": "optim.parameter_groups",
     "infinite": "optim.schedules",

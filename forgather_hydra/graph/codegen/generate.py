@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from keyword import iskeyword
 from typing import Any
 
+from forgather_hydra.errors import error_like
 from forgather_hydra.graph.codegen.expressions import FileSymbol, Group, Item, Symbol, Text
 from forgather_hydra.graph.codegen.layout import Layout, import_text
 from forgather_hydra.graph.codegen.lower import Lowering, Scope
@@ -80,12 +82,17 @@ def generate_code(
         extra: further variables for the template.
 
     Raises:
-        ForgatherError: for an import that cannot be found, a ``!meta`` function that fails or
-            returns something without a literal, or a mistake in the template.
+        ForgatherError: for a name that Python does not take, an import that cannot be found, a
+            ``!meta`` function that fails or returns something without a literal, or a mistake in
+            the template.
         ValueError: for an unknown `name_policy`.
     """
     from forgather_hydra.template.render import Renderer
 
+    if not factory_name.isidentifier() or iskeyword(factory_name):
+        told = f"{factory_name!r} is no name for a function"
+        hint = "the name comes second; a template is given as template_name or template_str"
+        raise error_like(ValueError(), "bad_name", told, hint=hint)
     variables = _template_variables(
         obj, factory_name, relaxed_kwargs, NamePolicy(name_policy or "named"), eager
     )

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from forgather_hydra.errors import nearest
+
 if TYPE_CHECKING:
     from forgather_hydra.train.arguments.training_arguments import TrainingArguments
+
+
+_USUAL_SCHEDULES = ("constant", "cosine", "linear")  # known without a look at transformers
 
 
 def problems(args: TrainingArguments) -> Iterator[str]:
@@ -18,6 +23,17 @@ def problems(args: TrainingArguments) -> Iterator[str]:
         yield f"use_cpu is set and device is {args.device!r}: drop one of them"
     if args.lr_scheduler_type == "reduce_lr_on_plateau":
         yield "lr_scheduler_type 'reduce_lr_on_plateau' follows a metric, not the step: use another"
+    elif args.lr_scheduler_type not in _USUAL_SCHEDULES:
+        yield from _schedule_problems(args.lr_scheduler_type)
+
+
+def _schedule_problems(name: str) -> Iterator[str]:
+    from transformers.trainer_utils import SchedulerType  # half a second of imports
+
+    known = [str(each.value) for each in SchedulerType]
+    if name not in known:
+        near = nearest(name, known, 1) or known
+        yield f"lr_scheduler_type is {str(name)!r}: use {' or '.join(near)}"
 
 
 # Arguments that take one of a few words, besides null.

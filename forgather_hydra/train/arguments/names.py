@@ -48,6 +48,10 @@ def names_explained(cls: T) -> T:
         init(self, **given)
 
     cls.__init__ = explaining_init  # type: ignore[misc]
+    # Whoever checks arguments without construction, as for a configuration, asks for the advice.
+    cls.advice_on_argument = staticmethod(  # type: ignore[attr-defined]
+        lambda name: advice(name, list(cls.__dataclass_fields__))  # type: ignore[attr-defined]
+    )
     return cls
 
 

@@ -1,0 +1,41 @@
+"""Overrides that were written as options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from forgather_hydra.errors import ForgatherError
+from forgather_hydra.paths import conf_dir
+
+_ADDED = ("experiment", "project", "sweep", "callback", "tracker", "lr_scheduler")
+
+
+def refuse_options(words: Sequence[str]) -> None:
+    """Refuse what looks like an option and is none of Hydra's, such as ``--experiment stories``.
+
+    Raises:
+        ForgatherError: ``bad_override``, with the override that was meant.
+    """
+    from hydra._internal.utils import get_args_parser
+
+    known = get_args_parser()._option_string_actions
+    for place, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        is_group = (conf_dir() / name.lstrip("-")).is_dir()
+        is_known = name in known or (not is_group and any(o.startswith(name) for o in known))
+        if not name.startswith("--") or is_known:
+            continue
+        told = f"there is no option {name}"
+        raise ForgatherError("bad_override", told, hint=meant(name, equals, value, words[place:]))
+
+
+def meant(name: str, equals: str, value: str, words: Sequence[str]) -> str:
+    """The hint for an option ``NAME=VALUE``, or ``NAME VALUE`` at the beginning of `words`."""
+    if not equals:
+        behind = [word for word in words[1:2] if not word.startswith("-") and "=" not in word]
+        value = behind[0] if behind else "VALUE"
+    key = name.lstrip("-")
+    if "." not in key and "-" in key:
+        key = key.replace("-", "_")
+    sign = "+" if (key in _ADDED and (conf_dir() / key).is_dir()) or key == "project" else ""
+    return f"overrides have no dashes: write {sign}{key}={value}"

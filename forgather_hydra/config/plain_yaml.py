@@ -1,0 +1,50 @@
+"""Why a plain YAML file cannot be read, where it was perhaps meant as a template."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from yaml import MarkedYAMLError
+
+from forgather_hydra.config.claim import is_template_file
+from forgather_hydra.errors import ForgatherError, did_you_mean
+from forgather_hydra.graph.tags import WORDS
+from forgather_hydra.template.diagnose import KEYWORDS
+from forgather_hydra.template.outline import outline
+
+_UNKNOWN_TAG = re.compile(r"could not determine a constructor for the tag '!(\w+)")
+_STATEMENT = re.compile(r"[ \t]*(?:--|<<|>>)[ \t]+(\w+)|\{%[-+]?[ \t]*(\w+)")
+_EXPRESSION = re.compile(r"\{\{|^[ \t]*(?:==|=>)[ \t]")
+
+
+def no_yaml(error: MarkedYAMLError) -> ForgatherError:
+    """The error for a file that is no YAML, with its line, and what would make it a template."""
+    mark = error.problem_mark
+    file = mark.name if mark else "?"
+    told = ForgatherError("invalid_yaml", f"this is no YAML: {error.problem or error.context}")
+    told.template = told.file = file
+    told.line = mark.line + 1 if mark else None
+    if tag := _UNKNOWN_TAG.search(str(error.problem)):
+        told.kind, told.message = "unknown_tag", f"there is no tag !{tag[1]}"
+        told.hint = did_you_mean(f"!{tag[1]}", [f"!{word}" for word in WORDS])
+    elif Path(file).is_file():
+        told.hint = _hint(file)
+    return told
+
+
+def _hint(file: str) -> str | None:
+    if is_template_file(file):
+        return "it is a template: name its folder as forgather://FOLDER, or by --config-dir"
+    lines = [line.structure for line in outline(Path(file).read_text("utf-8-sig", "replace"))]
+    for line in lines:
+        if statement := _STATEMENT.search(line):
+            word = statement[1] or statement[2]
+            near = did_you_mean(word, KEYWORDS) or "it takes the place of a key"
+            return f"{word!r} is no statement of a template: {near}"
+    if any(map(_EXPRESSION.search, lines)):
+        return (
+            "an expression is evaluated in a template only: a file is one if it has a statement, "
+            "such as '-- set ns.x = 1', or a tag of ours"
+        )
+    return None

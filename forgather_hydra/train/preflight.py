@@ -1,0 +1,93 @@
+"""What is known to be wrong with a training before there are data and a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any
+
+from forgather_hydra.errors import nearest
+from forgather_hydra.train.arguments.training_arguments import TrainingArguments
+
+# Read by the optimizer and the schedule that are made where none is configured.
+_OPTIMIZER = ("learning_rate", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon")
+_SCHEDULE = ("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps")
+_EVALUATED = ("eval_loss", "eval_perplexity")
+_RESULTS = (
+    *("global_step", "parameters", "unigram_entropy", "initial_train_loss", "final_train_loss"),
+    *("initial_eval_loss", "initial_eval_perplexity", *_EVALUATED),
+    *("train_loss", "train_runtime", "train_save_seconds", "train_tokens_per_second"),
+)
+_MAIN = "forgather_hydra.train.run_training"
+
+
+class Refused(ValueError):
+    """A value that has no effect, or cannot have one.
+
+    Attributes:
+        key: its name.
+    """
+
+    def __init__(self, key: str, told: str) -> None:
+        super().__init__(told)
+        self.key = key
+
+
+def check_training(
+    args: TrainingArguments,
+    has_optimizer: bool = False,
+    has_schedule: bool = False,
+    has_metrics: bool = False,
+    overrides: Iterable[str] = (),
+) -> None:
+    """Refuse arguments that nothing would read, and a metric that no evaluation has.
+
+    Args:
+        args: of the trainer.
+        has_optimizer: whether the trainer has an optimizer_factory, so that arguments about the
+            optimizer have no effect.
+        has_schedule: likewise of the lr_scheduler_factory.
+        has_metrics: whether it has compute_metrics, of which is not known yet what they return.
+        overrides: of the command line; templates set the schedule's arguments without harm.
+
+    Raises:
+        Refused: for the first such argument.
+    """
+    given = {override.lstrip("+").partition("=")[0].rpartition(".")[2] for override in overrides}
+    for key in _OPTIMIZER if has_optimizer else ():
+        if getattr(args, key) != _default(key):
+            own = {"learning_rate": "lr", "adam_epsilon": "eps"}.get(key, key)
+            own = "betas" if key.startswith("adam_beta") else own
+            raise Refused(key, f"{key} is not used, since an optimizer is set: set optimizer.{own}")
+    for key in _SCHEDULE if has_schedule else ():
+        if key in given:
+            cure = "set trainer.lr_scheduler_factory, or leave that out"
+            raise Refused(key, f"{key} is not used, since a schedule is set: {cure}")
+    metric = "eval_" + args.metric_for_best_model.removeprefix("eval_")
+    if not has_metrics and metric not in _EVALUATED:
+        known = " and ".join(_EVALUATED)
+        cure = f"it has {known}; others need trainer.compute_metrics"
+        raise Refused("metric_for_best_model", f"an evaluation has no metric {metric!r}: {cure}")
+
+
+def check_result(optimized_metric: str | None, main: str, has_metrics: bool = False) -> None:
+    """Refuse a metric to optimize that no training returns.
+
+    Args:
+        optimized_metric: its name.
+        main: what is run; what others than `run_training` return is not known.
+        has_metrics: as of `check_training`.
+
+    Raises:
+        ValueError: for such a metric.
+    """
+    is_ours = main == _MAIN and not has_metrics
+    if is_ours and optimized_metric is not None and optimized_metric not in _RESULTS:
+        near = nearest(optimized_metric, _RESULTS) or _RESULTS
+        raise ValueError(
+            f"a training returns no {optimized_metric!r}; it returns {', '.join(near)}"
+        )
+
+
+def _default(key: str) -> Any:
+    return next(field.default for field in fields(TrainingArguments) if field.name == key)

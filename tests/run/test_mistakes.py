@@ -1,0 +1,135 @@
+"""What was mistaken gets one message with what was typed, or the line, and the cure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import forgather_hydra as fg
+from forgather_hydra.cli import app, forgather
+from forgather_hydra.cli.composed import composed
+from forgather_hydra.config.check import check_job
+from forgather_hydra.errors import ForgatherError, ForgatherWarning
+
+pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
+STORIES = "+experiment=stories"
+
+
+def check(*words: str) -> None:
+    with composed([STORIES, *words]) as cfg:
+        check_job(cfg)
+
+
+REFUSED = {
+    "+trainer.args.report_to=wandb": r"^\+trainer.args.report_to=wandb: .*\n.*trainer callbacks",
+    "optimizer.betas=[0.9]": r"^optimizer.betas=\[0.9\]: torch.optim.AdamW refuses betas",
+    "optimizer.lr=-1": "^optimizer.lr=-1: .*Invalid learning rate",
+    "trainer.args.lr_scheduler_type=cosin": "^trainer.*cosin: .*\n.*use cosine",
+    "++trainer.args.learning_rate=0.6": r"^\+\+trainer.*not used.*set optimizer.lr",
+    "+trainer.args.adam_beta2=0.9": "not used.*set optimizer.betas",
+    "+trainer.args.metric_for_best_model=accuracy": "no metric 'eval_accuracy'.*eval_perplexity",
+    "optimized_metric=evalloss": "^optimized_metric=evalloss: .* it returns eval_loss",
+    "+trainr.args.max_steps=3": "nothing reads .*\n.*did you mean trainer?",
+    "model=pretrained model.path=nowhere/at/all": r"there is no directory nowhere/at/all\Z",
+    "+lr_scheduler=wsd trainer.args.lr_scheduler_type=linear": "not used, since a schedule is set",
+    "optimizer=muon optimizer.rules.0.optimizer.lr=-1": "^optimizer.rules.0.optimizer.lr=-1: ",
+}
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_a_value_that_cannot_work_is_told_before_there_are_data(words: str) -> None:
+    with pytest.raises(ForgatherError, match=REFUSED[words]):
+        check(*words.split())
+
+
+TORN = [("optimizer.lr=", "3e-4"), ("optimizer.lr", "=3e-4"), ("optimizer.lr", "=", "3e-4")]
+
+
+@pytest.mark.parametrize("words", TORN)
+def test_a_blank_beside_the_equals_sign(words: tuple[str, ...]) -> None:
+    with pytest.raises(ForgatherError, match=r"without a blank around '=': optimizer.lr=3e-4"):
+        check(*words)
+
+
+PLAIN = {
+    "_target_: torch.optim.SGD\nmomentum: !partal:float [0.5]\n": r"o.yaml:2: .*\n.*'!partial'",
+    "lr: {{ 1 + 1 }}\n": "o.yaml:1: .*\n.*evaluated in a template only",
+    "lr: {{ 1 + 1\n": "o.yaml:2: .*\n.*evaluated in a template only",
+    "-- extnds 'a'\nlr: 1\n": "o.yaml:2: .*\n.*'extnds' is no statement.*'extends'",
+    "{% if x\nlr: 1\n": "o.yaml:1: .*\n.*name its folder as forgather://FOLDER",
+}
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_a_file_that_was_meant_as_a_template(text: str, tmp_path: Path) -> None:
+    (tmp_path / "optimizer").mkdir()
+    (tmp_path / "optimizer/o.yaml").write_text(text)
+    with pytest.raises(ForgatherError, match=PLAIN[text]):
+        check(f"hydra.searchpath=['file://{tmp_path}']", "optimizer=o")
+
+
+@pytest.mark.parametrize(
+    "word", ["~main.unigram_entropy", "~data.corpus.seed", "~callbacks.control"]
+)
+def test_a_key_that_is_or_holds_a_reference_can_be_removed(word: str) -> None:
+    check(word)
+
+
+@pytest.fixture
+def experiments(tmp_path: Path) -> str:
+    """The override by which experiments in a folder are found."""
+    (tmp_path / "experiment").mkdir()
+    for name, text in {
+        "misspelt": "defaults: [stories, _self_]\ntrainr: {args: {max_steps: 3}}\n",
+        "misplaced": "defaults: [stories, _self_]\nmax_steps: 3\n",
+    }.items():
+        (tmp_path / f"experiment/{name}.yaml").write_text(f"# @package _global_\n{text}")
+    return f"hydra.searchpath=['forgather://{tmp_path}']"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("misspelt", "trainr.*trainer"), ("misplaced", "trainer.args.max_steps")]
+)
+def test_a_key_at_the_root_that_nothing_reads(name: str, meant: str, experiments: str) -> None:
+    words = [experiments, f"+experiment={name}"]
+    with pytest.warns(ForgatherWarning, match=meant), composed(words) as cfg:
+        check_job(cfg)
+    with (
+        pytest.raises(ForgatherError, match=rf"{name}.yaml:3: .*\n.*{meant.split('.*')[-1]}"),
+        composed([*words, "forgather.strict=true"]) as cfg,
+    ):
+        check_job(cfg)
+
+
+def test_a_directory_whose_name_is_too_long(tmp_path: Path) -> None:
+    main = "+main={_target_: builtins.dict}"
+    place = (f"hydra.sweep.dir={tmp_path}", "hydra.sweep.subdir=${hydra:job.override_dirname}")
+    with pytest.raises(ForgatherError, match=r"(?s)more than 255 bytes.*set hydra.sweep.subdir"):
+        fg.launch(main, f"+note={300 * 'x'}", *place, multirun=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["--experiment", "stories"], "write +experiment=stories"),
+        (["--optimizer.lr=3"], "write optimizer.lr=3"),
+        (["--model", "llama"], "write model=llama"),
+    ],
+)
+def test_an_override_that_is_written_as_an_option(
+    words: list[str],
+    meant: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sys.argv", ["forgather_hydra", *words])
+    with pytest.raises(SystemExit) as stop:
+        app.main()
+    assert stop.value.code == 2
+    with pytest.raises(SystemExit) as stop:
+        forgather.main(["check", *words])
+    assert stop.value.code == 2
+    told = capsys.readouterr().err
+    assert meant in told
+    assert meant.partition("=")[0] in told.rpartition("check has no")[2]
