@@ -18,6 +18,10 @@ from transformers import AttentionInterface, AutoConfig, AutoModel, AutoModelFor
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}
+# Biases of ALiBi are added to scores, and a single head is written out: engines do neither.
+REFUSED = {"alibi", "alibi_gqa", "single_head"}
+# Embeddings are scaled, or positions added to them, which each stage would do again.
+UNDIVIDED = {"alibi", "alibi_gqa", "gpt2", "single_head"}
 
 
 @pytest.fixture
@@ -76,6 +80,10 @@ def test_attention_of_an_engine_is_called(directory, load, ids):
     engine = Engine()
     AttentionInterface.register("engine", engine)
     expected = load(directory, AutoModel)(input_ids=ids[:1]).last_hidden_state[0]
+    if Path(directory).name in REFUSED:
+        with pytest.raises(ValueError, match="engine"):
+            load(directory, AutoModel, attn_implementation="engine")
+        return
     model = load(directory, AutoModel, attn_implementation="engine")
     found = []
     for start, end in ((0, 5), (5, 9)):  # first the prompt, then what follows it
@@ -136,15 +144,18 @@ def test_tensor_plan(base):
     assert all(len(patterns) <= 1 for patterns in used.values())
     styles = {name: plan[patterns[0]] for name, patterns in used.items() if patterns}
     assert set(styles.values()) == {"colwise", "rowwise"}
-    assert len(styles) >= 6 * base.config.num_hidden_layers
+    assert len(styles) >= 2 * base.config.num_hidden_layers
 
 
 def matches(pattern: str, name: str) -> bool:
     return re.fullmatch(pattern.replace(".", r"\.").replace("*", r"\d+"), name) is not None
 
 
-def test_pipeline_plan(base):
+def test_pipeline_plan(directory, base):
     plan = base._pp_plan
+    if Path(directory).name in UNDIVIDED:
+        assert not plan
+        return
     modules = {name: base.get_submodule(name) for name in plan}
     lists = [name for name, module in modules.items() if isinstance(module, nn.ModuleList)]
     assert len(lists) == 1

@@ -176,6 +176,10 @@ def test_trainer_learns_and_saves(one_of_few, load, tokenizer, tmp_path):
         processing_class=tokenizer,
     )
     before = trainer.evaluate()["eval_loss"]
+    tokens = torch.tensor([examples(tokenizer)[0]["input_ids"]]).to(trainer.model.device)
+    with torch.no_grad():
+        own = trainer.model.eval()(input_ids=tokens, labels=tokens).loss
+    assert before == pytest.approx(float(own), rel=1e-3)
     trainer.train()
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     # Nothing is counted twice; a mixture of experts adds its balance.
