@@ -220,8 +220,15 @@ def test_a_tokenizer_of_ours_loads_without_a_question(
 
 
 def test_missing_part_is_named(code, config, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"'\.\w+', imported by the generated code"):
+    code = code.replace("from .rms_norm", "from .my_norm")
+    told = rf"'\.my_norm', imported by the generated code, .* in {tmp_path}, .*model\.part_dirs"
+    with pytest.raises(FileNotFoundError, match=told):
         export_model(code, config, tmp_path / "model", part_dirs=[tmp_path])
+
+
+def test_shipped_parts_need_no_directory(code, config, tmp_path):
+    export_model(code, config, tmp_path / "model", part_dirs=[tmp_path])
+    assert (tmp_path / "model/rms_norm.py").is_file()
 
 
 def test_imports_other_than_siblings_are_refused():
