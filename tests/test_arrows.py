@@ -22,6 +22,7 @@ ALLOWED = {
     "permissions": set(),
     "rundir": {"errors"},
     "tokenizer_files": set(),
+    "dtypes": set(),
     "template": set(),
     "graph": {"template"},
     "environment": {"graph", "template"},
@@ -41,7 +42,7 @@ ALLOWED = {
     "plugins": {"config", "jobs", "project", "sweep"},
 }
 FREE_OF_OURS = ("data", "rundir", "train")
-GROUND = {"permissions", "rundir", "tokenizer_files"}
+GROUND = {"dtypes", "permissions", "rundir", "tokenizer_files"}
 
 
 def modules() -> Iterator[tuple[str, Path]]:

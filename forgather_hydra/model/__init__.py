@@ -4,12 +4,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from forgather_hydra.dtypes import default_dtype
+
     from .build import build_model
     from .export import export_model
     from .hub import load_pretrained, load_tokenizer, new_model
     from .preflight import check_model, check_new_model, check_pretrained, refuse_choice
     from .source import modeling_code
-    from .weights import default_dtype, load_checkpoint, no_init_weights, save_checkpoint
+    from .weights import load_checkpoint, no_init_weights, save_checkpoint
 
 __all__ = [
     "build_model",
@@ -33,7 +35,7 @@ _HOME = {
     "check_model": ".preflight",
     "check_new_model": ".preflight",
     "check_pretrained": ".preflight",
-    "default_dtype": ".weights",
+    "default_dtype": "forgather_hydra.dtypes",
     "export_model": ".export",
     "load_checkpoint": ".weights",
     "load_pretrained": ".hub",

@@ -19,6 +19,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, Pre
 from forgather_hydra.errors import misspelt, nearest
 
 from .build import build_model
+from .hub import floating_type
 from .parts import collect_parts
 
 _READ = re.compile(r'\bconfig(?:\.(?!json\b)|, ")([a-z]\w*)')
@@ -111,12 +112,19 @@ def check_new_model(config: Callable[..., PretrainedConfig]) -> PreTrainedModel:
         raise ValueError(str(error.__cause__ or error)) from error
 
 
-def check_pretrained(path: str | os.PathLike[str]) -> PreTrainedModel:
+def check_pretrained(
+    path: str | os.PathLike[str], dtype: str | None = None, save_dtype: str | None = None
+) -> PreTrainedModel:
     """Build a trained model on the meta device, from its configuration alone.
+
+    The arguments are those of `load_pretrained`.
 
     Raises:
         FileNotFoundError: for a directory that holds no model, or does not exist.
+        ValueError: for a `dtype` that is no floating point type.
     """
+    floating_type("dtype", dtype)
+    floating_type("save_dtype", save_dtype)
     trusted = Path(path).is_dir()
     if trusted and not (Path(path) / "config.json").is_file():
         raise FileNotFoundError(f"{path} holds no model: it has no config.json")

@@ -1,4 +1,4 @@
-"""Weights of a model: made without initialisation, in a given dtype, saved and loaded in shards."""
+"""Weights of a model: made without initialisation, saved and loaded in shards."""
 
 from __future__ import annotations
 
@@ -39,17 +39,6 @@ def no_init_weights() -> Iterator[None]:
 def _unless(skipping: list[bool], init: Callable[..., Any]) -> Callable[..., Any]:
     """`init`, which does nothing while the list holds something."""
     return lambda *args, **kwargs: None if skipping else init(*args, **kwargs)
-
-
-@contextmanager
-def default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """Construct in `dtype`: a floating point one, such as `torch.bfloat16`."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
 
 
 def save_checkpoint(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
 import torch
 
+from forgather_hydra import dtypes
 from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 
 
@@ -31,12 +32,6 @@ def numerics(args: TrainingArguments) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def default_dtype(name: str | None) -> Iterator[None]:
+def default_dtype(name: str | None) -> AbstractContextManager[None]:
     """New parameters are of this type within the body, `float32` unless it is set otherwise."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(getattr(torch, name) if name else before)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
+    return dtypes.default_dtype(getattr(torch, name)) if name else nullcontext()

@@ -120,6 +120,18 @@ def test_construction_without_initialisation_draws_no_number(build, tmp_path):
     assert again.get_input_embeddings().weight.std().item() == pytest.approx(0.02, rel=0.1)
 
 
+def test_a_type_that_the_configuration_names_gives_way_to_the_default_type(build, tmp_path):
+    build().save_pretrained(tmp_path / "model")
+    config = AutoConfig.from_pretrained(tmp_path / "model", trust_remote_code=True)
+    assert config.dtype == torch.float32
+    with default_dtype(torch.bfloat16):
+        made = AutoModelForCausalLM.from_config(config)
+        loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "model", trust_remote_code=True)
+        asked = AutoModelForCausalLM.from_config(config, dtype=torch.float16)
+    assert (made.dtype, loaded.dtype, asked.dtype) == (torch.bfloat16, torch.bfloat16, torch.half)
+    assert fresh(tmp_path / "model").dtype == torch.float32
+
+
 def test_code_that_was_first_imported_without_initialisation_initialises_later(
     render, config, tmp_path
 ):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from safetensors.torch import load_file
 from tiny_runs import TINY, metrics
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -141,6 +142,7 @@ REFUSED = {
         r"conf/experiment/baseline.yaml:\d+: trainer.args.per_device_train_batch_size: this"
     ),
     "model=pretrained model.path=cache": r"cache holds no model: it has no config\.json",
+    "model=pretrained model.path=x model.save_dtype=bf16": "save_dtype=bf16: choose float32",
 }
 
 
@@ -232,9 +234,17 @@ _PRETRAINED = ("model=pretrained", "model.path=first/model")
 
 
 def test_training_of_an_exported_model_continued(folder: Path) -> None:
-    fg.launch(*SHORT, "model=qwen3", "model_config.hidden_size=32", "hydra.run.dir=first")
+    small = ["model=qwen3", "model_config.hidden_size=32", "+trainer.args.default_dtype=bfloat16"]
+    fg.launch(*SHORT, *small, "hydra.run.dir=first")
     fg.launch(*SHORT, *_PRETRAINED, "hydra.run.dir=second")
+    told = "are bfloat16; they train in float32 (model.dtype) and are saved in bfloat16"
+    assert told in (folder / "second/forgather.log").read_text()
+    stored = load_file(folder / "second/checkpoints/checkpoint-4/model.safetensors").values()
+    assert {tensor.dtype for tensor in stored} == {torch.float32}
+    saved = load_file(folder / "second/model/model.safetensors").values()
+    assert {tensor.dtype for tensor in saved} == {torch.bfloat16}
     config = json.loads((folder / "second/model/config.json").read_text())
+    assert config["dtype"] == "bfloat16"
     assert config["model_type"].startswith("qwen3")
     again = AutoModelForCausalLM.from_pretrained("second/model", trust_remote_code=True)
     assert type(again.causal_lm.layer_stack.layers[1].attention.query_norm).__name__ == "RMSNorm"

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import torch
 from toys import Rows, ToyModel, losses, shifted_loss
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from forgather_hydra.train import TrainerCallback
 from forgather_hydra.train.parallel.device import enable_gradient_checkpointing
@@ -150,6 +150,19 @@ def test_parameters_are_made_in_the_default_dtype(make_trainer) -> None:
     trainer.train()
     assert {p.dtype for p in trainer.model.parameters()} == {torch.bfloat16}
     assert torch.get_default_dtype() == torch.float32
+
+
+def test_a_type_that_a_configuration_names_gives_way_to_the_default_type(make_trainer) -> None:
+    config = LlamaConfig(
+        vocab_size=13, hidden_size=8, num_attention_heads=2, intermediate_size=8, dtype="float32"
+    )
+    trainer = make_trainer(
+        model_init=lambda: AutoModelForCausalLM.from_config(config),
+        max_steps=1,
+        default_dtype="bfloat16",
+    )
+    trainer.train()
+    assert trainer.model.dtype == torch.bfloat16
 
 
 def test_the_order_of_the_data_has_a_seed_of_its_own(make_trainer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -89,9 +90,15 @@ def load_weights(model: torch.nn.Module, directory: Path, strategy: Strategy) ->
 
 def save_pretrained(model: Any, tokenizer: Any, directory: Path, strategy: Strategy) -> None:
     """Has the first process write the trained model as its class does it, and the tokenizer, for
-    `from_pretrained`; every process takes part."""
+    `from_pretrained`; every process takes part.
+
+    A model with an attribute `save_dtype` is written in that type rather than its own.
+    """
     tensors, aliases = named_weights(model)
     weights = dict(strategy.undivided(tensors))
+    dtype: torch.dtype | None = getattr(model, "save_dtype", None)
+    if dtype is not None:
+        weights = {n: t.to(dtype) if t.is_floating_point() else t for n, t in weights.items()}
 
     def write() -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -99,6 +106,8 @@ def save_pretrained(model: Any, tokenizer: Any, directory: Path, strategy: Strat
             tied = {alias: weights[name] for alias, name in aliases.items()}
             model.save_pretrained(directory, state_dict=weights | tied)
             follow_umask(directory.glob("*.safetensors"))
+            if dtype is not None:
+                _name_dtype(directory / "config.json", dtype)
         else:
             write_file(directory / file_names(MODEL, 1)[0], weights, aliases)
         if hasattr(tokenizer, "save_pretrained"):
@@ -106,3 +115,10 @@ def save_pretrained(model: Any, tokenizer: Any, directory: Path, strategy: Strat
             save_tokenizer(tokenizer, directory, getattr(config, "max_position_embeddings", None))
 
     once(strategy, write)
+
+
+def _name_dtype(config_file: Path, dtype: torch.dtype) -> None:
+    """Has the configuration name the type of the written weights, not that of the model's."""
+    config = json.loads(config_file.read_text(encoding="utf-8"))
+    config["dtype"] = str(dtype).removeprefix("torch.")
+    config_file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
