@@ -1,59 +1,39 @@
-"""Attention back ends with one signature, chosen by name.
+"""Attention functions by name: those of transformers' registry, and two of our own.
 
-Each is called as `(q_BHTK, k_BGSK, v_BGSK, mask, dropout, sliding_window)` and returns
-(B, H, T, K). `mask` is None for causal attention, in which the queries are the last T of the S
-positions and see `sliding_window` of them, themselves included (None: all before them). Else the
-mask says all, and `sliding_window` is None: it is broadcastable to (B, H, T, S), and boolean, True
-where a query may attend, or a float tensor that is added to the scores.
+Each is called with transformers' signature, `(module, q_BHTK, k_BGSK, v_BGSK, mask, dropout=...,
+scaling=..., sliding_window=..., **kwargs)`, and returns (B, T, H, K) and the weights (B, H, T, S),
+or None where its kernel never has them all. `module` tells `layer_idx`, `num_key_value_groups`,
+`is_causal`, `training` and `config`. With our own functions and "sdpa", `mask` says all that a
+query may see: None for each token itself and those before it, else broadcastable to (B, H, T, S),
+boolean, True where a query may attend, or a float tensor that is added to the scores.
 
 Shapes: B batch, T queries, S keys, H query heads, G key and value heads, K head size.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from .causal_mask import lower_right_causal_mask
-from .flash_attention import flash_attention, require_flash_attention
 from .flex_attention import flex_attention
 
-AttentionFunction = Callable[[Tensor, Tensor, Tensor, Tensor | None, float, int | None], Tensor]
-
-
-def sdpa_attention(
-    q_BHTK: Tensor,
-    k_BGSK: Tensor,
-    v_BGSK: Tensor,
-    mask: Tensor | None,
-    dropout: float,
-    sliding_window: int | None = None,
-) -> Tensor:
-    """PyTorch's fused kernels."""
-    T, S = q_BHTK.shape[2], k_BGSK.shape[2]
-    narrowed = sliding_window is not None and sliding_window < S
-    if mask is None and (1 < T < S or narrowed):
-        mask = lower_right_causal_mask(T, S, q_BHTK.device, sliding_window)
-    return F.scaled_dot_product_attention(
-        q_BHTK,
-        k_BGSK,
-        v_BGSK,
-        attn_mask=mask,
-        dropout_p=dropout,
-        is_causal=mask is None and T > 1,
-        enable_gqa=q_BHTK.shape[1] != k_BGSK.shape[1],
-    )
+AttentionFunction = Callable[..., tuple[Tensor, Tensor | None]]
 
 
 def eager_attention(
+    module: nn.Module,
     q_BHTK: Tensor,
     k_BGSK: Tensor,
     v_BGSK: Tensor,
     mask: Tensor | None,
-    dropout: float,
-    sliding_window: int | None = None,
-) -> Tensor:
+    scaling: float,
+    dropout: float = 0.0,
+    **_: Any,
+) -> tuple[Tensor, Tensor]:
     """The formula, step by step: the reference, and the one to change in experiments.
 
     Vaswani et al. 2017, section 3.2.1, https://arxiv.org/abs/1706.03762
@@ -61,37 +41,45 @@ def eager_attention(
     groups = q_BHTK.shape[1] // k_BGSK.shape[1]
     k_BHSK = k_BGSK.repeat_interleave(groups, dim=1)
     v_BHSK = v_BGSK.repeat_interleave(groups, dim=1)
-    scores_BHTS = q_BHTK @ k_BHSK.transpose(-2, -1) * q_BHTK.shape[-1] ** -0.5
+    scores_BHTS = q_BHTK @ k_BHSK.transpose(-2, -1) * scaling
     if mask is None:
-        T, S = scores_BHTS.shape[-2:]
-        mask = lower_right_causal_mask(T, S, q_BHTK.device, sliding_window)
+        mask = lower_right_causal_mask(*scores_BHTS.shape[-2:], q_BHTK.device)
     if mask.dtype == torch.bool:
-        scores_BHTS = scores_BHTS.masked_fill(~mask, -torch.inf)
+        # Not minus infinity, for a softmax over nothing, as of a padding query, has no value.
+        scores_BHTS = scores_BHTS.masked_fill(~mask, torch.finfo(scores_BHTS.dtype).min)
     else:
         scores_BHTS = scores_BHTS + mask
-    weights_BHTS = scores_BHTS.softmax(-1, dtype=torch.float32).type_as(v_BHSK)
-    return F.dropout(weights_BHTS, dropout) @ v_BHSK
+    at_least_float32 = torch.promote_types(scores_BHTS.dtype, torch.float32)
+    weights_BHTS = scores_BHTS.softmax(-1, dtype=at_least_float32).type_as(v_BHSK)
+    y_BHTK = F.dropout(weights_BHTS, dropout, module.training) @ v_BHSK
+    return y_BHTK.transpose(1, 2), weights_BHTS
 
 
-ATTENTION_FUNCTIONS: dict[str, AttentionFunction] = {
+# Transformers has an eager function in each of its models, and none for all; its flex_attention
+# adds the first head's mask to every head (ALiBi needs one a head), and compiles on a CPU as well.
+OWN_FUNCTIONS: dict[str, AttentionFunction] = {
     "eager": eager_attention,
-    "sdpa": sdpa_attention,
-    "flash_attention_2": flash_attention,
     "flex_attention": flex_attention,
 }
 
 
 def attention_function(name: str) -> AttentionFunction:
-    """The back end called `name`.
+    """The function called `name`: our own, or one that is registered with transformers.
+
+    https://huggingface.co/docs/transformers/attention_interface
 
     Raises:
-        ValueError: for an unknown name.
-        ImportError: for flash_attention_2 where it cannot run.
+        ValueError: for a name that is neither.
     """
-    if name not in ATTENTION_FUNCTIONS:
-        raise ValueError(
-            f"attn_implementation={name!r} is unknown; use one of {', '.join(ATTENTION_FUNCTIONS)}"
-        )
-    if name == "flash_attention_2":
-        require_flash_attention()
-    return ATTENTION_FUNCTIONS[name]
+    if name in OWN_FUNCTIONS:
+        return OWN_FUNCTIONS[name]
+    if name not in ALL_ATTENTION_FUNCTIONS:
+        known = sorted({*OWN_FUNCTIONS, *ALL_ATTENTION_FUNCTIONS})
+        raise ValueError(f"attn_implementation={name!r} is unknown; use one of {', '.join(known)}")
+    function: AttentionFunction = ALL_ATTENTION_FUNCTIONS[name]
+    return function
+
+
+def masks_by_ours(name: str) -> bool:
+    """Whether the function called `name` takes the masks that `causal_mask` makes."""
+    return name in OWN_FUNCTIONS or name == "sdpa"

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers.cache_utils import Cache
 
+from .attention_interface import masks_by_ours
 from .causal_mask import cache_extent, layer_mask
 from .causal_multihead_attn import CausalMultiheadAttn
 
@@ -73,9 +74,9 @@ class CausalAlibiAttn(CausalMultiheadAttn):
 
     def set_attn_implementation(self, name: str) -> None:
         """As `CausalMultiheadAttn.set_attn_implementation`."""
-        if name == "flash_attention_2":
+        if not (masks_by_ours(name) or name == "paged|eager"):
             raise ValueError(
-                "ALiBi adds to the scores, which flash_attention_2 does not let it do; "
+                f"ALiBi adds to the scores, which {name} does not let it do; "
                 "set attn_implementation to sdpa, eager or flex_attention"
             )
         super().set_attn_implementation(name)
@@ -85,10 +86,8 @@ class CausalAlibiAttn(CausalMultiheadAttn):
         assert name == "alibi_slopes", name
         return self.make_slopes(self.num_heads)
 
-    def mask_and_window(
-        self, mask: Tensor | None, x_BTD: Tensor, cache: Cache | None
-    ) -> tuple[Tensor | None, int | None]:
-        """An additive mask, (H, T, S) or (B, H, T, S), which holds the window too."""
+    def layer_mask(self, mask: Tensor | None, x_BTD: Tensor, cache: Cache | None) -> Tensor:
+        """An additive mask, (1 or B, H, T, S), which holds the window too."""
         T, device = x_BTD.shape[1], x_BTD.device
         past, S, offset = cache_extent(cache, T, self.layer_idx)
         # Tokens between query and key: as many with and without padding, or in a packed document.
@@ -100,18 +99,32 @@ class CausalAlibiAttn(CausalMultiheadAttn):
             mask = distance_TS >= 0
         else:
             mask = (distance_TS >= 0) & (distance_TS < self.sliding_window)
+        return self._with_bias(mask, distance_TS).type_as(x_BTD)
+
+    def paged_mask(self, mask: Tensor | None, x_BTD: Tensor) -> Tensor:
+        """The same for keys of many texts: the last that a query sees is its own."""
+        if mask is None:
+            raise ValueError("ALiBi needs the mask of a paged cache, which flash kernels have not")
+        sees = mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min / 2
+        position_S = torch.arange(mask.shape[-1], device=mask.device)
+        last_T1 = (sees * position_S).amax(-1, keepdim=True)
+        return self._with_bias(mask, last_T1 - position_S).type_as(x_BTD)
+
+    def _with_bias(self, mask: Tensor, distance_TS: Tensor) -> Tensor:
         slopes_H = self.alibi_slopes
         if slopes_H is None:
-            slopes_H = self.make_slopes(self.num_heads, device)
-        return add_alibi(mask, slopes_H, distance_TS).type_as(x_BTD), None
+            slopes_H = self.make_slopes(self.num_heads, mask.device)
+        return add_alibi(mask, slopes_H, distance_TS)
 
 
 def add_alibi(mask: Tensor, slopes_H: Tensor, distance_TS: Tensor) -> Tensor:
     """Additive float32 mask, broadcastable to (B, H, T, S), from a boolean or an additive one."""
-    bias_HTS = -slopes_H.float()[:, None, None] * distance_TS
+    bias_1HTS = (-slopes_H.float()[:, None, None] * distance_TS).reshape(
+        1, -1, *distance_TS.shape[-2:]
+    )
     if mask.dtype == torch.bool:
-        return torch.where(mask, bias_HTS, -torch.inf)
-    return bias_HTS + mask
+        return torch.where(mask, bias_1HTS, -torch.inf)
+    return bias_1HTS + mask
 
 
 def paper_slopes(num_heads: int, device: torch.device | None = None) -> Tensor:

@@ -3,7 +3,7 @@
 Shapes: B batch, T tokens, D model width, V vocabulary.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -65,17 +65,13 @@ class CasualLM(nn.Module):
         past_key_values: Cache | None = None,
         inputs_embeds: Tensor | None = None,
         logits_to_keep: int | Tensor = 0,
-        return_hidden_states: bool = False,
         labels: Tensor | None = None,
         num_items_in_batch: Tensor | int | None = None,
         skip_logits: bool | None = None,
         auxiliary_losses: list[Tensor] | None = None,
         **kwargs: Any,
     ) -> Tensor | tuple[Tensor, Tensor | None]:
-        """Logits (B, T, V); hidden states (B, T, D) without a decoder or when asked for.
-
-        With labels: the loss, and logits or None. In training the loss includes the auxiliary
-        losses of the layers, such as that of a mixture of experts.
+        """Logits (B, T, V); hidden states (B, T, D) without a decoder. With labels, see `loss`.
 
         Args:
             input_ids: (B, T).
@@ -86,12 +82,9 @@ class CasualLM(nn.Module):
                 states of the stage before.
             logits_to_keep: compute logits for this many last tokens only, or for the tokens with
                 these indices; 0 for all.
-            labels: (B, T), as the loss takes them.
-            num_items_in_batch: number of target tokens that the loss is divided by; None: those in
-                `labels`.
-            skip_logits: return None for logits if the loss needs none; None: in training only.
             auxiliary_losses: filled with those of the layers in training, for a caller who computes
                 the loss.
+            kwargs: for the layers.
         """
         auxiliary: list[Tensor] = [] if auxiliary_losses is None else auxiliary_losses
         if self.training and torch.is_grad_enabled():
@@ -100,17 +93,18 @@ class CasualLM(nn.Module):
             input_ids, inputs_embeds, attention_mask, position_ids, past_key_values, **kwargs
         )
         if labels is not None:
-            skip_logits = self.training if skip_logits is None else skip_logits
-            loss, logits = self._loss_and_logits(
-                x_BTD, labels, num_items_in_batch, logits_to_keep, skip_logits
+            return self.loss(
+                x_BTD,
+                self.output_decoder,
+                labels,
+                num_items_in_batch=num_items_in_batch,
+                logits_to_keep=logits_to_keep,
+                skip_logits=skip_logits,
+                auxiliary_losses=auxiliary,
             )
-            if auxiliary:
-                share = _share_of_batch(labels, num_items_in_batch)
-                loss = loss + sum(share * each.to(loss.device) for each in auxiliary)
-            return loss, logits
-        if self.output_decoder is None or return_hidden_states:
+        if self.output_decoder is None:
             return x_BTD
-        return self.output_decoder(_kept(x_BTD, logits_to_keep))
+        return self.output_decoder(kept(x_BTD, logits_to_keep))
 
     def _hidden_states(
         self,
@@ -144,22 +138,37 @@ class CasualLM(nn.Module):
             **kwargs,
         )
 
-    def _loss_and_logits(
+    def loss(
         self,
         x_BTD: Tensor,
+        output_decoder: nn.Module,
         labels: Tensor,
-        num_items_in_batch: Tensor | int | None,
-        logits_to_keep: int | Tensor,
-        skip_logits: bool,
+        *,
+        num_items_in_batch: Tensor | int | None = None,
+        logits_to_keep: int | Tensor = 0,
+        skip_logits: bool | None = None,
+        auxiliary_losses: Iterable[Tensor] = (),
     ) -> tuple[Tensor, Tensor | None]:
+        """The loss, and logits or None, from hidden states; it includes the auxiliary losses.
+
+        Args:
+            labels: (B, T), as the loss takes them.
+            num_items_in_batch: number of target tokens that the loss is divided by; None: those in
+                `labels`.
+            skip_logits: return None for logits if the loss needs none; None: in training only.
+            auxiliary_losses: of the layers, such as that of a mixture of experts.
+        """
         fused_loss = getattr(self.loss_fn, "from_hidden_states", None)
         if fused_loss is None:
-            logits = self.output_decoder(_kept(x_BTD, logits_to_keep))
-            return self.loss_fn(logits, labels, num_items_in_batch=num_items_in_batch), logits
-        loss = fused_loss(x_BTD, self.output_decoder, labels, num_items_in_batch=num_items_in_batch)
-        if skip_logits:
-            return loss, None
-        return loss, self.output_decoder(_kept(x_BTD, logits_to_keep))
+            logits = output_decoder(kept(x_BTD, logits_to_keep))
+            loss = self.loss_fn(logits, labels, num_items_in_batch=num_items_in_batch)
+        else:
+            loss = fused_loss(x_BTD, output_decoder, labels, num_items_in_batch=num_items_in_batch)
+            skips = self.training if skip_logits is None else skip_logits
+            logits = None if skips else output_decoder(kept(x_BTD, logits_to_keep))
+        for each in auxiliary_losses:
+            loss = loss + _share_of_batch(labels, num_items_in_batch) * each.to(loss.device)
+        return loss, logits
 
     def extra_repr(self) -> str:
         return f"loss_fn={self.loss_fn!r}"
@@ -181,7 +190,8 @@ def _positions_after(cache: Cache, inputs: Tensor) -> Tensor:
     return (cache.get_seq_length() + torch.arange(inputs.shape[1], device=inputs.device))[None]
 
 
-def _kept(x_BTD: Tensor, logits_to_keep: int | Tensor) -> Tensor:
+def kept(x_BTD: Tensor, logits_to_keep: int | Tensor) -> Tensor:
+    """Hidden states of the tokens whose logits are wanted; see `CasualLM`."""
     if isinstance(logits_to_keep, int):
         return x_BTD[:, -logits_to_keep:]
     return x_BTD[:, logits_to_keep]

@@ -12,6 +12,15 @@ from torch.nn import functional as F
 from transformers.cache_utils import Cache
 
 
+class LayerMasks(dict[str, Any]):
+    """Finished masks by the type of the layers that take them, such as "full_attention"."""
+
+    def of(self, slides: bool) -> Any:
+        """The mask of a layer that has a sliding window, or of one that has none."""
+        kind = "sliding_attention" if slides else "full_attention"
+        return self[kind] if kind in self else next(iter(self.values()))
+
+
 def causal_mask(
     *,
     hidden_states: Tensor,
@@ -20,33 +29,36 @@ def causal_mask(
     past_key_values: Cache | None = None,
     sliding_window: int | None = None,
     **_: Any,
-) -> Tensor | None:
-    """Boolean mask, True where a query may attend, broadcastable to (B, heads, T, S).
+) -> Tensor | LayerMasks | None:
+    """Boolean mask, True where a query may attend: (1 or B, 1, T, S).
 
-    None when the mask is plain causal, which every attention back end applies by itself. No value
-    of a tensor is looked at, so the host never waits for an accelerator.
+    None when every attention function does without: plain causal, or a single query that sees all.
+    No value of a tensor is looked at, so the host never waits for an accelerator.
 
     Args:
         hidden_states: (B, T, ...), read for its shape and device.
         attention_mask: (B, S) with 0 at padding; or a finished 4-D mask, returned as it is; or such
-            masks by layer type, as `generate` makes them for a static cache: each layer takes its
-            part of the one for full attention.
-        position_ids: (B, T). Without a padding mask and a cache, each place where they do not
-            grow by one starts a new document, which does not see those before it.
+            masks by layer type, as `generate` makes them for a static cache, where they are there.
+        position_ids: (B, T). Without a padding mask, and before there is anything in a cache, each
+            place where they do not grow by one starts a new document, which does not see those
+            before it.
         sliding_window: number of tokens a query sees, itself included; None for all.
     """
     if isinstance(attention_mask, Mapping):
-        only_mask = next(iter(attention_mask.values()))
-        attention_mask = attention_mask.get("full_attention", only_mask)
+        if isinstance(attention_mask, LayerMasks) or None not in attention_mask.values():
+            return LayerMasks(attention_mask)
+        attention_mask = None
     if attention_mask is not None and attention_mask.ndim == 4:
         return attention_mask
     T, device = hidden_states.shape[1], hidden_states.device
     past, S = _whole_extent(past_key_values, T)
-    packed = position_ids if attention_mask is None and past_key_values is None else None
-    full = isinstance(past, int) and past + T == S  # not so for a preallocated cache
-    if sliding_window is not None and full and sliding_window >= S:
+    grown = isinstance(past, int) and past + T == S  # not so for a preallocated cache
+    is_start = isinstance(past, int) and past == 0
+    packed = position_ids if attention_mask is None and is_start else None
+    if sliding_window is not None and grown and not exceeds(S, sliding_window):
         sliding_window = None
-    if attention_mask is None and packed is None and full and sliding_window is None:
+    plain = attention_mask is None and packed is None and sliding_window is None
+    if plain and grown and (S == T or T == 1):
         return None
 
     query_T1 = past + torch.arange(T, device=device)[:, None]
@@ -60,8 +72,9 @@ def causal_mask(
         mask = mask & (real_BS[:, None, None] | (key_S == query_T1))
     if packed is not None:
         document_BT = _document_index(packed)
-        mask = mask & (document_BT[:, None, :, None] == document_BT[:, None, None, :])
-    return mask
+        key_BS = F.pad(document_BT, (0, S - T), value=-1)  # free slots of a preallocated cache
+        mask = mask & (document_BT[:, None, :, None] == key_BS[:, None, None])
+    return mask if mask.ndim == 4 else mask[None, None]
 
 
 def lower_right_causal_mask(
@@ -70,6 +83,11 @@ def lower_right_causal_mask(
     """Boolean (T, S): query t is key S - T + t, and sees the keys up to itself, in its window."""
     mask_TS = torch.ones(T, S, dtype=torch.bool, device=device).tril(S - T)
     return mask_TS if sliding_window is None else mask_TS.triu(S - T - sliding_window + 1)
+
+
+def exceeds(S: int, sliding_window: int) -> bool:
+    """Whether there are keys that a window hides; said of an exported program of any length."""
+    return torch.compiler.is_exporting() or torch.jit.is_tracing() or sliding_window < S
 
 
 def layer_mask(

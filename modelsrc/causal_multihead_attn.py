@@ -4,14 +4,14 @@ Shapes: B batch, T queries, S keys, D model width, H query heads, G key and valu
 size.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from transformers.cache_utils import Cache
 
-from .attention_interface import attention_function
-from .causal_mask import layer_mask
+from .attention_interface import attention_function, eager_attention, masks_by_ours
+from .causal_mask import LayerMasks, cache_extent, exceeds, layer_mask, lower_right_causal_mask
 
 
 class CausalMultiheadAttn(nn.Module):
@@ -30,13 +30,20 @@ class CausalMultiheadAttn(nn.Module):
             al. 2020, section 3.1, https://arxiv.org/abs/2004.05150).
         layer_types: for each layer of the model "full_attention" or "sliding_attention", the
             layers to which `sliding_window` is limited; None: it holds for all.
-        attn_implementation: a name in `ATTENTION_FUNCTIONS`.
+        attn_implementation: a name that `attention_function` knows.
         layer_idx: index of this layer's slot in the cache.
 
     Raises:
         ValueError: for head counts that do not divide, or an unknown `attn_implementation`.
-        ImportError: for an `attn_implementation` whose package is missing.
     """
+
+    is_causal = True  # read by attention functions of transformers
+    tp_plan: ClassVar = {
+        "query_linear": "colwise",
+        "key_linear": "colwise",
+        "value_linear": "colwise",
+        "output_linear": "rowwise",
+    }
 
     def __init__(
         self,
@@ -65,6 +72,8 @@ class CausalMultiheadAttn(nn.Module):
                 f"num_heads={num_heads} is not a multiple of num_kv_heads={num_kv_heads}"
             )
         self.d_head = d_head or d_model // num_heads
+        self.scaling = self.d_head**-0.5
+        self.num_key_value_groups = num_heads // num_kv_heads  # read by transformers' functions
         self.pos_encoder = pos_encoder
         self.dropout = dropout
         self.set_attn_implementation(attn_implementation)
@@ -81,47 +90,84 @@ class CausalMultiheadAttn(nn.Module):
         self.key_norm = qk_norm_factory(self.d_head) if qk_norm_factory else nn.Identity()
 
     def set_attn_implementation(self, name: str) -> None:
-        """Compute by another back end from now on; errors as at construction."""
+        """Compute by another function from now on; errors as at construction."""
         self.attention_fn = attention_function(name)
+        self.masks_by_ours = masks_by_ours(name)
 
     def forward(
         self,
         x_BTD: Tensor,
         *,
-        attention_mask: Tensor | None = None,
+        attention_mask: Tensor | LayerMasks | None = None,
         position_ids: Tensor | None = None,
         past_key_values: Cache | None = None,
+        attention_weights: list[Tensor] | None = None,
+        attention_kwargs: Mapping[str, Any] | None = None,
         **_: Any,
     ) -> Tensor:
         """(B, T, D) -> (B, T, D); with a cache, the S keys are the cached ones and these T.
 
-        `attention_mask` is as in `attention_interface`, `position_ids` (B, T) or (1, T).
+        Args:
+            attention_mask: as `causal_mask` makes it, or the mask of another attention function.
+            position_ids: (B, T) or (1, T).
+            attention_weights: extended by this layer's, (B, H, T, S), if there is such a list.
+            attention_kwargs: what the caller of the model has for the attention function alone.
         """
+        kwargs = dict(attention_kwargs or {})
         q_BTHK = self.query_norm(self.query_linear(x_BTD).unflatten(-1, (-1, self.d_head)))
         k_BTGK = self.key_norm(self.key_linear(x_BTD).unflatten(-1, (-1, self.d_head)))
         v_BTGK = self.value_linear(x_BTD).unflatten(-1, (-1, self.d_head))
         if self.pos_encoder is not None:
             q_BTHK, k_BTGK = self.pos_encoder(q_BTHK, k_BTGK, position_ids)
-        mask, window = self.mask_and_window(attention_mask, x_BTD, past_key_values)
+        if isinstance(attention_mask, LayerMasks):
+            attention_mask = attention_mask.of(self.sliding_window is not None)
+        if is_paged(kwargs):
+            attention_mask = self.paged_mask(attention_mask, x_BTD)
+        elif self.masks_by_ours:
+            attention_mask = self.layer_mask(attention_mask, x_BTD, past_key_values)
         k_BGSK, v_BGSK = k_BTGK.transpose(1, 2), v_BTGK.transpose(1, 2)
         if past_key_values is not None:
-            k_BGSK, v_BGSK = past_key_values.update(k_BGSK, v_BGSK, self.layer_idx)
-        dropout = self.dropout if self.training else 0.0
-        y_BHTK = self.attention_fn(q_BTHK.transpose(1, 2), k_BGSK, v_BGSK, mask, dropout, window)
-        return self.output_linear(y_BHTK.transpose(1, 2).flatten(2))
+            # A paged cache leaves in kwargs what its kernel reads.
+            k_BGSK, v_BGSK = past_key_values.update(k_BGSK, v_BGSK, self.layer_idx, kwargs=kwargs)
+        attend = self.attention_fn if attention_weights is None else eager_attention
+        y_BTHK, weights_BHTS = attend(
+            self,
+            q_BTHK.transpose(1, 2),
+            k_BGSK,
+            v_BGSK,
+            attention_mask,
+            dropout=self.dropout if self.training else 0.0,
+            scaling=self.scaling,
+            sliding_window=self.sliding_window,
+            position_ids=position_ids,
+            **kwargs,
+        )
+        if attention_weights is not None:
+            attention_weights.append(weights_BHTS)
+        return self.output_linear(y_BTHK.flatten(2))
 
-    def mask_and_window(
-        self, mask: Tensor | None, x_BTD: Tensor, cache: Cache | None
-    ) -> tuple[Tensor | None, int | None]:
-        """What the back end is told: a mask that holds the window, or the window alone."""
-        if mask is None:
-            return None, self.sliding_window
+    def layer_mask(self, mask: Tensor | None, x_BTD: Tensor, cache: Cache | None) -> Tensor | None:
+        """What this layer's queries may see, its sliding window included; None: all before them."""
         T = x_BTD.shape[1]
-        return layer_mask(mask, T, cache, self.layer_idx, self.sliding_window), None
+        if mask is not None:
+            return layer_mask(mask, T, cache, self.layer_idx, self.sliding_window)
+        _, S, _ = cache_extent(cache, T, self.layer_idx)
+        if self.sliding_window is None or not exceeds(S, self.sliding_window):
+            return None
+        return lower_right_causal_mask(T, S, x_BTD.device, self.sliding_window)[None, None]
+
+    def paged_mask(self, mask: Tensor | None, x_BTD: Tensor) -> Tensor | None:
+        """The same where transformers batches texts continuously: it has made the mask."""
+        return mask
 
     def extra_repr(self) -> str:
         window = f"sliding_window={self.sliding_window}, " if self.sliding_window else ""
         return (
             f"d_head={self.d_head}, layer_idx={self.layer_idx}, {window}"
-            f"{self.attention_fn.__name__}"
+            f"{getattr(self.attention_fn, '__name__', self.attention_fn)}"
         )
+
+
+def is_paged(attention_kwargs: Mapping[str, Any]) -> bool:
+    """Whether keys of many texts lie in one cache, as where transformers batches continuously."""
+    return "read_index" in attention_kwargs

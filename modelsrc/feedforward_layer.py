@@ -4,7 +4,7 @@ Shapes: B batch, T tokens, D model width, F feed-forward width.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -14,6 +14,8 @@ class FeedforwardLayer(nn.Module):
 
     Vaswani et al. 2017, section 3.3, https://arxiv.org/abs/1706.03762
     """
+
+    tp_plan: ClassVar = {"linear1": "colwise", "linear2": "rowwise"}
 
     def __init__(
         self,

@@ -10,19 +10,21 @@ from functools import cache, lru_cache
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.attention import flex_attention as flex
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask
 
 
 def flex_attention(
+    module: nn.Module,
     q_BHTK: Tensor,
     k_BGSK: Tensor,
     v_BGSK: Tensor,
     mask: Tensor | None,
-    dropout: float,
-    sliding_window: int | None = None,
-) -> Tensor:
+    scaling: float,
+    dropout: float = 0.0,
+    **_: Any,
+) -> tuple[Tensor, None]:
     """See `attention_interface`. On an accelerator it is compiled on first use.
 
     Raises:
@@ -42,24 +44,24 @@ def flex_attention(
     T, S = q_BHTK.shape[2], k_BGSK.shape[2]
     options: dict[str, Any] = {}
     if mask is None:
-        options["block_mask"] = causal_block_mask(T, S, sliding_window, q_BHTK.device)
+        options["block_mask"] = causal_block_mask(T, S, q_BHTK.device)
     elif mask.dtype == torch.bool:
         options["block_mask"] = dense_block_mask(mask if mask.ndim == 4 else mask[None, None])
     else:
         options["score_mod"] = added_scores(mask.expand(*q_BHTK.shape[:2], T, S))
     apply = flex.flex_attention if on_cpu else _compiled()
-    return apply(q_BHTK, k_BGSK, v_BGSK, enable_gqa=q_BHTK.shape[1] != k_BGSK.shape[1], **options)
+    grouped = q_BHTK.shape[1] != k_BGSK.shape[1]
+    y_BHTK = apply(q_BHTK, k_BGSK, v_BGSK, scale=scaling, enable_gqa=grouped, **options)
+    return y_BHTK.transpose(1, 2), None
 
 
 @lru_cache(maxsize=8)  # the layers of a model share it
 @torch.inference_mode(False)  # one made during inference must also serve training
-def causal_block_mask(T: int, S: int, window: int | None, device: torch.device) -> BlockMask:
-    """Query t is key S - T + t, and sees the keys up to itself, or the last `window` of these."""
-    window = window or S
+def causal_block_mask(T: int, S: int, device: torch.device) -> BlockMask:
+    """Query t is key S - T + t, and sees the keys up to itself."""
 
     def sees(b: Tensor, h: Tensor, t: Tensor, s: Tensor) -> Tensor:
-        query = t + (S - T)
-        return (s <= query) & (s > query - window)
+        return s <= t + (S - T)
 
     return create_block_mask(sees, None, None, T, S, device=device)
 

@@ -4,7 +4,7 @@ Shapes: B batch, T tokens, N = B * T, D model width, F feed-forward width.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,8 @@ class GLUFeedforwardLayer(nn.Module):
         chunk_size: compute this many tokens at a time, and again in the backward pass, so that the
             hidden features are never there for more of them; None: all at once.
     """
+
+    tp_plan: ClassVar = {"gate_proj": "colwise", "up_proj": "colwise", "down_proj": "rowwise"}
 
     def __init__(
         self,

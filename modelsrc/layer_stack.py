@@ -58,14 +58,31 @@ class LayerStack(nn.Module):
         )
         self.layer_norm = post_norm_factory() if post_norm_factory else None
 
-    def forward(self, x_BTD: Tensor, *, past_key_values: Any = None, **kwargs: Any) -> Tensor:
-        """(B, T, D) -> (B, T, D); keywords go to every layer."""
+    def forward(
+        self,
+        x_BTD: Tensor,
+        *,
+        past_key_values: Any = None,
+        all_hidden_states: list[Tensor] | None = None,
+        **kwargs: Any,
+    ) -> Tensor:
+        """(B, T, D) -> (B, T, D); keywords go to every layer.
+
+        `all_hidden_states` is extended by what enters the first layer and what leaves each of them,
+        the last after the final norm, if there is such a list.
+        """
         # A layer that runs twice would also write its keys into the cache twice.
         checkpointing = self.gradient_checkpointing and self.training and past_key_values is None
         for layer in self.layers.values():
+            if all_hidden_states is not None:
+                all_hidden_states.append(x_BTD)
             apply = partial(layer, past_key_values=past_key_values, **kwargs)
             if checkpointing:
                 x_BTD = self._gradient_checkpointing_func(apply, x_BTD)
             else:
                 x_BTD = apply(x_BTD)
-        return x_BTD if self.layer_norm is None else self.layer_norm(x_BTD)
+        if self.layer_norm is not None:
+            x_BTD = self.layer_norm(x_BTD)
+        if all_hidden_states is not None:
+            all_hidden_states.append(x_BTD)
+        return x_BTD

@@ -67,6 +67,8 @@ class MixtureOfExperts(nn.Module):
             balance = load_balancing_loss(scores_NE, expert_Nk)
             auxiliary_losses.append(self.auxiliary_loss_weight * balance)
 
+        if torch.compiler.is_exporting() or torch.jit.is_tracing():
+            return self._by_all_experts(x_ND, weights_Nk, expert_Nk).view_as(x_BTD)
         # Assignments in the order of their experts, so that each expert has a block of them.
         order_A = expert_Nk.flatten().argsort(stable=True)
         token_A = order_A // self.top_k
@@ -75,6 +77,16 @@ class MixtureOfExperts(nn.Module):
         outputs = [expert(x) for expert, x in zip(self.experts, blocks, strict=True)]
         y_AD = torch.cat(outputs) * weights_Nk.flatten()[order_A, None]
         return torch.zeros_like(x_ND).index_add(0, token_A, y_AD).view_as(x_BTD)
+
+    def _by_all_experts(self, x_ND: Tensor, weights_Nk: Tensor, expert_Nk: Tensor) -> Tensor:
+        """The same sum when each expert sees every token: a program whose shapes no value decides.
+
+        An exported program has no blocks of as many tokens as an expert was chosen by.
+        """
+        E = len(self.experts)
+        weights_NE = weights_Nk.new_zeros(x_ND.shape[0], E).scatter(-1, expert_Nk, weights_Nk)
+        weighted = [weights_NE[:, e, None] * self.experts[e](x_ND) for e in range(E)]
+        return torch.stack(weighted).sum(0)
 
     def extra_repr(self) -> str:
         return f"top_k={self.top_k}, auxiliary_loss_weight={self.auxiliary_loss_weight}"

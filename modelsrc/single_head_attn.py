@@ -3,7 +3,7 @@
 Shapes: B batch, T queries, S keys, D model width.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.cache_utils import Cache
 
-from .causal_mask import layer_mask, lower_right_causal_mask
+from .causal_mask import LayerMasks, layer_mask, lower_right_causal_mask
 
 
 class SingleHeadAttn(nn.Module):
@@ -57,20 +57,28 @@ class SingleHeadAttn(nn.Module):
         self,
         x_BTD: Tensor,
         *,
-        attention_mask: Tensor | None = None,
+        attention_mask: Tensor | LayerMasks | None = None,
         position_ids: Tensor | None = None,
         past_key_values: Cache | None = None,
+        attention_weights: list[Tensor] | None = None,
+        attention_kwargs: Mapping[str, Any] | None = None,
         **_: Any,
     ) -> Tensor:
         """(B, T, D) -> (B, T, D); with a cache, the S keys are the cached ones and these T.
 
         `attention_mask` is None for causal attention, else broadcastable to (B, 1, T, S): boolean,
         True where a query may attend, or a float tensor that is added to the scores.
-        `position_ids` is (B, T) or (1, T).
+        `position_ids` is (B, T) or (1, T). `attention_weights`, (B, 1, T, S), are appended where
+        there is a list for them.
         """
-        T, mask = x_BTD.shape[1], attention_mask
-        if mask is not None:
-            mask = layer_mask(mask, T, past_key_values, self.layer_idx)
+        T, mask, kwargs = x_BTD.shape[1], attention_mask, dict(attention_kwargs or {})
+        # One cache for many texts, as when transformers batches continuously, has its own mask.
+        paged = "read_index" in kwargs
+        cache = kwargs.get("cache", past_key_values) if paged else past_key_values
+        if isinstance(mask, LayerMasks):
+            mask = mask.of(slides=False)
+        if mask is not None and not paged:
+            mask = layer_mask(mask, T, cache, self.layer_idx)
         # The dimension of the head, 1, is there because masks, caches and positions have one.
         q_BT1D = self.query_linear(x_BTD)[:, :, None]
         k_BT1D = self.key_linear(x_BTD)[:, :, None]
@@ -78,8 +86,8 @@ class SingleHeadAttn(nn.Module):
             q_BT1D, k_BT1D = self.pos_encoder(q_BT1D, k_BT1D, position_ids)
         q_B1TD, k_B1SD = q_BT1D.transpose(1, 2), k_BT1D.transpose(1, 2)
         v_B1SD = self.value_linear(x_BTD)[:, None]
-        if past_key_values is not None:
-            k_B1SD, v_B1SD = past_key_values.update(k_B1SD, v_B1SD, self.layer_idx)
+        if cache is not None:
+            k_B1SD, v_B1SD = cache.update(k_B1SD, v_B1SD, self.layer_idx, kwargs=kwargs)
         if mask is None:
             mask = lower_right_causal_mask(T, k_B1SD.shape[2], x_BTD.device)
         if mask.dtype == torch.bool:
@@ -87,6 +95,9 @@ class SingleHeadAttn(nn.Module):
             lowest = torch.finfo(torch.float32).min
             mask = torch.zeros_like(mask, dtype=torch.float32).masked_fill(~mask, lowest)
         scores_B1TS = q_B1TD @ k_B1SD.transpose(-2, -1) * x_BTD.shape[-1] ** -0.5
-        weights_B1TS = (scores_B1TS + mask).softmax(-1, dtype=torch.float32).type_as(v_B1SD)
+        at_least_float32 = torch.promote_types(scores_B1TS.dtype, torch.float32)
+        weights_B1TS = (scores_B1TS + mask).softmax(-1, dtype=at_least_float32).type_as(v_B1SD)
+        if attention_weights is not None:
+            attention_weights.append(weights_B1TS)
         dropped_B1TS = F.dropout(weights_B1TS, self.dropout, self.training)
         return self.output_linear((dropped_B1TS @ v_B1SD)[:, 0])

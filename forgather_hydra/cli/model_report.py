@@ -40,8 +40,8 @@ def _parameter_table(model: Any) -> Table:
 
 
 def _parts(model: Any) -> list[tuple[str, Any]]:
-    """The parts of the core that have parameters; a tied matrix counts for the first of them."""
-    parts = list(model.causal_lm.named_children())
+    """The parts that have parameters; a tied matrix counts for the first of them."""
+    parts = [*model.causal_lm.named_children(), ("lm_head", model.lm_head)]
     return [(name, part) for name, part in parts if any(True for _ in part.parameters())]
 
 

@@ -28,7 +28,8 @@ def build_model(
 ) -> PreTrainedModel:
     """Export a model to `output_dir` (arguments as in `export_model`) and construct it from there.
 
-    `attn_implementation` names the attention back end; None for transformers' choice. Weights are
+    `attn_implementation` names the attention back end; None for that of the configuration, and
+    where it names none, for transformers' choice. Weights are
     initialised by the model's own scheme, under torch's current seed and device. The code that
     runs is the exported code; a later `save_pretrained(output_dir)` adds the weights.
     """
@@ -37,9 +38,9 @@ def build_model(
     path = export_model(code, config, output_dir, tokenizer, part_dirs, overwrite)
     try:
         model_config = import_generated(path).DynamicCausalLMConfig.from_pretrained(output_dir)
-        return AutoModelForCausalLM.from_config(
-            model_config, attn_implementation=attn_implementation
-        )
+        if attn_implementation is not None:
+            model_config._attn_implementation = attn_implementation
+        return AutoModelForCausalLM.from_config(model_config)
     except Exception:
         if is_new:  # what cannot be constructed is no model, and must not stand in the way of one
             config_file.unlink(missing_ok=True)

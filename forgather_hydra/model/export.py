@@ -24,6 +24,9 @@ _CLASSES = {
     "AutoConfig": "DynamicCausalLMConfig",
     "AutoModel": "DynamicCausalModel",
     "AutoModelForCausalLM": "DynamicCasualLM",
+    "AutoModelForSequenceClassification": "DynamicForSequenceClassification",
+    "AutoModelForTokenClassification": "DynamicForTokenClassification",
+    "AutoModelForQuestionAnswering": "DynamicForQuestionAnswering",
 }
 _SPECIAL = ("bos", "eos", "pad")
 

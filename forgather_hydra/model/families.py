@@ -115,12 +115,12 @@ _LLAMA_VALUES = (
     "rms_norm_eps",
     "attention_dropout",
 )
-_CORE = "causal_lm"
-_LAYER = "causal_lm.layer_stack.layers.*"
+_CORE = "model.causal_lm"
+_LAYER = f"{_CORE}.layer_stack.layers.*"
 _LLAMA_MODULES = {
     "model.embed_tokens": f"{_CORE}.input_encoder.embedding",
     "model.norm": f"{_CORE}.layer_stack.layer_norm",
-    "lm_head": f"{_CORE}.output_decoder",
+    "lm_head": "lm_head",
     "model.layers.*.input_layernorm": f"{_LAYER}.norm1",
     "model.layers.*.post_attention_layernorm": f"{_LAYER}.norm2",
     "model.layers.*.self_attn.q_proj": f"{_LAYER}.attention.query_linear",
@@ -135,7 +135,7 @@ _GPT2_MODULES = {
     "transformer.wte": f"{_CORE}.input_encoder.embedding",
     "transformer.wpe": f"{_CORE}.input_encoder.positional_encoder.embedding",
     "transformer.ln_f": f"{_CORE}.layer_stack.layer_norm",
-    "lm_head": f"{_CORE}.output_decoder",
+    "lm_head": "lm_head",
     "transformer.h.*.ln_1": f"{_LAYER}.norm1",
     "transformer.h.*.ln_2": f"{_LAYER}.norm2",
     "transformer.h.*.attn.query": f"{_LAYER}.attention.query_linear",

@@ -87,7 +87,7 @@ def _changed_files(directory: Path, sources: Mapping[str, str]) -> Iterator[str]
 def _new_or_gone(old: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[str]:
     for key in values.keys() - old.keys() - _FRAME:
         yield f"{key}: not set -> {_show(values[key])}"
-    default = PretrainedConfig().to_dict() | {"tie_word_embeddings": False}
+    default = PretrainedConfig().to_dict() | {"tie_word_embeddings": False, "use_cache": True}
     for key in old.keys() - values.keys() - _FRAME:
         if key not in default or default[key] != old[key]:
             yield f"{key}: {_show(old[key])} -> not set"

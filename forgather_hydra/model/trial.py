@@ -109,7 +109,7 @@ def _train(
     with _optimizer(model, lr, fused) as optimizer:
         for _ in range(steps):
             start = time.perf_counter()
-            loss = model(**batch, use_cache=False, return_dict=True).loss
+            loss = model(**batch, use_cache=False).loss
             loss.backward()
             norm = (
                 None
@@ -148,7 +148,7 @@ def _optimizer(
 
 @torch.no_grad()
 def _loss(model: PreTrainedModel, batch: Batch) -> float:
-    return model.eval()(**batch, use_cache=False, return_dict=True).loss.item()
+    return model.eval()(**batch, use_cache=False).loss.item()
 
 
 @torch.no_grad()
@@ -165,7 +165,7 @@ def _check_cache(model: Any, batch: Batch) -> Check:
         output_logits=True,
     )
     cached = torch.stack(generated.logits, 1)
-    whole = model(generated.sequences, use_cache=False, return_dict=True).logits
+    whole = model(generated.sequences, use_cache=False).logits
     expected = whole[:, prompt.shape[1] - 1 : -1]
     found = (cached - expected).abs().max().item()
     allowed = TOLERANCE.get(model.dtype, 1e-4) * expected.abs().max().item()

@@ -25,6 +25,12 @@ class ModelCall:
         self._name = type(model).__name__
         self._named = {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}
         self._takes_more = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        if any(base.__module__ == "transformers.modeling_utils" for base in type(model).__mro__):
+            from transformers.utils import TransformersKwargs
+
+            # What else a model of transformers is given is for its attention function, or refused.
+            self._takes_more = False
+            self._named |= TransformersKwargs.__annotations__.keys()
         configs = {id(c): c for m in model.modules() if (c := getattr(m, "config", None))}
         self._configs = [c for c in configs.values() if getattr(c, "use_cache", None)]
         self._left_out: set[str] = set()

@@ -109,7 +109,7 @@ def source(request, tokenizer, tmp_path) -> Path:
 def test_both_ways(source, random_ids, tmp_path):
     ours = loaded(convert(source, tmp_path / "ours", to="forgather"))
     theirs, ids = loaded(source), random_ids(2, 48)
-    assert_close(ours(ids), theirs(ids).logits)
+    assert_close(ours(ids).logits, theirs(ids).logits)
     greedy = {"max_new_tokens": 12, "do_sample": False}
     assert torch.equal(ours.generate(ids, **greedy), theirs.generate(ids, **greedy))
     assert AutoTokenizer.from_pretrained(tmp_path / "ours").vocab_size == 24

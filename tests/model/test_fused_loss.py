@@ -34,9 +34,10 @@ def test_same_gradients_as_the_plain_loss(build, fused, random_ids, tied):
     labels[0, 4:] = -100
     plain, model = build(tie_word_embeddings=tied), fused(tie_word_embeddings=tied)
     model.load_state_dict(plain.state_dict())
-    expected, _ = plain.train()(ids, labels=labels)
-    loss, logits = model.train()(ids, labels=labels)
-    assert logits is None
+    expected = plain.train()(ids, labels=labels).loss
+    output = model.train()(ids, labels=labels)
+    loss = output.loss
+    assert output.logits is None
     assert_close(loss, expected)
     (loss.backward(), expected.backward())
     for (name, p), q in zip(model.named_parameters(), plain.parameters(), strict=True):
@@ -45,12 +46,12 @@ def test_same_gradients_as_the_plain_loss(build, fused, random_ids, tied):
 
 def test_logits_when_wanted(fused, random_ids):
     model, ids = fused().train(), random_ids(2, 6)
-    logits = model(ids)
-    assert model(ids, labels=ids, return_dict=True).logits is None
-    assert torch.equal(model(ids, labels=ids, skip_logits=False)[1], logits)
+    logits = model(ids).logits
+    assert model(ids, labels=ids).logits is None
+    assert torch.equal(model(ids, labels=ids, skip_logits=False).logits, logits)
     model.eval()
-    assert torch.equal(model(ids, labels=ids)[1], logits)
-    assert model(ids, labels=ids, skip_logits=True)[1] is None
+    assert torch.equal(model(ids, labels=ids).logits, logits)
+    assert model(ids, labels=ids, skip_logits=True).logits is None
 
 
 def test_trains_and_evaluates_in_the_trainer_of_transformers(fused, random_ids, tmp_path):

@@ -10,11 +10,11 @@ from forgather_hydra import paths
 from forgather_hydra.model import modeling_code
 
 RENAME = {
-    "transformer.wte": "causal_lm.input_encoder.embedding",
-    "transformer.wpe": "causal_lm.input_encoder.positional_encoder.embedding",
-    "transformer.h.": "causal_lm.layer_stack.layers.",
-    "transformer.ln_f": "causal_lm.layer_stack.layer_norm",
-    "lm_head": "causal_lm.output_decoder",
+    "transformer.wte": "model.causal_lm.input_encoder.embedding",
+    "transformer.wpe": "model.causal_lm.input_encoder.positional_encoder.embedding",
+    "transformer.h.": "model.causal_lm.layer_stack.layers.",
+    "transformer.ln_f": "model.causal_lm.layer_stack.layer_norm",
+    "lm_head": "lm_head",
     "ln_1": "norm1",
     "ln_2": "norm2",
     "attn.c_proj": "attention.output_linear",
@@ -82,7 +82,7 @@ def test_logits_and_tokens_equal_gpt2(build, gpt2, random_ids, back_end):
     model = build(attn_implementation=back_end, bos_token_id=0, eos_token_id=1, pad_token_id=2)
     model.double().load_state_dict(renamed(gpt2.state_dict()))
     ids = random_ids(3, 40)
-    assert_close(model(ids), gpt2(ids).logits)
+    assert_close(model(ids).logits, gpt2(ids).logits)
     arguments = {"max_new_tokens": 10, "do_sample": False}
     assert torch.equal(model.generate(ids, **arguments), gpt2.generate(ids, **arguments))
 

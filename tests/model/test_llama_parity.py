@@ -6,10 +6,10 @@ from closeness import assert_close
 from transformers import LlamaConfig, LlamaForCausalLM
 
 RENAME = {
-    "model.embed_tokens": "causal_lm.input_encoder.embedding",
-    "model.norm": "causal_lm.layer_stack.layer_norm",
-    "model.layers": "causal_lm.layer_stack.layers",
-    "lm_head": "causal_lm.output_decoder",
+    "model.embed_tokens": "model.causal_lm.input_encoder.embedding",
+    "model.norm": "model.causal_lm.layer_stack.layer_norm",
+    "model.layers": "model.causal_lm.layer_stack.layers",
+    "lm_head": "lm_head",
     "input_layernorm": "norm1",
     "post_attention_layernorm": "norm2",
     "self_attn.q_proj": "attention.query_linear",

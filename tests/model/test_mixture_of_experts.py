@@ -36,8 +36,8 @@ def model(mixture_code, config, tmp_path):
 
 def auxiliary(model, ids, **kwargs):
     """What training adds to the loss; there is no dropout."""
-    training, _ = model.train()(ids, labels=ids, **kwargs)
-    plain, _ = model.eval()(ids, labels=ids, **kwargs)
+    training = model.train()(ids, labels=ids, **kwargs).loss
+    plain = model.eval()(ids, labels=ids, **kwargs).loss
     model.train()
     return training - plain
 

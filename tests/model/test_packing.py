@@ -24,11 +24,11 @@ def test_the_loss_of_a_packed_row_is_that_of_its_documents(model, random_ids) ->
     batch = collate(
         [{"input_ids": [*documents[0], *documents[1], *documents[2]]}, {"input_ids": documents[1]}]
     )
-    packed = model(**batch)[0] * count_targets(batch)
+    packed = model(**batch).loss * count_targets(batch)
     alone = [collate([{"input_ids": document}]) for document in (*documents, documents[1])]
     targets = [count_targets(each) for each in alone]
     assert count_targets(batch) == sum(targets) == 7 + 1 + 11 + 1
-    expected = sum(model(**b)[0] * n for b, n in zip(alone, targets, strict=True))
+    expected = sum(model(**b).loss * n for b, n in zip(alone, targets, strict=True))
     assert_close(packed, expected)
 
 
@@ -37,7 +37,7 @@ def test_a_document_does_not_see_the_one_before(model, random_ids) -> None:
     first, second = random_ids(1, 6), random_ids(1, 9)
     rows = [torch.cat([start, torch.tensor([[EOS]]), second], 1) for start in (first, 99 - first)]
     batches = [PackedCollator(EOS)([{"input_ids": row[0]}]) for row in rows]
-    before, after = (model(**batch)[1][0, 7:] for batch in batches)
+    before, after = (model(**batch).logits[0, 7:] for batch in batches)
     assert torch.equal(before, after)
-    without = [model(input_ids=batch["input_ids"])[0][0, 7:] for batch in batches]
+    without = [model(input_ids=batch["input_ids"]).logits[0, 7:] for batch in batches]
     assert not torch.allclose(*without)

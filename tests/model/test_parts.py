@@ -50,7 +50,7 @@ def test_a_template_that_replaces_all_parts(tmp_path: Path) -> None:
     config = {**arguments["config"], "vocab_size": 96}
     model = build_model(modeling_code(**arguments["code"].kwargs), config, tmp_path)
     assert type(model.causal_lm.layer_stack.layers[0].attention).__name__ == "CausalAlibiAttn"
-    assert model(input_ids=torch.zeros(2, 5, dtype=torch.long)).shape == (2, 5, 96)
+    assert model(input_ids=torch.zeros(2, 5, dtype=torch.long)).logits.shape == (2, 5, 96)
     assert {"layer_factory", "model_factory"} <= set(fg.targets(graph))
 
     graph = environment.load("all_parts.yaml", ns=Namespace(norm="rms_norm")).config

@@ -61,9 +61,9 @@ def test_headless_model_returns_the_states_that_the_head_sees(build, random_ids,
     )
     assert not info["missing_keys"]
     assert not info["unexpected_keys"]
-    hidden = headless.eval()(ids)
-    assert torch.equal(model.get_output_embeddings()(hidden), model(ids))
-    assert torch.equal(hidden, model(ids, return_hidden_states=True))
+    hidden = headless.eval()(ids).last_hidden_state
+    assert torch.equal(model.get_output_embeddings()(hidden), model(ids).logits)
+    assert torch.equal(hidden, model(ids, output_hidden_states=True).hidden_states[-1])
 
 
 @pytest.mark.parametrize("back_end", ["eager", "sdpa", "flex_attention"])
@@ -73,16 +73,16 @@ def test_requested_attention_back_end_is_used(build, tmp_path, back_end):
         tmp_path / "model", trust_remote_code=True, attn_implementation=back_end
     )
     attention = model.causal_lm.layer_stack.layers[0].attention
-    assert attention.attention_fn.__name__.removesuffix("_attention") in back_end
+    assert attention.attention_fn.__name__.split("_attention")[0] in back_end
 
 
 def test_attention_back_end_can_be_changed_later(build, random_ids):
     model, ids = build(attn_implementation="sdpa"), random_ids(2, 5)
-    expected = model(ids)
+    expected = model(ids).logits
     model.set_attn_implementation("eager")
     names = {m.attention_fn.__name__ for m in model.modules() if hasattr(m, "attention_fn")}
     assert names == {"eager_attention"}
-    torch.testing.assert_close(model(ids), expected)
+    torch.testing.assert_close(model(ids).logits, expected)
 
 
 @pytest.mark.skipif(is_flash_attn_2_available(), reason="flash-attn is there")
@@ -99,8 +99,8 @@ def test_a_second_model_of_the_same_configuration_leaves_the_first_alone(build, 
     first, ids = build(attn_implementation="sdpa"), random_ids(2, 6)
     mask = torch.ones_like(ids)
     mask[:, :2] = 0
-    expected = first(ids, attention_mask=mask)
+    expected = first(ids, attention_mask=mask).logits
     second = type(first)(first.config)
     second.set_attn_implementation("flex_attention")
-    torch.testing.assert_close(first(ids, attention_mask=mask), expected)
-    assert second(ids, attention_mask=mask).isfinite().all()
+    torch.testing.assert_close(first(ids, attention_mask=mask).logits, expected)
+    assert second(ids, attention_mask=mask).logits.isfinite().all()

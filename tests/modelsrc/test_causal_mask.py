@@ -23,7 +23,7 @@ def test_plain_causal_needs_no_mask(mask):
     assert mask(4) is None
     assert mask(4, sliding_window=4) is None
     assert mask(1, past_key_values=cache_of(3)) is None
-    assert mask(2, past_key_values=cache_of(3)) is None
+    assert mask(2, past_key_values=cache_of(3))[0, 0].int().tolist() == [[1, 1, 1, 1, 0], [1] * 5]
 
 
 def test_padding_with_a_cache(mask):
@@ -35,18 +35,26 @@ def test_padding_with_a_cache(mask):
 def test_free_slots_of_a_static_cache_are_hidden(mask):
     cache = StaticCache(config=LlamaConfig(num_hidden_layers=1), max_cache_len=5)
     cache_of(2, cache)
-    assert mask(2, past_key_values=cache).int().tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 1, 0]]
+    assert mask(2, past_key_values=cache)[0, 0].int().tolist() == [[1, 1, 1, 0, 0], [1] * 4 + [0]]
 
 
 def test_window_with_a_cache(mask):
     rows = mask(2, past_key_values=cache_of(3), sliding_window=2)
-    assert rows.int().tolist() == [[0, 0, 1, 1, 0], [0, 0, 0, 1, 1]]
+    assert rows[0, 0].int().tolist() == [[0, 0, 1, 1, 0], [0, 0, 0, 1, 1]]
 
 
 def test_documents_start_where_positions_do_not_grow_by_one(mask):
     rows = mask(4, position_ids=torch.tensor([[0, 1, 0, 1], [7, 8, 9, 0]]))
     assert rows[0, 0].int().tolist() == [[1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 1, 1]]
     assert rows[1, 0].int().tolist() == [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [0, 0, 0, 1]]
+
+
+def test_documents_are_told_apart_as_a_cache_is_filled(mask):
+    positions = torch.tensor([[0, 1, 0, 1]]).expand(2, -1)
+    without = mask(4, position_ids=positions)
+    assert torch.equal(mask(4, position_ids=positions, past_key_values=DynamicCache()), without)
+    later = mask(4, position_ids=positions + 3, past_key_values=cache_of(3))
+    assert later[-1].all()  # goes on with the text before
 
 
 def test_one_row_of_positions_serves_the_batch(mask):

@@ -33,12 +33,11 @@ model = AutoModelForCausalLM.from_pretrained(path, trust_remote_code=True).eval(
 tokenizer = AutoTokenizer.from_pretrained(path)
 batch = tokenizer("Once upon a time", return_tensors="pt")
 with torch.no_grad():
-    logits = model(batch["input_ids"])
+    logits = model(batch["input_ids"]).logits
 generate = dict(do_sample=False, max_new_tokens=8, pad_token_id=tokenizer.eos_token_id)
 model.double()  # no two tokens are so near that rounding chooses
 cached = model.generate(**batch, **generate)
-unmodel.double()  # no two tokens are so near that rounding chooses
-cached = model.generate(**batch, use_cache=False, **generate)
+uncached = model.generate(**batch, use_cache=False, **generate)
 assert torch.equal(cached, uncached)
 torch.save({"ids": batch["input_ids"], "logits": logits}, out)
 """
@@ -165,7 +164,7 @@ def test_the_model_directory_loads_where_this_package_is_not_installed(
     module = import_generated(run_dir / "model" / "llama.py")
     model = module.DynamicCasualLM.from_pretrained(run_dir / "model").eval()
     with torch.no_grad():
-        assert_close(model(theirs["ids"]), theirs["logits"])
+        assert_close(model(theirs["ids"]).logits, theirs["logits"])
     weights = load_file(run_dir / "checkpoints" / "checkpoint-12" / "model.safetensors")
     for name, tensor in model.state_dict().items():
         if name in weights:

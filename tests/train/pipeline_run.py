@@ -133,7 +133,7 @@ FOUR: dict[str, dict[str, Any]] = {
 # Checkpoints of these are resumed by other numbers of processes.
 # Of their groups of parameters, one is in the first and the last stage only.
 RULES = [
-    {"pattern": "embedding|output_decoder", "lr": 3e-3},
+    {"pattern": "embedding|lm_head", "lr": 3e-3},
     {"pattern": ".", "ndim": 1, "weight_decay": 0.0},
     {"pattern": "."},
 ]

@@ -18,8 +18,8 @@ from transformers import AutoModelForCausalLM
 
 from forgather_hydra.train import TextSamples, Trainer
 
-EMBEDDING = "causal_lm.input_encoder.embedding.weight"
-HEAD = "causal_lm.output_decoder.weight"
+EMBEDDING = "model.causal_lm.input_encoder.embedding.weight"
+HEAD = "lm_head.weight"
 
 
 def launch(directory: Path, processes: int, *more: str) -> subprocess.CompletedProcess[str]:

@@ -1,8 +1,9 @@
 """Parts of a model for pipeline stages: cut out by deletion, filled with weights, and run.
 
-A model can be cut if it is, or holds as `causal_lm`, a core with `input_encoder`,
-`layer_stack.layers` (a `ModuleDict` of "0", "1" ...), `layer_stack.layer_norm`, `output_decoder`
-and `loss_fn`, which works without an encoder, without a decoder and with layers missing.
+A model can be cut if it is a core with `input_encoder`, `layer_stack.layers` (a `ModuleDict` of
+"0", "1" ...), `layer_stack.layer_norm`, `output_decoder` and `loss_fn`, which works without an
+encoder, without a decoder and with layers missing; or if it holds such a core as
+`model.causal_lm`, and the decoder as `lm_head`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def core_of(model: nn.Module) -> Any:
     Raises:
         TypeError: for a model that is not built of the parts named above.
     """
-    core = getattr(model, "causal_lm", model)
+    core = getattr(getattr(model, "model", None), "causal_lm", model)
     layers = getattr(getattr(core, "layer_stack", None), "layers", None)
     parts = ("input_encoder", "output_decoder", "loss_fn")
     if isinstance(layers, nn.ModuleDict) and all(hasattr(core, part) for part in parts):
@@ -36,6 +37,14 @@ def core_of(model: nn.Module) -> Any:
     )
 
 
+def decoder_of(model: nn.Module) -> nn.Module | None:
+    """What makes logits of the last hidden states; None in a part that has not the last stage."""
+    core = core_of(model)
+    holder: Any = core if core is model else model
+    decoder: nn.Module | None = holder.output_decoder if core is model else holder.lm_head
+    return decoder
+
+
 def cut(model: nn.Module, stages: Iterable[Stage]) -> nn.Module:
     """A model of the same classes that has, and shares with `model`, the parts of some stages.
 
@@ -43,11 +52,11 @@ def cut(model: nn.Module, stages: Iterable[Stage]) -> nn.Module:
     """
     kept = list(stages)
     core = core_of(model)
-    part, part_core = _shallow_copy(model), _shallow_copy(core)
-    if core is model:
-        part = part_core
-    else:
-        part.causal_lm = part_core
+    part = part_core = _shallow_copy(core)
+    if core is not model:
+        part = _shallow_copy(model)
+        part.model = _shallow_copy(part.model)
+        part.model.causal_lm = part_core
     stack = part_core.layer_stack = _shallow_copy(core.layer_stack)
     stack.layers = _shallow_copy(core.layer_stack.layers)
     for name in list(stack.layers):
@@ -57,7 +66,16 @@ def cut(model: nn.Module, stages: Iterable[Stage]) -> nn.Module:
         part_core.input_encoder = None
     if not any(stage.is_last for stage in kept):
         part_core.output_decoder = stack.layer_norm = None
+        if part is not part_core:
+            part.lm_head = None
     return part
+
+
+def without_decoder(core: Any) -> Any:
+    """The core as it makes hidden states."""
+    bare = _shallow_copy(core)
+    bare.output_decoder = None
+    return bare
 
 
 def named_tensors(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -93,7 +111,7 @@ class StageModule(nn.Module):
 
     Args:
         share_of: the factor of a microbatch's mean loss, from its row numbers.
-        decodes: whether to make logits, if there is a decoder.
+        decoder: makes logits of the hidden states; None for a stage that hands these on.
 
     Attributes:
         auxiliary: auxiliary losses of the microbatches, times their factors, by first row.
@@ -104,25 +122,22 @@ class StageModule(nn.Module):
         core: Any,
         autocast: Callable[[], AbstractContextManager[None]],
         share_of: Callable[[torch.Tensor], float],
-        decodes: bool,
+        decoder: nn.Module | None,
     ) -> None:
         super().__init__()
         self.core = core
+        self.decoder = decoder
         self.autocast = autocast
         self.share_of = share_of
-        self.decodes = decodes
         self.auxiliary: dict[int, torch.Tensor] = {}
 
     def forward(self, x: torch.Tensor, *, rows: torch.Tensor, **inputs: Any) -> torch.Tensor:
         name = "input_ids" if self.core.input_encoder is not None else "inputs_embeds"
         losses: list[torch.Tensor] = []
         with self.autocast():
-            x = self.core(
-                **{name: x},
-                auxiliary_losses=losses,
-                return_hidden_states=not self.decodes,
-                **inputs,
-            )
+            x = self.core(**{name: x}, auxiliary_losses=losses, **inputs)
+            if self.decoder is not None:
+                x = self.decoder(x)
         if losses:
             loss = torch.stack(losses).sum() * self.share_of(rows)
             self.auxiliary[int(rows[0])] = loss.detach()

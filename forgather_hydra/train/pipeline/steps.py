@@ -13,13 +13,15 @@ from torch.distributed.pipelining.schedules import get_schedule_class
 from forgather_hydra.train.batches.loading import Batch
 from forgather_hydra.train.loss import LossFunction, as_output, count_targets
 from forgather_hydra.train.model_call import ModelCall
-from forgather_hydra.train.pipeline.plan import PipelinePlan
+from forgather_hydra.train.pipeline.plan import PipelinePlan, Stage
 from forgather_hydra.train.pipeline.stages import (
     EvaluableStage,
     StageModule,
     core_of,
     cut,
+    decoder_of,
     pad_rows,
+    without_decoder,
 )
 
 
@@ -64,11 +66,13 @@ class PipelineSteps:
         loss_function: LossFunction | None,
         autocast: Callable[[], AbstractContextManager[None]],
     ) -> None:
-        self._plan, self._device, self._group, self._autocast = plan, device, group, autocast
-        self._core = core_of(model)
+        self._plan, self._model, self._device = plan, model, device
+        self._group, self._autocast = group, autocast
+        self._decoder: Any = decoder_of(model)  # None where the last stage is not
         self._has_own_loss = loss_function is None
-        self._loss_function: Callable[..., torch.Tensor] = loss_function or self._core.loss_fn
-        self._call = ModelCall(self._core)
+        core = core_of(model)
+        self._loss_function: Callable[..., torch.Tensor] = loss_function or core.loss_fn
+        self._call = ModelCall(core)
         self._fused_loss: Callable[..., torch.Tensor] | None = None
         if self._has_own_loss and not plan.splits_backward:
             # In a split backward pass, the decoder's gradients would come before their time.
@@ -76,16 +80,14 @@ class PipelineSteps:
         self._stages = plan.stages_of(position)
         self._has_first = any(stage.is_first for stage in self._stages)
         self._has_last = any(stage.is_last for stage in self._stages)
-        self.modules = [
-            StageModule(
-                core_of(cut(model, [stage])),
-                autocast,
-                self._auxiliary_share,
-                decodes=self._fused_loss is None,
-            )
-            for stage in self._stages
-        ]
+        self.modules = [self._module_of(stage) for stage in self._stages]
         self._schedule = lru_cache(maxsize=4)(self._make_schedule)
+
+    def _module_of(self, stage: Stage) -> StageModule:
+        part = cut(self._model, [stage])
+        core, decoder = without_decoder(core_of(part)), decoder_of(part)
+        decoder = decoder if self._fused_loss is None else None
+        return StageModule(core, self._autocast, self._auxiliary_share, decoder)
 
     def train(self, batch: Batch, total: int, scale: float) -> list[torch.Tensor]:
         """Adds up the gradients of `scale` times the loss; returns this process's parts of the
@@ -101,7 +103,7 @@ class PipelineSteps:
             return losses, None
         if self._fused_loss is not None:
             with self._autocast():
-                output = self._core.output_decoder(output)
+                output = self._decoder(output)
         return losses, output[: len(batch["input_ids"])]
 
     def _begin(self, batch: Batch, total: int, scale: float) -> dict[str, Any]:
@@ -157,7 +159,7 @@ class PipelineSteps:
         labels = self._batch.labels[int(rows[0]) : int(rows[-1]) + 1]
         with self._autocast():
             if self._fused_loss is not None:
-                loss = self._fused_loss(output, self._core.output_decoder, labels)
+                loss = self._fused_loss(output, self._decoder, labels)
             elif self._has_own_loss:
                 loss = self._loss_function(output, labels)
             else:
