@@ -156,7 +156,7 @@ def ranked(results: Iterable[JobResult], direction: str = "minimize") -> list[Jo
     def rank(result: JobResult) -> tuple[int, float, int]:
         has_value = result.value is not None and math.isfinite(result.value)
         value = sign * result.value if result.value is not None and has_value else math.inf
-        return result.status.rank, value, result.number
+        return State(result.status).rank, value, result.number
 
     return sorted(results, key=rank)
 
