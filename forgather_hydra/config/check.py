@@ -129,11 +129,12 @@ def _line_below(sections: list[str], file: str, record: Composition) -> Origin |
     found = None
     for name, (package, document) in record.documents.items():
         for path, marks in document.encoded.positions.items():
-            is_below = any(f"{join(package, path)}.".startswith(f"{s}.") for s in sections)
+            place = join(package, path)
+            is_below = any(f"{place}.".startswith(f"{s}.") for s in sections)
             origin = marks[-1].origin if is_below else None
             if origin and origin.template == file:
                 found = found or origin
-            elif origin and name.startswith(("experiment/", "project/")):
+            elif origin and place not in sections and name.startswith(("experiment/", "project/")):
                 return origin
     return found
 

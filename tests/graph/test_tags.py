@@ -92,7 +92,6 @@ def test_containers() -> None:
         ("!dict", [1]),
         ("!list", {"a": 1}),
         ("!tuple", Scalar("x", False)),
-        ("!dict", {1: 2}),
     ):
         with pytest.raises(ForgatherError) as caught:
             make_element(parse_tag(tag), body)

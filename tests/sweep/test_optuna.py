@@ -110,8 +110,8 @@ def test_a_study_about_something_else_is_not_continued(sweep: Sweep) -> None:
 
 def test_a_job_without_the_metric_is_a_failed_trial(sweep: Sweep, saved: Saved) -> None:
     words = ("+main._target_=builtins.dict", "+main._partial_=true", "+main.x=1,2")
-    done = sweep(OPTUNA, *words, "hydra.sweeper.n_trials=1")
-    assert "no finite eval_loss" in done.stdout
+    done = sweep(OPTUNA, *words, "hydra.sweeper.n_trials=1", expect=1)
+    assert "its result has no 'eval_loss'; it has x" in done.stderr
     assert {job["status"] for job in saved()["jobs"]} == {"failed"}
 
 
