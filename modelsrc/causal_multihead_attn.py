@@ -144,7 +144,7 @@ class CausalMultiheadAttn(nn.Module):
         )
         if attention_weights is not None:
             attention_weights.append(weights_BHTS)
-        return self.output_linear(y_BTHK.flatten(2))
+        return self.output_linear(y_BTHK.reshape(*x_BTD.shape[:2], -1))
 
     def layer_mask(self, mask: Tensor | None, x_BTD: Tensor, cache: Cache | None) -> Tensor | None:
         """What this layer's queries may see, its sliding window included; None: all before them."""

@@ -154,3 +154,25 @@ def tensor_parallel_plan(base: nn.Module, layers: str) -> dict[str, str]:
             inner = [("*" if word.isdigit() else word) for word in path.split(".")]
             plan[".".join([layers, *inner, child])] = style
     return plan
+
+
+def pipeline_parallel_plan(core: nn.Module, path: str) -> dict[str, tuple[list[str], list[str]]]:
+    """What an engine need not have on every stage of a pipeline: in order, with inputs and outputs.
+
+    Empty where the encoder does more than embed tokens: each stage would do that again to the
+    hidden states that it is given as embeddings.
+
+    Args:
+        path: of `core` in the base model.
+    """
+    encoder, stack = core.input_encoder, core.layer_stack
+    added = getattr(encoder.positional_encoder, "position_encoding", None) == "absolute"
+    if added or encoder.scale is not None:
+        return {}
+    plan = {
+        f"{path}.input_encoder.embedding": (["input_ids"], ["inputs_embeds"]),
+        f"{path}.layer_stack.layers": (["hidden_states", "attention_mask"], ["hidden_states"]),
+    }
+    if stack.layer_norm is not None:
+        plan[f"{path}.layer_stack.layer_norm"] = (["hidden_states"], ["hidden_states"])
+    return plan

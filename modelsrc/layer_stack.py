@@ -10,21 +10,18 @@ from typing import Any
 from torch import Tensor, nn
 
 
-class LayerDict(nn.ModuleDict):
+class LayerList(nn.ModuleList):
     """Layers by index, which may be written `0` or `"0"`.
 
-    A dictionary rather than a list, so that the remaining layers keep their names when some are
-    deleted: a pipeline stage holds, say, layers 4 to 7.
+    A list, which engines look for to divide a model; but the layers that remain keep their names
+    when some are deleted: a pipeline stage holds, say, layers 4 to 7.
     """
 
     def __getitem__(self, key: int | str) -> nn.Module:
-        return super().__getitem__(str(key))
+        return self.get_submodule(str(key))
 
     def __delitem__(self, key: int | str) -> None:
-        super().__delitem__(str(key))
-
-    def __contains__(self, key: object) -> bool:
-        return super().__contains__(str(key))
+        del self._modules[str(key)]
 
 
 class LayerStack(nn.Module):
@@ -53,9 +50,7 @@ class LayerStack(nn.Module):
         super().__init__()
         if num_hidden_layers < 1:
             raise ValueError(f"num_hidden_layers is {num_hidden_layers}: give 1 or more")
-        self.layers = LayerDict(
-            {str(i): layer_factory(layer_idx=i) for i in range(num_hidden_layers)}
-        )
+        self.layers = LayerList(layer_factory(layer_idx=i) for i in range(num_hidden_layers))
         self.layer_norm = post_norm_factory() if post_norm_factory else None
 
     def forward(
@@ -73,7 +68,7 @@ class LayerStack(nn.Module):
         """
         # A layer that runs twice would also write its keys into the cache twice.
         checkpointing = self.gradient_checkpointing and self.training and past_key_values is None
-        for layer in self.layers.values():
+        for layer in self.layers:
             if all_hidden_states is not None:
                 all_hidden_states.append(x_BTD)
             apply = partial(layer, past_key_values=past_key_values, **kwargs)

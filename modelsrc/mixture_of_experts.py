@@ -11,6 +11,33 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+class Experts(nn.ModuleList):
+    """Feed-forward parts, called as engines call the experts that they put in their place."""
+
+    def forward(self, x_ND: Tensor, expert_Nk: Tensor, weights_Nk: Tensor) -> Tensor:
+        """(N, D) -> (N, D): for each token the weighted sum of its `top_k` experts, k."""
+        if torch.compiler.is_exporting() or torch.jit.is_tracing():
+            return self._by_all_experts(x_ND, expert_Nk, weights_Nk)
+        # Assignments in the order of their experts, so that each expert has a block of them.
+        order_A = expert_Nk.flatten().argsort(stable=True)
+        token_A = order_A // expert_Nk.shape[1]
+        sizes = expert_Nk.flatten().bincount(minlength=len(self)).tolist()
+        blocks = x_ND[token_A].split(sizes)
+        outputs = [expert(x) for expert, x in zip(self, blocks, strict=True)]
+        y_AD = torch.cat(outputs) * weights_Nk.flatten()[order_A, None]
+        return torch.zeros_like(x_ND).index_add(0, token_A, y_AD)
+
+    def _by_all_experts(self, x_ND: Tensor, expert_Nk: Tensor, weights_Nk: Tensor) -> Tensor:
+        """The same sum when each expert sees every token: a program whose shapes no value decides.
+
+        An exported program has no blocks of as many tokens as an expert was chosen by.
+        """
+        weights_NE = weights_Nk.new_zeros(x_ND.shape[0], len(self))
+        weights_NE = weights_NE.scatter(-1, expert_Nk, weights_Nk)
+        weighted = [weights_NE[:, e, None] * expert(x_ND) for e, expert in enumerate(self)]
+        return torch.stack(weighted).sum(0)
+
+
 class MixtureOfExperts(nn.Module):
     """Send each token through the `top_k` experts that a linear router scores highest.
 
@@ -47,9 +74,7 @@ class MixtureOfExperts(nn.Module):
         self.auxiliary_loss_weight = auxiliary_loss_weight
         self.router = nn.Linear(d_model, num_experts, bias=False)
         self.router.init_prefix = "ff.router"
-        self.experts = nn.ModuleList(
-            expert_factory(layer_idx=layer_idx) for _ in range(num_experts)
-        )
+        self.experts = Experts(expert_factory(layer_idx=layer_idx) for _ in range(num_experts))
 
     def forward(
         self, x_BTD: Tensor, *, auxiliary_losses: list[Tensor] | None = None, **_: Any
@@ -67,26 +92,7 @@ class MixtureOfExperts(nn.Module):
             balance = load_balancing_loss(scores_NE, expert_Nk)
             auxiliary_losses.append(self.auxiliary_loss_weight * balance)
 
-        if torch.compiler.is_exporting() or torch.jit.is_tracing():
-            return self._by_all_experts(x_ND, weights_Nk, expert_Nk).view_as(x_BTD)
-        # Assignments in the order of their experts, so that each expert has a block of them.
-        order_A = expert_Nk.flatten().argsort(stable=True)
-        token_A = order_A // self.top_k
-        sizes = expert_Nk.flatten().bincount(minlength=len(self.experts)).tolist()
-        blocks = x_ND[token_A].split(sizes)
-        outputs = [expert(x) for expert, x in zip(self.experts, blocks, strict=True)]
-        y_AD = torch.cat(outputs) * weights_Nk.flatten()[order_A, None]
-        return torch.zeros_like(x_ND).index_add(0, token_A, y_AD).view_as(x_BTD)
-
-    def _by_all_experts(self, x_ND: Tensor, weights_Nk: Tensor, expert_Nk: Tensor) -> Tensor:
-        """The same sum when each expert sees every token: a program whose shapes no value decides.
-
-        An exported program has no blocks of as many tokens as an expert was chosen by.
-        """
-        E = len(self.experts)
-        weights_NE = weights_Nk.new_zeros(x_ND.shape[0], E).scatter(-1, expert_Nk, weights_Nk)
-        weighted = [weights_NE[:, e, None] * self.experts[e](x_ND) for e in range(E)]
-        return torch.stack(weighted).sum(0)
+        return self.experts(x_ND, expert_Nk, weights_Nk).view_as(x_BTD)
 
     def extra_repr(self) -> str:
         return f"top_k={self.top_k}, auxiliary_loss_weight={self.auxiliary_loss_weight}"

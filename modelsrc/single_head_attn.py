@@ -53,6 +53,18 @@ class SingleHeadAttn(nn.Module):
         for role in ("query", "key", "value", "output"):
             getattr(self, f"{role}_linear").init_prefix = f"attn.{role}"
 
+    def set_attn_implementation(self, name: str) -> None:
+        """Refuse a function that must be called: an engine's has its own keys and values.
+
+        Raises:
+            ValueError: for another one than those whose sums this part computes itself.
+        """
+        if name.removeprefix("paged|") not in ("eager", "sdpa", "flex_attention"):
+            raise ValueError(
+                f"single-head attention is written out and does not call {name}; set "
+                "attn_implementation to eager or sdpa, or choose model/attention=multihead"
+            )
+
     def forward(
         self,
         x_BTD: Tensor,

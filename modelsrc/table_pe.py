@@ -38,7 +38,9 @@ class TablePE(nn.Module):
         table_PD = self._tables.get(x_BTD.device)
         if table_PD is None:
             with torch.inference_mode(False):  # made during inference, it must also serve training
-                table_PD = self._tables[x_BTD.device] = self.make_table(x_BTD.device)
+                table_PD = self.make_table(x_BTD.device)
+            if not torch.compiler.is_compiling() and not torch.jit.is_tracing():
+                self._tables[x_BTD.device] = table_PD  # while tracing, it is no tensor to keep
         rows = table_PD[:T] if position_ids is None else table_PD[position_ids]
         return x_BTD + rows.type_as(x_BTD)
 

@@ -196,7 +196,7 @@ def tied():
 
 
 def layers():
-    return model.causal_lm.layer_stack.layers.values()
+    return model.causal_lm.layer_stack.layers
 
 
 def main():

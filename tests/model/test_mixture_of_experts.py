@@ -48,9 +48,7 @@ def test_auxiliary_losses_of_all_layers_are_in_the_training_loss_only(model, ran
     # Fresh routers are nearly even: about 0.5 for each of the two layers.
     assert added.item() == pytest.approx(1, rel=0.3)
     assert_close(auxiliary(model, ids, num_items_in_batch=28), added * 14 / 28)
-    routers = [
-        layer.feedforward.router.weight for layer in model.causal_lm.layer_stack.layers.values()
-    ]
+    routers = [layer.feedforward.router.weight for layer in model.causal_lm.layer_stack.layers]
     for gradient in torch.autograd.grad(added, routers):
         assert gradient.abs().max() > 0
 

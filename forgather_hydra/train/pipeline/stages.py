@@ -1,7 +1,7 @@
 """Parts of a model for pipeline stages: cut out by deletion, filled with weights, and run.
 
-A model can be cut if it is a core with `input_encoder`, `layer_stack.layers` (a `ModuleDict` of
-"0", "1" ...), `layer_stack.layer_norm`, `output_decoder` and `loss_fn`, which works without an
+A model can be cut if it is a core with `input_encoder`, `layer_stack.layers` (a list or dictionary
+of "0", "1" ...), `layer_stack.layer_norm`, `output_decoder` and `loss_fn`, which works without an
 encoder, without a decoder and with layers missing; or if it holds such a core as
 `model.causal_lm`, and the decoder as `lm_head`.
 """
@@ -29,7 +29,9 @@ def core_of(model: nn.Module) -> Any:
     core = getattr(getattr(model, "model", None), "causal_lm", model)
     layers = getattr(getattr(core, "layer_stack", None), "layers", None)
     parts = ("input_encoder", "output_decoder", "loss_fn")
-    if isinstance(layers, nn.ModuleDict) and all(hasattr(core, part) for part in parts):
+    if isinstance(layers, (nn.ModuleDict, nn.ModuleList)) and all(
+        hasattr(core, part) for part in parts
+    ):
         return core
     raise TypeError(
         f"{type(model).__name__} cannot be cut into pipeline stages: PipelineTrainer trains models "
@@ -59,7 +61,7 @@ def cut(model: nn.Module, stages: Iterable[Stage]) -> nn.Module:
         part.model.causal_lm = part_core
     stack = part_core.layer_stack = _shallow_copy(core.layer_stack)
     stack.layers = _shallow_copy(core.layer_stack.layers)
-    for name in list(stack.layers):
+    for name in [name for name, _ in stack.layers.named_children()]:
         if not any(int(name) in stage.layers for stage in kept):
             del stack.layers[name]
     if not any(stage.is_first for stage in kept):
