@@ -75,6 +75,13 @@ class Plan:
         self.end_epoch = progress.epoch + 1
         return False
 
+    def unchanged(self, epoch: int) -> dict[str, Any]:
+        """The state, in an epoch, of the plan of a run whose batches never changed."""
+        steps = self.steps_per_epoch
+        if steps is None:
+            return asdict(self)
+        return asdict(Plan(steps, epoch * steps, (epoch + 1) * steps, epoch, epoch + 1))
+
     def steps_in_all(self, epochs: float) -> int:
         """Steps of a run of so many epochs, those already taken included."""
         assert self.steps_per_epoch is not None

@@ -124,8 +124,10 @@ class ResumableBatchSampler(Sampler[list[int]]):
                     "the order of the data goes on as it began, with %s %s instead of %s",
                     name, state[name], getattr(self, name),
                 )  # fmt: skip
-        for name in ("seed", "epoch", "position", "shuffle", "bucket_batch"):
+        for name in ("seed", "epoch", "position", "shuffle"):
             setattr(self, name, state[name])
+        # Not in the first checkpoints, whose batch could not change within an epoch.
+        self.bucket_batch = state.get("bucket_batch", self.batch_size)
         self.usable = self._usable_from(self.position)
 
     def _order(self) -> np.ndarray:

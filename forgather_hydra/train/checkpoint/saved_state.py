@@ -167,8 +167,10 @@ def restore_progress(trainer: TrainingLoop, directory: Path) -> None:
         setattr(state, name, getattr(trainer.state, name))
     trainer.state = state
     sampler.load_state_dict(content["sampler"])
+    # The first checkpoints have no plan: their batches could not change.
+    plan = content.get("plan") or trainer.plan.unchanged(sampler.epoch)
     is_same_plan = trainer.plan.resume(
-        content["plan"], state.global_step, sampler, args.gradient_accumulation_steps
+        plan, state.global_step, sampler, args.gradient_accumulation_steps
     )
     lengths = ("max_steps", "num_train_epochs")
     if is_same_plan and all(content["arguments"][n] == getattr(args, n) for n in lengths):

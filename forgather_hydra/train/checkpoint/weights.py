@@ -51,6 +51,10 @@ def check_finite(strategy: Strategy, step: int) -> None:
         )
 
 
+# A model of parts was its own core, head included.
+_FORMER_PREFIXES = (("model.causal_lm.", "causal_lm."), ("lm_head.", "causal_lm.output_decoder."))
+
+
 def local_part(parameter: torch.Tensor) -> torch.Tensor:
     """What this process has of a parameter that may be divided."""
     divided: Any = parameter
@@ -68,8 +72,10 @@ def load_weights(model: torch.nn.Module, directory: Path, strategy: Strategy) ->
         ValueError: if names or shapes are not those of the model.
     """
     stored = StoredTensors(directory, MODEL)
+    weights = named_weights(model)[0]
+    stored.aliases |= _former_names(weights, stored)
     used = set()
-    for name, weight in named_weights(model)[0].items():
+    for name, weight in weights.items():
         source = name if name in stored else stored.aliases.get(name)
         if source is None:
             raise ValueError(f"{directory} has no weight {name}: it is of another model")
@@ -86,6 +92,17 @@ def load_weights(model: torch.nn.Module, directory: Path, strategy: Strategy) ->
             f"{directory} has weights that the model has not: {', '.join(sorted(unused)[:5])}"
         )
     return stored.aliases
+
+
+def _former_names(names: Iterable[str], stored: StoredTensors) -> dict[str, str]:
+    """Names of a model's weights -> those that the checkpoint has, in the words of version 0.1.0."""
+    found = {}
+    for name in names:
+        for now, then in _FORMER_PREFIXES:
+            former = then + name.removeprefix(now)
+            if name not in stored and name.startswith(now) and former in stored:
+                found[name] = former
+    return found
 
 
 def save_pretrained(model: Any, tokenizer: Any, directory: Path, strategy: Strategy) -> None:
