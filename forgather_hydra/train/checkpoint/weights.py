@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def load_weights(model: torch.nn.Module, directory: Path, strategy: Strategy) ->
 
 
 def _former_names(names: Iterable[str], stored: StoredTensors) -> dict[str, str]:
-    """Names of a model's weights -> those that the checkpoint has, in the words of version 0.1.0."""
+    """Names of weights -> those that the checkpoint has for them, as version 0.1.0 wrote it."""
     found = {}
     for name in names:
         for now, then in _FORMER_PREFIXES:
