@@ -39,13 +39,12 @@ def check_job(cfg: DictConfig, is_swept: bool = False) -> None:
     graph = decoded_job(cfg, is_swept)
     overrides = task_overrides(cfg.hydra)
     check_policy(graph, allowed_targets(cfg), overrides)
-    raise_all(
-        [
-            *(_traced(problem, overrides, latest()) for problem in problems(graph)),
-            *(_traced(problem, overrides, latest()) for problem in refused_values(graph)),
-            *_misspelt_additions(cfg, overrides, latest()),
-        ]
-    )
+    found = [
+        *(_traced(problem, overrides, latest()) for problem in problems(graph)),
+        *_misspelt_additions(cfg, overrides, latest()),
+    ]
+    # Values are tried only where names and types are right.
+    raise_all(found or [_traced(each, overrides, latest()) for each in refused_values(graph)])
     _tell_unread(cfg, latest())
     if isinstance(graph, dict) and PREFLIGHT in graph:
         _construct_preflight(graph, cfg)

@@ -104,6 +104,8 @@ class Display:
         word = State.CANCELLED if isinstance(error, JobCancelled) else result["status"]
         took = "" if seconds is None else f" after {seconds:.1f} s"
         name = job.config.get("optimized_metric") or "eval_loss"
+        if not isinstance(result.get("value"), dict):
+            name = "result"
         value = metric_of(result.get("value"), name)
         found = "" if value is None else f", {name} {value:.6g}"
         self.say(job, f"{word}{took}{found}")
