@@ -176,7 +176,10 @@ def _traced(problem: ForgatherError, overrides: list[str], record: Composition) 
     for override in reversed(OverridesParser.create().parse_overrides(overrides)):
         target = definition_of(override.key_or_group, record.references)
         is_mapping = isinstance(override.value(), dict)
-        if target in (path, at) or (is_mapping and path.startswith(f"{target}.")):
+        if target == at != path:  # an argument that was added: at the call's own line
+            problem.path = override.input_line
+            break
+        if target == path or (is_mapping and path.startswith(f"{target}.")):
             problem.template, problem.path = None, override.input_line
             return problem
     marks = record.positions.get(at) or record.positions.get(path)

@@ -32,10 +32,11 @@ def _tuple(*items: Any) -> Any:
     return items if _IS_24 else ListConfig(list(items))
 
 
-def _overrides() -> list[str]:
+def _overrides() -> ListConfig:
     """The overrides of the job, as typed: no interpolation among them is to be resolved here."""
     typed = task_overrides(HydraConfig.get())  # type: ignore[arg-type]
-    return [o.replace("\\${", "\\\\${").replace("${", "\\${") for o in typed]
+    # A plain list is nothing that `OmegaConf.resolve`, and so `--resolve`, accepts.
+    return ListConfig([o.replace("\\${", "\\\\${").replace("${", "\\${") for o in typed])
 
 
 def _is_set(path: str, *, _root_: DictConfig) -> bool:

@@ -133,7 +133,7 @@ def check_compile():
     # No C++ of inductor here: building it takes longer than all other checks together.
     torch._dynamo.reset()
     compiled = torch.compile(load(), backend="aot_eager", fullgraph=True)
-    assert_close(compiled(ids), logits)
+    assert_close(compiled(ids).logits, logits)
     with torch.enable_grad():
         loss = compiled(ids, labels=ids).loss
         loss.backward()
@@ -142,8 +142,8 @@ def check_compile():
 
 
 def check_device_map():
-    assert torch.equal(load(device_map={"": "cpu"})(ids), logits)
-    assert torch.equal(load(device_map="auto")(ids), logits)
+    assert torch.equal(load(device_map={"": "cpu"})(ids).logits, logits)
+    assert torch.equal(load(device_map="auto")(ids).logits, logits)
     stack = "model.causal_lm.layer_stack"
     device_map = {
         "model.causal_lm.input_encoder": "cpu",
@@ -167,7 +167,8 @@ def check_device_map():
     below = [name for name in inferred if name.startswith(f"{stack}.layers.1.")]
     assert not below, inferred
     assert torch.equal(
-        load(device_map="auto", max_memory=short, offload_folder=OUT / "o")(ids), logits
+        load(device_map="auto", max_memory=short, offload_folder=OUT / "o")(ids).logits,
+        logits,
     )
 
 
@@ -175,17 +176,17 @@ def check_resizing_the_vocabulary():
     grown = load()
     size = grown.config.vocab_size
     grown.resize_token_embeddings(size + 8)
-    assert grown(ids).shape[-1] == size + 8
-    assert_close(grown(ids)[..., :size], logits)
+    assert grown(ids).logits.shape[-1] == size + 8
+    assert_close(grown(ids).logits[..., :size], logits)
     assert (grown.get_output_embeddings().weight is grown.get_input_embeddings().weight) == tied()
     grown.save_pretrained(OUT / "grown")
-    assert torch.equal(load(OUT / "grown")(ids), grown(ids))
+    assert torch.equal(load(OUT / "grown")(ids).logits, grown(ids).logits)
 
 
 def check_bfloat16():
     half = load(dtype=torch.bfloat16)
-    assert half(ids).dtype == torch.bfloat16
-    assert (half(ids).float() - logits).abs().max() < 0.1 * logits.abs().max()
+    assert half(ids).logits.dtype == torch.bfloat16
+    assert (half(ids).logits.float() - logits).abs().max() < 0.1 * logits.abs().max()
     assert half.generate(ids, **GREEDY).shape == (2, ids.shape[1] + 6)
     half.save_pretrained(OUT / "half")
     assert load(OUT / "half").dtype == torch.bfloat16
