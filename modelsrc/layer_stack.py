@@ -23,6 +23,9 @@ class LayerList(nn.ModuleList):
     def __delitem__(self, key: int | str) -> None:
         del self._modules[str(key)]
 
+    def __contains__(self, key: object) -> bool:
+        return str(key) in self._modules
+
 
 class LayerStack(nn.Module):
     """Layers applied one after the other.

@@ -54,7 +54,7 @@ def test_documents_are_told_apart_as_a_cache_is_filled(mask):
     without = mask(4, position_ids=positions)
     assert torch.equal(mask(4, position_ids=positions, past_key_values=DynamicCache()), without)
     later = mask(4, position_ids=positions + 3, past_key_values=cache_of(3))
-    assert later[-1].all()  # goes on with the text before
+    assert later[0, 0, -1].all()  # goes on with the text before
 
 
 def test_one_row_of_positions_serves_the_batch(mask):
