@@ -14,7 +14,7 @@ import pytest
 from omegaconf import OmegaConf
 from slurm_cluster import call, has_accounts, has_text, needs_cluster, place, state, until, why_not
 
-from forgather_hydra.jobs.slurm.scheduler import Watcher
+from forgather_hydra.jobs.slurm.scheduler import Submission, Watcher
 
 pytestmark = needs_cluster
 Run = Callable[..., Any]
@@ -130,7 +130,7 @@ def test_what_the_queue_has_forgotten_is_in_the_accounts(
     forgetful.write_text("#!/bin/sh\n")
     forgetful.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    until(lambda: Watcher().look([job])[job].state == "FAILED", 30)
+    until(lambda: Watcher().look([Submission(job)])[job].state == "FAILED", 30)
 
 
 def test_a_single_run_with_two_nodes(launch: Run, tmp_path: Path) -> None:
