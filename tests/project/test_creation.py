@@ -146,7 +146,7 @@ def test_a_new_configuration_extends_what_the_project_shares(workspace: Path) ->
         )
     )
     main(["-p", "a", "project", "new_config", "third", "sub/wide"])
-    assert set(arguments(fg.Project("third", "a"))) == {"max_steps", "output_dir"}
+    assert set(arguments(fg.Project("third", "a"))) == {"eval_on_start", "max_steps", "output_dir"}
     main(["-p", "a", "project", "new_config", "fourth", "sub/wide", "--copy"])
     assert (workspace / "a/templates/configs/fourth.yaml").read_text() == file.read_text()
 
