@@ -16,7 +16,7 @@ from command_line import MODULES
 from slurm_cluster import call, has_accounts, needs_cluster, place, setting, until, why_not
 
 import forgather_hydra as fg
-from forgather_hydra.jobs.slurm.scheduler import Submission, Watcher, elements, place_of
+from forgather_hydra.jobs.slurm.scheduler import Submission, Watcher, elements, submission_of
 from forgather_hydra.jobs.watch.remote import cancel_jobs, views
 from forgather_hydra.rundir.files import read_json, write_json
 
@@ -135,9 +135,11 @@ def test_accounts_tell_of_elements_that_never_ran(
     forgetful = tmp_path / "squeue"  # as after MinJobAge
     forgetful.write_text("#!/bin/sh\n")
     forgetful.chmod(0o755)
-    jobs = [place_of(Path(f"out/{number}")) for number in range(3)]
+    placed = (submission_of(tmp_path / f"out/{number}") for number in range(3))
+    jobs = [job for job in placed if job is not None]
+    assert len(jobs) == 3
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    until(lambda: {s.state for s in Watcher(600).look(jobs).values()} == {"CANCELLED"}, 60)  # type: ignore[arg-type]
+    until(lambda: {s.state for s in Watcher(600).look(jobs).values()} == {"CANCELLED"}, 60)
 
 
 @pytest.mark.skipif(not why_not() and not has_accounts(), reason="the cluster has no slurmdbd")
