@@ -13,6 +13,7 @@ from forgather_hydra.cli.forgather import main
 from forgather_hydra.cli.shell import Shell
 from forgather_hydra.cli.tensorboard import _where
 from forgather_hydra.errors import ForgatherError
+from forgather_hydra.rundir import record
 
 HEAVY = ("torch", "transformers", "datasets", "accelerate")
 
@@ -95,7 +96,9 @@ def test_tb_finds_the_logs_of_runs(tmp_path: Path) -> None:
     for folder, config in (("outputs/a", "small"), ("multirun/0", "sub/short")):
         with SummaryWriter(str(tmp_path / folder / "runs")) as writer:
             writer.add_scalar("train/loss", 1.0, 1)
-        run = {"overrides": [f"+project={config}"]}
+        begun = dict.fromkeys(record._ATTEMPT, "")
+        run = {"signature": "", "status": "finished", "attempts": [begun]}
+        run["overrides"] = [f"+project={config}"]
         (tmp_path / folder / "run.json").write_text(json.dumps(run))
     script = "from forgather_hydra.cli.forgather import main; main()"
     for words, count in (((), 2), (("outputs/a",), 1), (("--", "--tag", "other"), 0)):
