@@ -132,7 +132,7 @@ def test_any_hydra_application_can_use_it(tmp_path: Path) -> None:
         [sys.executable, "app.py", *words], cwd=tmp_path, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 1
-    assert "best: job 2, eval_loss 0.5: +x=2" in done.stdout
+    assert "best: job 2, result 0.5: +x=2" in done.stdout
     assert "ZeroDivisionError" in done.stdout
 
 
