@@ -22,7 +22,7 @@ def check(*words: str) -> None:
 
 
 REFUSED = {
-    "+trainer.args.report_to=wandb": r"trainer.yaml:\d+: \+.*report_to=wandb: .*\n.*trainer callbacks",
+    "+trainer.args.report_to=wandb": r"trainer.yaml:\d+: \+.*report_to=wandb: .*\n.*callbacks",
     "optimizer.betas=[0.9]": r"^optimizer.betas=\[0.9\]: torch.optim.AdamW refuses betas",
     "optimizer.lr=-1": "^optimizer.lr=-1: .*Invalid learning rate",
     "trainer.args.lr_scheduler_type=cosin": "^trainer.*cosin: .*\n.*use cosine",
