@@ -77,7 +77,7 @@ class TrainingLoop(ABC):
             once(self.strategy, lambda: set_aside(directory))
         self.last_save, self.evaluated = self.state.global_step, None
         try:
-            self.fire("on_train_begin")
+            self.fire("on_train_begin", plan=self.plan)
             if self.args.eval_on_start and not checkpoint:
                 self.evaluate()
             if checkpoint:

@@ -49,6 +49,7 @@ class Strategy(Group, Protocol):
     """
 
     model: torch.nn.Module
+    device: torch.device
     local_rank: int
     world_size: int
     in_step: bool  # whether all processes must take part in every `loss`
