@@ -47,6 +47,8 @@ class CasualLM(nn.Module):
     ) -> None:
         super().__init__()
         _refuse_two_encodings(input_encoder, layer_stack)
+        # Encodings of positions that all layers share, and whose angles are the same for all.
+        self._with_angles = [m for m in layer_stack.modules() if hasattr(m, "angles")]
         self.loss_fn = loss_fn or CausalLoss()
         self.init_weights = init_weights or simple_weight_init
         self.attn_mask_fn = attn_mask_fn or causal_mask
@@ -135,6 +137,7 @@ class CasualLM(nn.Module):
             attention_mask=mask,
             position_ids=position_ids,
             past_key_values=past_key_values,
+            position_angles={m: m.angles(x_BTD, position_ids) for m in self._with_angles},
             **kwargs,
         )
 

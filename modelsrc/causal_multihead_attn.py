@@ -23,7 +23,8 @@ class CausalMultiheadAttn(nn.Module):
     Args:
         num_kv_heads: heads G of keys and values, a divisor of `num_heads`; None: as many.
         d_head: head size K; None: `d_model / num_heads`.
-        pos_encoder: relative encoding, called as `(q_BTHK, k_BTGK, position_ids)`.
+        pos_encoder: relative encoding, called as `(q_BTHK, k_BTGK, position_ids)`; or, where it has
+            `angles` that one call of the model computes for all layers, by `rotate`.
         qk_norm_factory: called with K, makes the norms of each head's queries and keys, applied
             before `pos_encoder` (Henry et al. 2020, https://arxiv.org/abs/2010.04245).
         sliding_window: number of tokens a query sees, itself included; None for all (Beltagy et
@@ -101,6 +102,7 @@ class CausalMultiheadAttn(nn.Module):
         attention_mask: Tensor | LayerMasks | None = None,
         position_ids: Tensor | None = None,
         past_key_values: Cache | None = None,
+        position_angles: Mapping[nn.Module, Any] | None = None,
         attention_weights: list[Tensor] | None = None,
         attention_kwargs: Mapping[str, Any] | None = None,
         **_: Any,
@@ -110,6 +112,7 @@ class CausalMultiheadAttn(nn.Module):
         Args:
             attention_mask: as `causal_mask` makes it, or the mask of another attention function.
             position_ids: (B, T) or (1, T).
+            position_angles: what encoders have computed for these positions already.
             attention_weights: extended by this layer's, (B, H, T, S), if there is such a list.
             attention_kwargs: what the caller of the model has for the attention function alone.
         """
@@ -118,7 +121,11 @@ class CausalMultiheadAttn(nn.Module):
         k_BTGK = self.key_norm(self.key_linear(x_BTD).unflatten(-1, (-1, self.d_head)))
         v_BTGK = self.value_linear(x_BTD).unflatten(-1, (-1, self.d_head))
         if self.pos_encoder is not None:
-            q_BTHK, k_BTGK = self.pos_encoder(q_BTHK, k_BTGK, position_ids)
+            if position_angles and self.pos_encoder in position_angles:
+                angles = position_angles[self.pos_encoder]
+                q_BTHK, k_BTGK = self.pos_encoder.rotate(q_BTHK, k_BTGK, angles)
+            else:
+                q_BTHK, k_BTGK = self.pos_encoder(q_BTHK, k_BTGK, position_ids)
         if isinstance(attention_mask, LayerMasks):
             attention_mask = attention_mask.of(self.sliding_window is not None)
         if is_paged(kwargs):

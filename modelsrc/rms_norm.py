@@ -20,7 +20,16 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(normalized_shape))
 
     def forward(self, x_BTD: Tensor) -> Tensor:
+        if x_BTD.device.type == "cpu" and x_BTD.dtype in (torch.bfloat16, torch.float16):
+            return self._from_half(x_BTD)
         return F.rms_norm(x_BTD, self.weight.shape, self.weight, self.eps)
+
+    def _from_half(self, x_BTD: Tensor) -> Tensor:
+        # Without a fused kernel, `F.rms_norm` keeps two float32 copies of x for the backward pass.
+        D = x_BTD.shape[-1]
+        norm_BT1 = torch.linalg.vector_norm(x_BTD, dim=-1, keepdim=True, dtype=torch.float32)
+        scale_BT1 = (norm_BT1.square() / D + self.eps).rsqrt()
+        return (x_BTD * scale_BT1).type_as(x_BTD) * self.weight
 
     def extra_repr(self) -> str:
         return f"{self.weight.numel()}, eps={self.eps}"

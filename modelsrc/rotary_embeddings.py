@@ -65,13 +65,24 @@ class RotaryPE(nn.Module):
 
         `position_ids` is (B, T) or (1, T); None means 0 ... T-1.
         """
-        cos, sin = self._cos_sin(q_BTHK, position_ids)
-        return _rotate(q_BTHK, cos, sin), _rotate(k_BTHK, cos, sin)
+        return self.rotate(q_BTHK, k_BTHK, self.angles(q_BTHK, position_ids))
 
-    def _cos_sin(self, q_BTHK: Tensor, position_ids: Tensor | None) -> tuple[Tensor, Tensor]:
-        device = q_BTHK.device
+    def rotate(
+        self, q_BTHK: Tensor, k_BTHK: Tensor, angles: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """The same, with what `angles` makes for these tokens."""
+        return _rotate(q_BTHK, *angles), _rotate(k_BTHK, *angles)
+
+    def angles(self, like: Tensor, position_ids: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Cosine and sine, (B or 1, T, 1, K) in float32: the same for every layer.
+
+        Args:
+            like: (B, T, ...), read for its shape and device.
+            position_ids: as in `forward`.
+        """
+        device = like.device
         if position_ids is None:
-            position_ids = torch.arange(q_BTHK.shape[1], device=device)[None]
+            position_ids = torch.arange(like.shape[1], device=device)[None]
         if self.dynamic:
             frequency_K = self._dynamic_frequency(position_ids.max() + 1)
         else:

@@ -58,9 +58,14 @@ def until(holds: Callable[[], Any], seconds: float = 240) -> Any:
     """
     deadline = time.monotonic() + seconds
     while not (found := holds()):
-        assert time.monotonic() < deadline, f"it did not happen:\n{call('scontrol', 'show', 'job')}"
+        assert time.monotonic() < deadline, f"it did not happen:\n{what_there_is()}"
         time.sleep(0.1)
     return found
+
+
+def what_there_is() -> str:
+    """Nodes and jobs as the cluster shows them, the nodes and their reasons first."""
+    return "".join(call("scontrol", "show", kind) for kind in ("node", "job"))
 
 
 def state(job: str) -> str:

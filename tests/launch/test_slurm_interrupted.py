@@ -94,6 +94,15 @@ def test_a_job_whose_time_is_up_goes_on_in_another(
     assert metrics(folder / "run") == whole
 
 
+def is_back(node: str) -> bool:
+    """Whether a node takes jobs; one that is down is resumed, which may be before it answers."""
+    found = call("sinfo", "-h", "-n", node, "-o", "%T")
+    if "down" in found:
+        resume = ("scontrol", "update", f"nodename={node}", "state=resume")
+        subprocess.run(resume, check=False)  # refused if it has come back by itself
+    return "idle" in found
+
+
 def test_a_node_that_fails_is_replaced(start: Run, tmp_path: Path) -> None:
     words = ("cluster=slurm", "hydra.launcher.poll_s=0.1", "hydra.launcher.snapshot=false")
     (tmp_path / "hold-1").touch()
@@ -114,7 +123,5 @@ def test_a_node_that_fails_is_replaced(start: Run, tmp_path: Path) -> None:
         assert process.wait(120) == 0
     finally:
         subprocess.run(["slurmd", "-N", node], check=True)
-        resume = ("scontrol", "update", f"nodename={node}", "state=resume")
-        subprocess.run(resume, check=False)  # refused if it has come back by itself
-        until(lambda: "idle" in call("sinfo", "-h", "-n", node, "-o", "%T"))
+        until(lambda: is_back(node))
     assert (tmp_path / "run/.launch/attempt_2").is_dir()
