@@ -12,6 +12,7 @@ from transformers.cache_utils import Cache
 
 from .attention_interface import attention_function, eager_attention, masks_by_ours
 from .causal_mask import LayerMasks, cache_extent, exceeds, layer_mask, lower_right_causal_mask
+from .dropout import unchanged
 
 
 class CausalMultiheadAttn(nn.Module):
@@ -87,8 +88,8 @@ class CausalMultiheadAttn(nn.Module):
         self.output_linear = nn.Linear(num_heads * self.d_head, d_model, bias=bias)
         for role in ("query", "key", "value", "output"):
             getattr(self, f"{role}_linear").init_prefix = f"attn.{role}"
-        self.query_norm = qk_norm_factory(self.d_head) if qk_norm_factory else nn.Identity()
-        self.key_norm = qk_norm_factory(self.d_head) if qk_norm_factory else nn.Identity()
+        self.query_norm = qk_norm_factory(self.d_head) if qk_norm_factory else unchanged
+        self.key_norm = qk_norm_factory(self.d_head) if qk_norm_factory else unchanged
 
     def set_attn_implementation(self, name: str) -> None:
         """Compute by another function from now on; errors as at construction."""
@@ -158,8 +159,10 @@ class CausalMultiheadAttn(nn.Module):
         T = x_BTD.shape[1]
         if mask is not None:
             return layer_mask(mask, T, cache, self.layer_idx, self.sliding_window)
+        if self.sliding_window is None:
+            return None
         _, S, _ = cache_extent(cache, T, self.layer_idx)
-        if self.sliding_window is None or not exceeds(S, self.sliding_window):
+        if not exceeds(S, self.sliding_window):
             return None
         return lower_right_causal_mask(T, S, x_BTD.device, self.sliding_window)[None, None]
 

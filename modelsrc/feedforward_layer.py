@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from .dropout import dropout_or_none
+
 
 class FeedforwardLayer(nn.Module):
     """Two linear maps with an activation between them, applied to each token by itself.
@@ -33,7 +35,7 @@ class FeedforwardLayer(nn.Module):
         for role in ("linear1", "linear2"):
             getattr(self, role).init_prefix = f"ff.{role}"
         self.activation = activation_factory()
-        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
+        self.dropout = dropout_or_none(dropout)
 
     def forward(self, x_BTD: Tensor, **_: Any) -> Tensor:
         """(B, T, D) -> (B, T, D)."""

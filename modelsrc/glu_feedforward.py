@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from .dropout import dropout_or_none
+
 
 class GLUFeedforwardLayer(nn.Module):
     """Feed-forward layer whose hidden features are multiplied by an activated gate.
@@ -42,7 +44,7 @@ class GLUFeedforwardLayer(nn.Module):
             getattr(self, role).init_prefix = f"ff.{role}"
         self.chunk_size = chunk_size
         self.activation = activation_factory()
-        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
+        self.dropout = dropout_or_none(dropout)
 
     def forward(self, x_BTD: Tensor, **_: Any) -> Tensor:
         """(B, T, D) -> (B, T, D)."""

@@ -5,6 +5,8 @@ Shapes: B batch, T tokens, D model width.
 
 from torch import Tensor, nn
 
+from .dropout import dropout_or_none
+
 
 class InputEncoder(nn.Module):
     """Embed token ids: (B, T) -> (B, T, D).
@@ -29,7 +31,7 @@ class InputEncoder(nn.Module):
         self.embedding = nn.Embedding(vocab_size, d_model)
         self.embedding.init_prefix = "embedding"
         self.positional_encoder = positional_encoder
-        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
+        self.dropout = dropout_or_none(dropout)
 
     def forward(
         self,

@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from .dropout import dropout_or_none
+
 
 class PostLNLayer(nn.Module):
     """Attention, then feed-forward, each added to the residual stream, which is then normalised.
@@ -36,8 +38,8 @@ class PostLNLayer(nn.Module):
         self.norm1 = norm_factory()
         self.feedforward = feedforward_factory(layer_idx=layer_idx)
         self.norm2 = norm_factory()
-        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
-        self.residual_dropout = nn.Dropout(residual_dropout) if residual_dropout else nn.Identity()
+        self.dropout = dropout_or_none(dropout)
+        self.residual_dropout = dropout_or_none(residual_dropout)
 
     def forward(self, x_BTD: Tensor, **kwargs: Any) -> Tensor:
         """(B, T, D) -> (B, T, D); keywords go to attention and feed-forward."""

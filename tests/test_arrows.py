@@ -19,6 +19,7 @@ PACKAGE = ROOT / "forgather_hydra"
 ALLOWED = {
     "errors": set(),
     "paths": set(),
+    "cached_generation": set(),
     "permissions": set(),
     "rundir": {"errors"},
     "tokenizer_files": set(),
@@ -42,7 +43,7 @@ ALLOWED = {
     "plugins": {"config", "jobs", "project", "sweep"},
 }
 FREE_OF_OURS = ("data", "rundir", "train")
-GROUND = {"dtypes", "permissions", "rundir", "tokenizer_files"}
+GROUND = {"cached_generation", "dtypes", "permissions", "rundir", "tokenizer_files"}
 
 
 def modules() -> Iterator[tuple[str, Path]]:

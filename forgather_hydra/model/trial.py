@@ -19,10 +19,9 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from .trial_data import Batch, batches
+from forgather_hydra.cached_generation import TOLERANCE, cache_error
 
-# Of the largest logit; what may lie between two orders of summation.
-TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
+from .trial_data import Batch, batches
 
 
 @dataclass
@@ -151,24 +150,9 @@ def _loss(model: PreTrainedModel, batch: Batch) -> float:
     return model.eval()(**batch, use_cache=False).loss.item()
 
 
-@torch.no_grad()
 def _check_cache(model: Any, batch: Batch) -> Check:
     """Logits while generating with a cache, against those of the whole text without one."""
-    prompt = batch["input_ids"][:1, :8]
-    generated = model.generate(
-        prompt,
-        attention_mask=torch.ones_like(prompt),
-        max_new_tokens=8,
-        do_sample=False,
-        eos_token_id=None,
-        return_dict_in_generate=True,
-        output_logits=True,
-    )
-    cached = torch.stack(generated.logits, 1)
-    whole = model(generated.sequences, use_cache=False).logits
-    expected = whole[:, prompt.shape[1] - 1 : -1]
-    found = (cached - expected).abs().max().item()
-    allowed = TOLERANCE.get(model.dtype, 1e-4) * expected.abs().max().item()
+    found, allowed = cache_error(model, batch["input_ids"][:1, :8])
     detail = f"logits differ by {found:.1e}, allowed {allowed:.1e}"
     return Check("generation with and without cache agree", found <= allowed, detail)
 

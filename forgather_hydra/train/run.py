@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from transformers.utils.logging import disable_progress_bar
 
+from forgather_hydra.cached_generation import cache_error
 from forgather_hydra.rundir.files import append_line
 from forgather_hydra.rundir.names import METRICS
 from forgather_hydra.rundir.run import RunDirectory
 from forgather_hydra.rundir.states import State
 from forgather_hydra.train.callbacks.jsonl import position
 from forgather_hydra.train.callbacks.report import print_report
-from forgather_hydra.train.callbacks.text_samples import print_samples, text_of_run
+from forgather_hydra.train.callbacks.text_samples import print_samples, text_of_run, writing_model
 from forgather_hydra.train.evaluation import perplexity
 from forgather_hydra.train.parallel.processes import once
 from forgather_hydra.train.trainer import Trainer
+
+logger = logging.getLogger(__name__)
 
 
 def run_training(
@@ -68,6 +72,7 @@ def run_training(
             do_sample=temperature is not None,
             temperature=temperature or 1.0,
         )
+        _check_cache(trainer, prompts[0])
     if not trainer.state.is_world_process_zero:
         return metrics
     append_line(
@@ -93,6 +98,26 @@ def _was_told_to_end(trainer: Trainer) -> bool:
     is_cut_short = trainer.control.should_abort_without_save  # also where a trial is pruned
     is_aborted = is_cut_short and beat is not None and beat.state == State.ABORTED
     return is_aborted or run.waits
+
+
+def _check_cache(trainer: Trainer, prompt: str) -> None:
+    """Warns where the model would write other texts with a cache than without one."""
+    model = writing_model(trainer.strategy, trainer.processing_class)
+    if model is None:
+        return
+    tokenizer: Any = trainer.processing_class
+    ids = tokenizer(prompt, return_tensors="pt")["input_ids"].to(model.device)
+    was_training = model.training
+    found, allowed = cache_error(model.eval(), ids)
+    model.train(was_training)
+    if found > allowed:
+        logger.warning(
+            "with a cache, as generate() uses it, the model computes other logits than without: "
+            "they differ by %.1e, and rounding explains %.1e. Texts that it writes are wrong "
+            "without use_cache=False; look at how its parts use the cache",
+            found,
+            allowed,
+        )
 
 
 def _evaluate_last(trainer: Trainer) -> None:

@@ -17,12 +17,25 @@ def test_code_names_its_source_and_its_classes(code):
 
 def test_configuration_overrides_a_default(build):
     assert build(layer_dropout=0.25).causal_lm.layer_stack.layers[0].dropout.p == 0.25
-    assert isinstance(build().causal_lm.layer_stack.layers[0].dropout, torch.nn.Identity)
+    assert not any(isinstance(each, torch.nn.Dropout) for each in build().modules())
 
 
 def test_layers_share_one_positional_encoder(build):
     layers = build().causal_lm.layer_stack.layers
     assert layers[0].attention.pos_encoder is layers[1].attention.pos_encoder
+
+
+def test_angles_of_positions_are_computed_once_for_all_layers(build):
+    model = build()
+    encoder = model.causal_lm.layer_stack.layers[0].attention.pos_encoder
+    ids = torch.arange(8)[None]
+    expected = model(ids, use_cache=False).logits
+    calls, angles = [], encoder.angles
+    encoder.angles = lambda *args: calls.append(args) or angles(*args)
+    model(ids, use_cache=False)
+    assert len(calls) == 1
+    encoder.angles = lambda like, ids: angles(like, torch.zeros(1, 8, dtype=torch.long))
+    assert not torch.allclose(model(ids, use_cache=False).logits, expected)
 
 
 def test_a_missing_value_is_named(code, config, tmp_path):

@@ -65,6 +65,19 @@ def test_rms_norm_ignores_the_scale_of_its_input(part):
     torch.testing.assert_close(norm(x).square().mean(-1), torch.ones(2, 3))
 
 
+def test_rms_norm_in_half_precision_is_rounded_once_and_keeps_its_input_alone(part):
+    norm = part("rms_norm").RMSNorm(16).bfloat16()
+    x = torch.randn(2, 3, 16).bfloat16().requires_grad_()
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        y = norm(x)
+    exact = part("rms_norm").RMSNorm(16)(x.detach().float())
+    assert torch.equal(y, exact.bfloat16())
+    assert max(t.untyped_storage().nbytes() for t in kept) == 2 * x.numel()
+    y.sum().backward()
+    assert x.grad.isfinite().all()
+
+
 def test_encoder_scales_then_adds_positions(part):
     class AddPosition(nn.Module):
         def forward(self, x, *, position_ids=None):

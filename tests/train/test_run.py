@@ -134,3 +134,22 @@ def test_a_model_that_cannot_write_is_told_and_ends_its_run(make_trainer, caplog
     assert lines(trainer)[-1]["final"]
     assert samples.samples == []
     assert caplog.text.count("no text samples: ToyModel has no method generate") == 1
+
+
+class Forgetful(transformers.LlamaForCausalLM):
+    """Never looks at the cache that it is given."""
+
+    def forward(self, input_ids=None, labels=None, past_key_values=None, cache=None, **kwargs):
+        return super().forward(input_ids, labels=labels, **kwargs | {"use_cache": False})
+
+
+@pytest.mark.parametrize("kind", [transformers.LlamaForCausalLM, Forgetful])
+def test_a_model_that_generates_otherwise_with_a_cache_is_told(make_trainer, caplog, kind) -> None:
+    model = kind(llama().config)
+    run_training(
+        make_trainer(model=model, processing_class=tokenizer(), max_steps=1),
+        prompts=["a b c"],
+        max_new_tokens=2,
+    )
+    warnings = [r.message for r in caplog.records if "with a cache" in r.message]
+    assert bool(warnings) == (kind is Forgetful)

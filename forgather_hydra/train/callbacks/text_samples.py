@@ -67,13 +67,19 @@ def text_of_run(
 
     A model that cannot write is told of once, and writes nothing.
     """
+    model = writing_model(strategy, tokenizer)
+    return [] if model is None else generate_text(model, tokenizer, prompts, **generation)
+
+
+def writing_model(strategy: Strategy, tokenizer: Any) -> Any:
+    """The model that writes texts; None where this process has none, or none that can write."""
     model = strategy.whole_model()
     if model is None or (strategy.rank and not strategy.in_step):
-        return []
+        return None
     if missing := _missing(model, tokenizer):
         _tell_once(f"no text samples: {missing}")
-        return []
-    return generate_text(model, tokenizer, prompts, **generation)
+        return None
+    return model
 
 
 @torch.no_grad()
