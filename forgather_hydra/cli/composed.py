@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from forgather_hydra.config.composition import Composed
 
 
 def composed(
     overrides: list[str], config_dir: str | None = None, config_name: str | None = None
-) -> AbstractContextManager[Any]:
+) -> AbstractContextManager[Composed]:
     """The composed configuration, ``hydra`` included, with our errors.
 
     Args:

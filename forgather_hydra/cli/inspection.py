@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import inspect
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
 
 from forgather_hydra.cli.composed import composed
 from forgather_hydra.config import application
 from forgather_hydra.errors import ForgatherError, error_like
+
+if TYPE_CHECKING:
+    from forgather_hydra.config.composition import Composed
 
 
 def add_commands(add: Any) -> None:
@@ -42,7 +46,7 @@ def add_commands(add: Any) -> None:
         command.add_argument("--config-name", metavar="NAME", help="of the primary config")
 
 
-def _composed(options: argparse.Namespace) -> Any:
+def _composed(options: argparse.Namespace) -> AbstractContextManager[Composed]:
     return composed(options.overrides, options.config_dir, options.config_name)
 
 
@@ -52,10 +56,8 @@ def graph_of(options: argparse.Namespace) -> Any:
 
 
 def _pp(options: argparse.Namespace) -> None:
-    from forgather_hydra.config.composition import latest
-
-    with _composed(options):
-        for name, text in latest().texts.items():
+    with _composed(options) as composed:
+        for name, text in composed.record.texts.items():
             print(f"# ---- {name} ----\n{text}")
 
 
@@ -114,17 +116,16 @@ def _called(built: Any, target: str) -> Any:
 def _check(options: argparse.Namespace) -> None:
     from forgather_hydra.config.check import check_job
 
-    with _composed(options) as cfg:
-        check_job(cfg)
+    with _composed(options) as job:
+        check_job(job)
     print("ok: every name can be imported and takes its arguments")
 
 
 def _trefs(options: argparse.Namespace) -> None:
     from forgather_hydra.cli.references import files, tree
-    from forgather_hydra.config.composition import latest
 
-    with _composed(options):
-        documents = [document.rendered for _, document in latest().documents.values()]
+    with _composed(options) as composed:
+        documents = [document.rendered for _, document in composed.record.documents.values()]
     if options.files:
         print(*files(documents), sep="\n")
     else:
@@ -134,8 +135,8 @@ def _trefs(options: argparse.Namespace) -> None:
 def _explain(options: argparse.Namespace) -> None:
     from forgather_hydra.config.explain import explain
 
-    with _composed(options) as cfg:
-        found = explain(options.path, options.overrides, cfg)
+    with _composed(options) as composed:
+        found = explain(options.path, options.overrides, composed)
     indented = "\n  ".join(found.value.splitlines())
     print(f"{found.path}: {indented}" if "\n" not in indented else f"{found.path}:\n  {indented}")
     for reference in found.through:

@@ -54,8 +54,8 @@ def _with_experiment(overrides: list[str]) -> list[str]:
 def _model_config(overrides: list[str]) -> dict[str, Any]:
     from omegaconf import OmegaConf
 
-    with composed(overrides) as cfg:
-        values: Any = OmegaConf.to_container(cfg.get("model_config") or OmegaConf.create({}))
+    with composed(overrides) as job:
+        values: Any = OmegaConf.to_container(job.cfg.get("model_config") or OmegaConf.create({}))
     return {key: value for key, value in values.items() if not key.startswith("_")}
 
 
@@ -119,9 +119,9 @@ def _factory(options: argparse.Namespace) -> Any:
     from forgather_hydra.config.check import check_job, decoded_job
     from forgather_hydra.graph.build import materialize
 
-    with composed(_with_experiment(options.overrides)) as cfg:
-        check_job(cfg)
-        graph = decoded_job(cfg)
+    with composed(_with_experiment(options.overrides)) as job:
+        check_job(job)
+        graph = decoded_job(job)
     if "model" not in graph:
         raise ForgatherError(
             "unknown_target", "the configuration has no model", hint="choose one: model=llama"

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from forgather_hydra.errors import ForgatherError
+
+if TYPE_CHECKING:
+    from forgather_hydra.config.composition import Composed
 
 PRIMARY = "config"
 SETTINGS = ("resources", "output_root", "resume", "optimized_metric")
@@ -17,7 +20,7 @@ SETTINGS = ("resources", "output_root", "resume", "optimized_metric")
 @contextmanager
 def composed(
     overrides: list[str], config_dir: str | None = None, config_name: str | None = None
-) -> Iterator[Any]:
+) -> Iterator[Composed]:
     """The composed configuration, ``hydra`` included.
 
     Args:
@@ -29,22 +32,19 @@ def composed(
         ForgatherError: it cannot be composed.
     """
     from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
 
     from forgather_hydra.config.command_line import UsageExit, command_line
+    from forgather_hydra.config.composition import Composed
     from forgather_hydra.paths import conf_dir
 
-    outer = GlobalHydra.instance().hydra  # that of the run which asks for this, if any does
-    GlobalHydra.instance().hydra = None
     try:
         with command_line(), initialize_config_dir(str(conf_dir()), version_base=None):
             if config_dir is not None:
                 _add_folder(config_dir)
-            yield compose(config_name or PRIMARY, overrides, return_hydra_config=True)
+            cfg = compose(config_name or PRIMARY, overrides, return_hydra_config=True)
+            yield Composed.of(cfg)
     except UsageExit as stop:
         raise stop.error from stop
-    finally:
-        GlobalHydra.instance().hydra = outer
 
 
 def _add_folder(folder: str) -> None:
@@ -69,12 +69,16 @@ def graph_of(
     overrides: list[str], config_dir: str | None = None, config_name: str | None = None
 ) -> Any:
     """The node graph of a configuration, as of `composed`, without the application's settings."""
-    from forgather_hydra.config.check import decoded_job
-    from forgather_hydra.config.composition import latest
+    with composed(overrides, config_dir, config_name) as job:
+        return graph_without_settings(job)
 
-    with composed(overrides, config_dir, config_name) as cfg:
-        graph = decoded_job(cfg)
-        for key in SETTINGS:
-            if key not in latest().positions:  # which has those that a template sets
-                graph.pop(key, None)
-        return graph
+
+def graph_without_settings(job: Composed) -> Any:
+    """The node graph of a composed configuration, without what only the application reads."""
+    from forgather_hydra.config.check import decoded_job
+
+    graph = decoded_job(job)
+    for key in SETTINGS:
+        if key not in job.record.positions:  # which has those that a template sets
+            graph.pop(key, None)
+    return graph

@@ -9,7 +9,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from forgather_hydra.config.composition import Composition, latest
+from forgather_hydra.config.composition import Composed, Composition
 from forgather_hydra.config.decode import from_omegaconf
 from forgather_hydra.config.given import hydra_config, task_overrides
 from forgather_hydra.config.package import join
@@ -25,29 +25,30 @@ from forgather_hydra.template.source_map import Origin
 PREFLIGHT = "preflight"
 
 
-def check_job(cfg: DictConfig, is_swept: bool = False) -> None:
+def check_job(job: Composed, is_swept: bool = False) -> None:
     """Check the graph of a composed configuration, and construct its target ``preflight``, if any.
 
     Args:
-        cfg: the configuration, ``hydra`` included.
+        job: the configuration, and its record.
         is_swept: whether it is that of a job of a sweep.
 
     Raises:
         ForgatherError: ``security`` for what must not be imported, one error that tells all wrong
             names and arguments, or what a construction of ``preflight`` raised.
     """
-    graph = decoded_job(cfg, is_swept)
+    cfg, record = job.cfg, job.record
+    graph = decoded_job(job, is_swept)
     overrides = task_overrides(cfg.hydra)
     check_policy(graph, allowed_targets(cfg), overrides)
     found = [
-        *(_traced(problem, overrides, latest()) for problem in problems(graph)),
-        *_misspelt_additions(cfg, overrides, latest()),
+        *(_traced(problem, overrides, record) for problem in problems(graph)),
+        *_misspelt_additions(cfg, overrides, record),
     ]
     # Values are tried only where names and types are right.
-    raise_all(found or [_traced(each, overrides, latest()) for each in refused_values(graph)])
-    _tell_unread(cfg, latest())
+    raise_all(found or [_traced(each, overrides, record) for each in refused_values(graph)])
+    _tell_unread(cfg, record)
     if isinstance(graph, dict) and PREFLIGHT in graph:
-        _construct_preflight(graph, cfg)
+        _construct_preflight(graph, job)
 
 
 def _tell_unread(cfg: DictConfig, record: Composition) -> None:
@@ -80,7 +81,7 @@ def _misspelt_additions(
             yield ForgatherError("unknown_key", told, hint=hint)
 
 
-def _construct_preflight(graph: Any, cfg: DictConfig) -> None:
+def _construct_preflight(graph: Any, job: Composed) -> None:
     try:
         materialize(graph, targets=PREFLIGHT)
     except ForgatherError as error:
@@ -88,7 +89,7 @@ def _construct_preflight(graph: Any, cfg: DictConfig) -> None:
         if not isinstance(cause, (ValueError, TypeError, OSError)):
             raise
         told = error_like(cause, "preflight_failed", str(cause), path=error.path)
-        raise _placed(told, cfg, latest(), getattr(cause, "key", None)) from cause
+        raise _placed(told, job.cfg, job.record, getattr(cause, "key", None)) from cause
 
 
 def _placed(
@@ -146,16 +147,17 @@ def _values(cfg: DictConfig, section: str) -> set[Any]:
     return {key for key in found if not OmegaConf.is_config(found._get_node(key))}
 
 
-def decoded_job(cfg: DictConfig, is_swept: bool = False) -> Any:
+def decoded_job(job: Composed, is_swept: bool = False) -> Any:
     """The graph of a composed configuration that has not been run.
 
     What Hydra knows only at run time is not there yet, so the working directory stands for the
     output directory, and in a sweep the first job's number for that of each.
 
     Args:
-        cfg: the configuration, ``hydra`` included.
+        job: the configuration, and its record.
         is_swept: whether it is that of a job of a sweep.
     """
+    cfg = job.cfg
     planned = OmegaConf.masked_copy(cfg, "hydra")
     with read_write(planned), open_dict(planned):
         planned.hydra.runtime.output_dir = "."
@@ -163,7 +165,7 @@ def decoded_job(cfg: DictConfig, is_swept: bool = False) -> Any:
             planned.hydra.job.num, planned.hydra.job.id = 0, "0"
     planned.hydra._set_parent(cfg)  # as Hydra does, so that it can refer to the job's values
     with hydra_config(planned):
-        return from_omegaconf(cfg, latest().positions, without=["hydra"])
+        return from_omegaconf(cfg, job.record.positions, without=["hydra"])
 
 
 def _traced(problem: ForgatherError, overrides: list[str], record: Composition) -> ForgatherError:

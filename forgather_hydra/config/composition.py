@@ -1,4 +1,4 @@
-"""What templates did while a configuration was composed: assignments, references, and lines."""
+"""A composed configuration, and what templates did meanwhile: assignments, references, lines."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
 
 from forgather_hydra.config.package import join
 
@@ -37,6 +39,10 @@ class Composition:
     is_asked: bool = False
     assigned: dict[str, list[Any]] = field(default_factory=dict)
     documents: dict[str, tuple[str, Document]] = field(default_factory=dict)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Composition:
+        """Itself: a record does not change once it has been made."""
+        return self
 
     def take(self, other: Composition) -> None:
         """Tell what templates did while another composition was made."""
@@ -70,10 +76,29 @@ class Composition:
 
 
 CURRENT: ContextVar[Composition | None] = ContextVar("forgather_composition", default=None)
-COMMAND_LINE: ContextVar[bool] = ContextVar("forgather_command_line", default=False)
-"""Whether it is our own command line that composes, rather than another application."""
+_RECORD = "record of templates"  # no resolver has a blank in its name
 
-_latest = Composition()
+
+@dataclass(frozen=True)
+class Composed:
+    """A configuration, ``hydra`` included, and the record of its composition."""
+
+    cfg: DictConfig
+    record: Composition
+
+    @classmethod
+    def of(cls, cfg: DictConfig) -> Composed:
+        """A configuration that has come back from Hydra, or a copy of it, with its record."""
+        return cls(cfg, OmegaConf.get_cache(cfg).get(_RECORD) or Composition())
+
+    def for_hydra(self) -> DictConfig:
+        """The configuration, in which `of` finds the record again.
+
+        Hydra hands on configurations alone, and copies them on the way. What their resolvers have
+        kept goes along with each copy, and so does what stands beside it.
+        """
+        OmegaConf.get_cache(self.cfg)[_RECORD] = self.record
+        return self.cfg
 
 
 @contextmanager
@@ -84,14 +109,3 @@ def recording(composition: Composition) -> Iterator[Composition]:
         yield composition
     finally:
         CURRENT.reset(token)
-
-
-def remember(composition: Composition) -> None:
-    """Make `composition` the one that `latest` returns."""
-    global _latest
-    _latest = composition
-
-
-def latest() -> Composition:
-    """The record of the composition that was made last; a job runs right after its own."""
-    return _latest

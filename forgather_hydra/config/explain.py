@@ -13,7 +13,7 @@ from hydra.plugins.config_source import ConfigSource
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from forgather_hydra.config.composition import Composition, latest
+from forgather_hydra.config.composition import Composed, Composition
 from forgather_hydra.config.difference import leaves
 from forgather_hydra.config.given import hydra_overrides, task_overrides
 from forgather_hydra.config.references import definition_of, passed_through
@@ -62,18 +62,18 @@ class Explanation:
     steps: list[Step]
 
 
-def explain(path: str, overrides: list[str], cfg: DictConfig) -> Explanation:
-    """Tell how a value of a configuration came about; call it right after composing.
+def explain(path: str, overrides: list[str], composed: Composed) -> Explanation:
+    """Tell how a value of a configuration came about, while Hydra's loader of it is at hand.
 
     Args:
         path: such as ``trainer.args.max_steps``.
         overrides: what the configuration was composed with.
-        cfg: the composed configuration.
+        composed: the configuration, and its record.
 
     Raises:
         ForgatherError: ``unknown_key``, with the nearest key.
     """
-    record = latest()
+    cfg, record = composed.cfg, composed.record
     definition = definition_of(path, record.references)
     value = _shown(cfg, path)
     steps = [*layers(definition, cfg, record), *_overriding(definition, overrides, record)]

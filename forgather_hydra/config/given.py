@@ -32,6 +32,11 @@ def _typed(hydra: DictConfig, kind: str) -> list[str]:
     return [str(override) for override in typed]
 
 
+def key_of(override: str) -> str:
+    """The key, or the config group, of an override as it was typed."""
+    return override.partition("=")[0].lstrip("+~")
+
+
 def directory_of(config: DictConfig, *keys: str) -> Path:
     """The directory that the values of some keys name together, such as ``hydra.run.dir``."""
     with hydra_config(config):

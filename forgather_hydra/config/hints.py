@@ -181,7 +181,7 @@ def _unknown_key(key: str, settling: Settling) -> ForgatherError:
 
 def _composed(settling: Settling, overrides: list[str]) -> DictConfig:
     try:
-        return settling.settle(overrides)
+        return settling.settle(overrides).cfg
     except (ForgatherError, HydraException, OmegaConfBaseException):
         return DictConfig({})
 

@@ -14,7 +14,8 @@ from hydra.plugins.config_source import ConfigSource
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from forgather_hydra.config.composition import COMMAND_LINE, Composition, latest, remember
+from forgather_hydra.config.command_line import Application
+from forgather_hydra.config.composition import Composed, Composition
 from forgather_hydra.config.given import hydra_overrides
 from forgather_hydra.config.jobs import UNPICKLED, Base, JobComposer
 from forgather_hydra.config.resolvers import register
@@ -25,10 +26,16 @@ MAX_VALIDATED = 1000  # jobs, of a few ten kB each
 
 
 class ForgatherConfigLoader(ConfigLoader):
-    """Composes with Hydra's loader until templates and overrides agree."""
+    """Composes with Hydra's loader until templates and overrides agree.
 
-    def __init__(self, inner: ConfigLoader) -> None:
+    Args:
+        inner: Hydra's.
+        application: whose composition it is; by default another application's.
+    """
+
+    def __init__(self, inner: ConfigLoader, application: Application | None = None) -> None:
         self.inner = inner
+        self.application = application or Application()
         self._folders = folders_of(inner.get_search_path())
         self._validated: dict[tuple[Any, ...], tuple[bytes, Composition]] = {}
         self._bases: dict[tuple[Any, ...], Base | None] = {}
@@ -41,101 +48,67 @@ class ForgatherConfigLoader(ConfigLoader):
         from_shell: bool = True,
         validate_sweep_overrides: bool = True,
     ) -> DictConfig:
-        if COMMAND_LINE.get():
-            from forgather_hydra.config.command_line import with_own_plugins, with_saved_overrides
-
-            overrides = with_saved_overrides(overrides)
-            overrides = with_own_plugins(
-                overrides, lambda: self.compute_defaults_list(config_name, overrides, run_mode)
-            )
+        overrides = self.application.with_plugins(
+            self.application.all_overrides(overrides),
+            lambda given: self.compute_defaults_list(config_name, given, run_mode),
+        )
 
         def compose(overrides: list[str]) -> DictConfig:
             return self.inner.load_configuration(
                 config_name, overrides, run_mode, from_shell, validate_sweep_overrides
             )
 
-        return self._settled(compose, overrides, run_mode)
+        settling = self._settling(compose, overrides)
+        composed = self.application.compose(settling, is_sweep=run_mode == RunMode.MULTIRUN)
+        return self.application.for_hydra(composed)
 
     def load_sweep_config(
         self, master_config: DictConfig, sweep_overrides: list[str]
     ) -> DictConfig:
-        """The configuration of a job.
+        return self.application.for_hydra(self.composed_job(master_config, sweep_overrides))
+
+    def composed_job(self, sweep: DictConfig, overrides: list[str]) -> Composed:
+        """A job of a sweep.
 
         A sweeper has it composed in order to validate it, and the launcher asks for it again: the
         second time it gets the one that was validated.
         """
-        config_name = master_config.hydra.job.config_name
-        shared = (config_name, *hydra_overrides(master_config.hydra))
-        key = (*shared, *sweep_overrides)
-        if key not in self._validated:
-            job = self._compose_job(master_config, sweep_overrides, shared)
-            if len(self._validated) < MAX_VALIDATED:
-                with suppress(*UNPICKLED):
-                    self._validated[key] = pickle.dumps(job, pickle.HIGHEST_PROTOCOL), latest()
-        else:
-            pickled, record = self._validated.pop(key)
-            remember(record)
-            job = pickle.loads(pickled)
-            OmegaConf.copy_cache(from_config=master_config, to_config=job)
+        shared = (sweep.hydra.job.config_name, *hydra_overrides(sweep.hydra))
+        key = (*shared, *overrides)
+        if known := self._validated.pop(key, None):
+            pickled, record = known
+            job = Composed(pickle.loads(pickled), record)
+            OmegaConf.copy_cache(from_config=sweep, to_config=job.cfg)
+            return job
+        job = self._compose_job(sweep, self.application.all_overrides(overrides), shared)
+        if len(self._validated) < MAX_VALIDATED:
+            with suppress(*UNPICKLED):
+                pickled = pickle.dumps(job.cfg, pickle.HIGHEST_PROTOCOL)
+                self._validated[key] = pickled, job.record
         return job
 
     def _compose_job(
-        self, master_config: DictConfig, sweep_overrides: list[str], shared: tuple[Any, ...]
-    ) -> DictConfig:
+        self, sweep: DictConfig, overrides: list[str], shared: tuple[Any, ...]
+    ) -> Composed:
+        def defaults_list(given: list[str]) -> Any:
+            return self.compute_defaults_list(sweep.hydra.job.config_name, given, RunMode.RUN)
+
         def compose(overrides: list[str]) -> DictConfig:
-            master = self._with_plugins_of_job(master_config, overrides)
-            return self.inner.load_sweep_config(master, overrides)
+            chosen = self.application.with_plugins_of_job(sweep, overrides, defaults_list)
+            return self.inner.load_sweep_config(chosen, overrides)
 
-        sources = sources_of(master_config)
+        sources = sources_of(sweep)
         composer = JobComposer(compose, is_group_in(sources), self._bases, shared)
-        job = self._settled(composer, sweep_overrides, RunMode.RUN, sources)
-        OmegaConf.copy_cache(from_config=master_config, to_config=job)
-        if COMMAND_LINE.get():
-            from forgather_hydra.config.command_line import check_if_asked
-
-            check_if_asked(job, is_swept=True)
+        settling = self._settling(composer, overrides, sources)
+        job = self.application.compose(settling, is_sweep=False)
+        OmegaConf.copy_cache(from_config=sweep, to_config=job.cfg)
+        self.application.check(job, is_swept=True)
         return job
 
-    def _with_plugins_of_job(self, master_config: DictConfig, overrides: list[str]) -> DictConfig:
-        """The configuration of a sweep as a job sees it, which may choose plugins that we would
-        otherwise have chosen."""
-        if not COMMAND_LINE.get():
-            return master_config
-        from forgather_hydra.config.command_line import OWN_OVERRIDES, with_own_plugins
-
-        before = hydra_overrides(master_config.hydra)
-        typed = [override for override in before if override not in OWN_OVERRIDES]
-        name = master_config.hydra.job.config_name
-        both = with_own_plugins(
-            [*typed, *overrides],
-            lambda: self.compute_defaults_list(name, [*typed, *overrides], RunMode.RUN),
-        )
-        after = [*typed, *both[len(typed) + len(overrides) :]]
-        if after == before:
-            return master_config
-        changed = master_config.copy()
-        changed.hydra.overrides.hydra = after
-        return changed
-
-    def _settled(
-        self,
-        compose: Compose,
-        overrides: list[str],
-        run_mode: RunMode,
-        sources: Sequence[ConfigSource] = (),
-    ) -> DictConfig:
-        register()
-        is_master = run_mode == RunMode.MULTIRUN
-        if COMMAND_LINE.get():
-            from forgather_hydra.config.command_line import settled, with_saved_overrides
-
-            overrides = with_saved_overrides(overrides)
-            return settled(self._settling(compose, overrides, sources), is_master)
-        return self._settling(compose, overrides, sources).run(is_master)
-
     def _settling(
-        self, compose: Compose, overrides: list[str], sources: Sequence[ConfigSource]
+        self, compose: Compose, overrides: list[str], sources: Sequence[ConfigSource] = ()
     ) -> Settling:
+        register()
         sources = sources or [*self.inner.get_sources(), *added_sources(overrides)]
         known = is_group_in(sources), self.list_groups, self._folders
         return Settling(compose, overrides, *known)

@@ -20,6 +20,8 @@ from forgather_hydra.config.claim import holds_claimed
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
 
+    from forgather_hydra.config.command_line import Application
+
 
 class ForgatherSearchPathPlugin(SearchPathPlugin):
     """Runs before `GlobalHydra.initialize` in every application, and puts ours in its place."""
@@ -27,7 +29,7 @@ class ForgatherSearchPathPlugin(SearchPathPlugin):
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         current = GlobalHydra.instance()
         if not isinstance(current, ForgatherGlobalHydra):
-            replacement = ForgatherGlobalHydra(current)
+            replacement = ForgatherGlobalHydra.around(current)
             replacement.hydra = current.hydra
             GlobalHydra.set_instance(replacement)
 
@@ -37,11 +39,21 @@ class ForgatherGlobalHydra(GlobalHydra):
 
     Args:
         before: the instance that stood here; another plugin's still does its part.
+        application: whose composition it is; by default another application's.
     """
 
-    def __init__(self, before: GlobalHydra) -> None:
+    def __init__(self, before: GlobalHydra, application: Application | None) -> None:
         super().__init__()
         self.before = before
+        self.application = application
+
+    @classmethod
+    def around(
+        cls, before: GlobalHydra, application: Application | None = None
+    ) -> ForgatherGlobalHydra:
+        """A new one; calling the class would return the one that there is, as of a singleton."""
+        made: ForgatherGlobalHydra = type.__call__(cls, before, application)
+        return made
 
     def initialize(self, hydra: Hydra) -> None:
         from forgather_hydra.config.loader import ForgatherConfigLoader
@@ -54,7 +66,7 @@ class ForgatherGlobalHydra(GlobalHydra):
             if _add_overlays(search_path):
                 loader_class: Any = type(hydra.config_loader)
                 hydra.config_loader = loader_class(config_search_path=search_path)
-            hydra.config_loader = ForgatherConfigLoader(hydra.config_loader)
+            hydra.config_loader = ForgatherConfigLoader(hydra.config_loader, self.application)
 
     def clear(self) -> None:
         self.before.clear()

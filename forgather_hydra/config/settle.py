@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 from yaml import YAMLError
 
-from forgather_hydra.config.composition import Composition, recording, remember
+from forgather_hydra.config.composition import Composed, Composition, recording
 from forgather_hydra.errors import ForgatherError
 
 MAX_PASSES = 5
@@ -79,32 +79,32 @@ class Settling:
             and "${" not in str(o.value())
         }
 
-    def run(self, is_master: bool) -> DictConfig:
+    def run(self, is_sweep: bool) -> Composed:
         """Compose until stable.
 
         Args:
-            is_master: whether this is the configuration of a sweep rather than of a job. It may
+            is_sweep: whether this is the configuration of a sweep rather than of a job. It may
                 lack keys which only the swept options have; then it is composed without values.
         """
         try:
             return self.settle(self.overrides)
         except FAILURES:
-            if not (is_master and self.record.is_asked and self.sweeps_groups()):
+            if not (is_sweep and self.record.is_asked and self.sweeps_groups()):
                 raise
-        cfg = self.settle_master()
-        with open_dict(cfg.hydra):
-            cfg.hydra.overrides.task = [
+        composed = self.settle_sweep()
+        with open_dict(composed.cfg.hydra):
+            composed.cfg.hydra.overrides.task = [
                 o.input_line for o in self.parsed if not o.is_hydra_override()
             ]
-        return cfg
+        return composed
 
-    def settle_master(self) -> DictConfig:
+    def settle_sweep(self) -> Composed:
         try:
             return self.settle(self.structure())
         except FAILURES:
             return self.settle([o for o in self.structure() if not o.lstrip("+").startswith("ns.")])
 
-    def settle(self, overrides: list[str]) -> DictConfig:
+    def settle(self, overrides: list[str]) -> Composed:
         pins, typed = self.given_pins(), frozenset[str]()
         for _ in range(MAX_PASSES):
             try:
@@ -135,13 +135,12 @@ class Settling:
         with recording(self.record):
             return self.compose(overrides)
 
-    def checked(self, cfg: DictConfig) -> DictConfig:
+    def checked(self, cfg: DictConfig) -> Composed:
         if self.record.documents:
             from forgather_hydra.config.references import check_references
 
             check_references(cfg, self.record, [o.key_or_group for o in self.parsed])
-        remember(self.record)
-        return cfg
+        return Composed(cfg, self.record)
 
     def passed(self) -> frozenset[str]:
         """The references that overrides go through."""

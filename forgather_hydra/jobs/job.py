@@ -16,7 +16,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from forgather_hydra.config.composition import COMMAND_LINE, Composition, latest
+from forgather_hydra.config.command_line import Application, application_of
 from forgather_hydra.config.given import directory_of, hydra_config, task_overrides
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.run.signature import signature
@@ -43,8 +43,8 @@ class Job:
         directory: its outputs.
         key: what makes it the same job when it is launched again.
         topology: the processes it needs.
-        composition: what templates did while it was composed.
         keys: where Hydra finds the job's directory in its configuration.
+        is_ours: whether it comes from our own command line, and can go on where it was.
     """
 
     number: int
@@ -53,8 +53,8 @@ class Job:
     directory: Path
     key: str
     topology: Topology
-    composition: Composition
     keys: tuple[str, str | None]
+    is_ours: bool
 
     @cached_property
     def options(self) -> Options:
@@ -102,7 +102,8 @@ def composed_job(
     config = context.config_loader.load_sweep_config(master, list(overrides))
     _number(config, number)
     try:
-        job = job_of(config, number, ("hydra.sweep.dir", "hydra.sweep.subdir"))
+        application = application_of(context.config_loader)
+        job = job_of(config, number, ("hydra.sweep.dir", "hydra.sweep.subdir"), application)
         _refuse_long_names(job.directory)
         return job
     except ForgatherError as error:
@@ -118,8 +119,10 @@ def _refuse_long_names(directory: Path) -> None:
             raise ForgatherError("run_directory", told, hint=hint)
 
 
-def job_of(config: DictConfig, number: int, keys: tuple[str, str | None]) -> Job:
-    """The job of a configuration that was composed last.
+def job_of(
+    config: DictConfig, number: int, keys: tuple[str, str | None], application: Application
+) -> Job:
+    """The job of a composed configuration.
 
     Raises:
         ForgatherError: ``bad_launcher`` or ``bad_resources``; it cannot be launched.
@@ -128,16 +131,15 @@ def job_of(config: DictConfig, number: int, keys: tuple[str, str | None]) -> Job
     from forgather_hydra.jobs.topology import topology_of
 
     check_launch(config)
-    composition = latest()
     return Job(
         number=number,
         overrides=task_overrides(config.hydra),
         config=config,
         directory=directory_of(config, *filter(None, keys)).absolute(),
-        key=signature(config) if COMMAND_LINE.get() else str(number),
+        key=signature(config) if application.is_ours else str(number),
         topology=topology_of(config),
-        composition=composition,
         keys=keys,
+        is_ours=application.is_ours,
     )
 
 
@@ -155,14 +157,12 @@ class Payload:
         task: the file with what all jobs share: task function, Hydra's context and its state.
         config: the job's configuration.
         keys: as in `Job`.
-        composition: as in `Job`.
-        is_ours: whether the job comes from our own command line, and can go on where it was.
+        is_ours: as in `Job`.
     """
 
     task: Path
     config: DictConfig
     keys: tuple[str, str | None]
-    composition: Composition
     is_ours: bool
 
 
@@ -183,8 +183,7 @@ def write_task(folder: Path, context: HydraContext, task: TaskFunction) -> Path:
 
 def write_payload(job: Job, task: Path) -> None:
     """Write a job into its directory."""
-    is_ours = COMMAND_LINE.get()
-    payload = Payload(task, job.config, job.keys, job.composition, is_ours)
+    payload = Payload(task, job.config, job.keys, job.is_ours)
     folder = launch_dir(job.directory)
     write_own(folder / PAYLOAD, pickle.dumps(payload, pickle.HIGHEST_PROTOCOL))
     write_json(folder / JOB, {**job.describe(), "key": job.key})

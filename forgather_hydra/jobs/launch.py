@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hydra.core.utils import JobReturn
-from hydra.errors import CompactHydraException
 from hydra.types import HydraContext, TaskFunction
 
-from forgather_hydra.config.command_line import UsageExit
-from forgather_hydra.config.composition import COMMAND_LINE
-from forgather_hydra.errors import ForgatherError, counted
+from forgather_hydra.errors import counted
 from forgather_hydra.jobs.job import Job, not_run, write_task
 from forgather_hydra.jobs.manifest import Manifest
 from forgather_hydra.jobs.options import LocalOptions, Options
@@ -99,7 +95,7 @@ def _run_unfinished(
 
 def is_finished(job: Job) -> bool:
     """Whether a job of our own command line has been run to its end before."""
-    result = result_of(job.directory) if COMMAND_LINE.get() else None
+    result = result_of(job.directory) if job.is_ours else None
     return result is not None and result["status"] == State.FINISHED
 
 
@@ -115,14 +111,3 @@ def snapshot(sweep_dir: Path, options: Options) -> Path | None:
     code = launch_dir(sweep_dir.absolute()) / CODE_COPY
     take_snapshot(code)
     return code
-
-
-@contextlib.contextmanager
-def mistakes_told() -> Iterator[None]:
-    """Give a mistake in what is to be launched to whoever reports mistakes to the user."""
-    try:
-        yield
-    except ForgatherError as error:
-        if COMMAND_LINE.get():
-            raise UsageExit(error) from error
-        raise CompactHydraException(str(error)) from error

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from forgather_hydra.config.composition import COMMAND_LINE
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.jobs.job import Job
 from forgather_hydra.report.results import relative
@@ -58,7 +57,7 @@ class Manifest:
                     holders.clear()
                 seen[job.key] += 1
                 job.key += f"-{seen[job.key]}" if seen[job.key] > 1 else ""
-                if job.key in known and COMMAND_LINE.get():
+                if job.key in known and job.is_ours:
                     job.move_to(known[job.key]["number"])
                     job.directory = self.sweep_dir / known[job.key]["directory"]
                     continue

@@ -11,6 +11,7 @@ from hydra.core.utils import JobReturn
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from forgather_hydra.config.command_line import application_of
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.jobs.job import job_of, options_in
 from forgather_hydra.jobs.launch import run_jobs
@@ -104,6 +105,7 @@ def _launched(whole: DictConfig, options: Options) -> JobReturn:
     )
     with open_dict(whole):  # a later attempt, which resumes, must not look for a directory anew
         whole.hydra.run.dir = whole.hydra.runtime.output_dir
-    job = job_of(whole, 0, ("hydra.run.dir", None))
+    application = application_of(context.config_loader)
+    job = job_of(whole, 0, ("hydra.run.dir", None), application)
     (job_return,) = run_jobs([job], job.directory, options, context, run)
     return job_return

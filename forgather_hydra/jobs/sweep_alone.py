@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from forgather_hydra.config.command_line import OWN_OVERRIDES
 from forgather_hydra.config.given import hydra_overrides, task_overrides
+from forgather_hydra.config.own_plugins import OWN_OVERRIDES
 from forgather_hydra.errors import ForgatherError
 
 # What a command line says about sweeps alone.

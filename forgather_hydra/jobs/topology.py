@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from omegaconf import DictConfig, OmegaConf
 
 from forgather_hydra.config.check import PREFLIGHT, decoded_job
+from forgather_hydra.config.composition import Composed
 from forgather_hydra.errors import ForgatherError, counted
 from forgather_hydra.graph.build import materialize
 from forgather_hydra.graph.imports import resolve, split_spec
@@ -95,7 +96,7 @@ def topology_of(cfg: DictConfig) -> Topology:
     if values is None:
         return Topology()
     resources = read_resources(values)
-    graph = decoded_job(cfg)
+    graph = decoded_job(Composed.of(cfg))
     found = next(_trainers(graph), None)
     trainer, count = (found[0].__name__, found[1]) if found else (None, _One())
     if trainer and (problem := _misfit(resources, trainer, count)):

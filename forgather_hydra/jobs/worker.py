@@ -16,7 +16,6 @@ from hydra.core.utils import JobReturn, JobStatus, run_job
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import open_dict
 
-from forgather_hydra.config.composition import remember
 from forgather_hydra.config.given import hydra_config, task_overrides
 from forgather_hydra.jobs.job import Payload, read_payload, returned
 from forgather_hydra.jobs.local import loopback
@@ -58,7 +57,6 @@ def _first(directory: Path, attempt: Path, size: int) -> int:
             print(f"another process runs the job in {directory}; nothing is done here")
             return EXIT_BUSY
         payload, context, task = read_payload(directory, attempt.name != FIRST_ATTEMPT)
-        remember(payload.composition)
         if payload.is_ours and payload.keys[1]:  # of a sweep: that of a run is kept already
             keep_configuration(directory)
         job_return = _run(directory, payload, context, task)
@@ -94,7 +92,6 @@ def _run(directory: Path, payload: Payload, context: HydraContext, task: TaskFun
 def _other(directory: Path, attempt: Path, rank: int, size: int) -> int:
     """A process beside the first: it writes nothing but its log."""
     payload, _, task = read_payload(directory, attempt.name != FIRST_ATTEMPT)
-    remember(payload.composition)
     config = payload.config
     with open_dict(config.hydra.runtime):
         config.hydra.runtime.output_dir = str(directory)

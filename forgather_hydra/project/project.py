@@ -58,8 +58,7 @@ class Project:
         return self.loaded
 
     def _composed(self, overrides: Sequence[str], render_vars: dict[str, Any]) -> Config:
-        from forgather_hydra.config.application import graph_of
-        from forgather_hydra.config.composition import latest
+        from forgather_hydra.config.application import composed, graph_without_settings
         from forgather_hydra.project.overrides import choice, search_path
         from forgather_hydra.project.source import GROUP
 
@@ -70,8 +69,9 @@ class Project:
                 hint="set variables of ns with overrides: overrides=['ns.NAME=VALUE']",
             )
         chosen = choice(self.config_name)
-        graph = graph_of([search_path(self.meta), chosen, *overrides])
-        _, document = latest().documents[f"{GROUP}/{self.config_name}"]
+        with composed([search_path(self.meta), chosen, *overrides]) as job:
+            graph = graph_without_settings(job)
+        _, document = job.record.documents[f"{GROUP}/{self.config_name}"]
         rendered = document.rendered
         return Config(rendered.text, graph, rendered.source_map, rendered.assigned, rendered.files)
 

@@ -9,7 +9,8 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from forgather_hydra.config.command_line import COMMAND_LINE, UsageExit, check_if_asked
+from forgather_hydra.config.command_line import UsageExit, application_of
+from forgather_hydra.config.composition import Composed
 from forgather_hydra.config.given import directory_of
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.rundir import record
@@ -21,15 +22,15 @@ class CheckBeforeRun(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         self.check(config)
         is_first = os.environ.get("RANK", "0") == "0"
-        if COMMAND_LINE.get() and is_first:
+        if application_of().is_ours and is_first:
             prepare(directory_of(config, "hydra.run.dir"))
 
     def check(self, config: DictConfig) -> None:
         """Look for mistakes."""
-        check_if_asked(config)
+        application_of().check(Composed.of(config))
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
-        if COMMAND_LINE.get() and config.hydra.launcher.get("dry_run", False):
+        if application_of().is_ours and config.hydra.launcher.get("dry_run", False):
             record.forget_plan(
                 directory_of(config, "hydra.run.dir"), f"{config.hydra.job.name}.log"
             )

@@ -10,7 +10,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from forgather_hydra.config.composition import latest
+from forgather_hydra.config.composition import Composed
 from forgather_hydra.config.decode import from_omegaconf
 from forgather_hydra.config.given import task_overrides
 from forgather_hydra.config.policy import allowed_targets, check_policy
@@ -44,7 +44,8 @@ def run(cfg: DictConfig) -> Any:
 def _run_in(run_dir: Path, cfg: DictConfig, is_first: bool) -> Any:
     hydra: Any = HydraConfig.get()
     overrides = task_overrides(hydra)
-    graph = from_omegaconf(cfg, latest().positions)
+    templates = Composed.of(cfg).record
+    graph = from_omegaconf(cfg, templates.positions)
     check_policy(graph, allowed_targets(cfg), overrides)
     if not isinstance(graph, dict) or "main" not in graph:
         raise _nothing_to_run(hydra.runtime.choices.get("project"))
@@ -61,7 +62,7 @@ def _run_in(run_dir: Path, cfg: DictConfig, is_first: bool) -> Any:
         return _metric(cfg, _result(graph))
     with run_record.lock(run_dir):
         if before is None:
-            snapshot(run_dir, graph, latest())
+            snapshot(run_dir, graph, templates)
         record = run_record.begin(run_dir, signature(cfg), overrides)
         return _metric(cfg, _run(graph, run_dir, record))
 

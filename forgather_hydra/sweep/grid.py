@@ -10,7 +10,7 @@ from typing import Any
 from hydra.core.utils import JobReturn
 
 from forgather_hydra.sweep.options import count, mapping
-from forgather_hydra.sweep.sweeper import JobSweeper, mistakes_told
+from forgather_hydra.sweep.sweeper import JobSweeper
 
 
 class GridSweeper(JobSweeper):
@@ -46,7 +46,7 @@ class GridSweeper(JobSweeper):
         self.max_batch_size = max_batch_size
 
     def sweep(self, arguments: Sequence[str]) -> Sequence[Sequence[JobReturn]]:
-        with mistakes_told():
+        with self.reporting():
             self.check_options()
             jobs = self.jobs(arguments)
             size = count("max_batch_size", self.max_batch_size or len(jobs))

@@ -12,7 +12,7 @@ from hydra.core.utils import JobReturn
 
 from forgather_hydra.errors import ForgatherError, counted
 from forgather_hydra.sweep.options import count, mapping
-from forgather_hydra.sweep.sweeper import JobsFailed, JobSweeper, mistakes_told
+from forgather_hydra.sweep.sweeper import JobsFailed, JobSweeper
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -69,7 +69,7 @@ class SearchSweeper(JobSweeper):
         self.useless: list[str] = []  # why trials that ran to their end have no number
 
     def sweep(self, arguments: Sequence[str]) -> Sequence[Sequence[JobReturn]]:
-        with mistakes_told():
+        with self.reporting():
             self.check_options()
             _require_optuna()
             from forgather_hydra.rundir import names, record
@@ -97,7 +97,7 @@ class SearchSweeper(JobSweeper):
         if self.useless:
             jobs = sum(map(len, self.returns))
             told = f"{len(self.useless)} of {counted(jobs, 'trial')} gave no number to compare: "
-            self.stop(JobsFailed(told + self.useless[0], self.returns))
+            self.application.fail(JobsFailed(told + self.useless[0], self.returns))
 
     def check_options(self) -> None:
         super().check_options()

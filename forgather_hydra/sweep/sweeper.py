@@ -6,7 +6,7 @@ import contextlib
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
@@ -17,7 +17,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError
 
-from forgather_hydra.config.composition import COMMAND_LINE
+from forgather_hydra.config.command_line import Application, application_of
 from forgather_hydra.config.given import directory_of
 from forgather_hydra.errors import ForgatherError, counted
 from forgather_hydra.rundir.names import MULTIRUN, TRACEBACK
@@ -70,7 +70,12 @@ class JobSweeper(Sweeper):
                 hydra_context=hydra_context, task_function=task_function, config=config
             )
         except InterpolationKeyError as problem:
-            raise _open_option(problem) from problem
+            self.application.fail(_open_option(problem))
+
+    @property
+    def application(self) -> Application:
+        """Whose sweep it is."""
+        return application_of(self.hydra_context.config_loader)
 
     def check_options(self) -> None:
         direction(self.direction)
@@ -101,8 +106,7 @@ class JobSweeper(Sweeper):
             OmegaConf.save(self.config, sweep_dir / MULTIRUN)
         except OSError as error:
             told = ForgatherError("sweep_directory", str(error), hint="set hydra.sweep.dir")
-            with mistakes_told():
-                raise told from error
+            self.application.fail(told)
         return sweep_dir
 
     def launch(self, batch: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
@@ -144,28 +148,18 @@ class JobSweeper(Sweeper):
             told = f"{len(failed)} of {counted(len(jobs), 'job')} failed"
             told += f", and {cancelled} cancelled" if cancelled else ""
             told += _where_tracebacks_are(failed)
-            self.stop(JobsFailed(told, self.returns))
+            self.application.fail(JobsFailed(told, self.returns))
 
-    def stop(self, error: JobsFailed) -> NoReturn:
-        """End the sweep with an error, as whoever reports errors to the user takes it."""
-        from forgather_hydra.config.command_line import UsageExit
+    @contextlib.contextmanager
+    def reporting(self) -> Iterator[None]:
+        """Give a mistake in the sweep's description to whoever reports mistakes to the user."""
+        from forgather_hydra.rundir.record import RunIsBusy
 
-        raise UsageExit(error) if COMMAND_LINE.get() else error
-
-
-@contextlib.contextmanager
-def mistakes_told() -> Iterator[None]:
-    """Give a mistake in the sweep's description to whoever reports mistakes to the user."""
-    from forgather_hydra.config.command_line import UsageExit
-    from forgather_hydra.rundir.record import RunIsBusy
-
-    try:
-        yield
-    except (ForgatherError, RunIsBusy) as problem:
-        error = problem if isinstance(problem, ForgatherError) else _busy(problem)
-        if COMMAND_LINE.get():
-            raise UsageExit(error) from problem
-        raise CompactHydraException(str(error)) from problem
+        with self.application.reporting():
+            try:
+                yield
+            except RunIsBusy as problem:
+                raise _busy(problem) from problem
 
 
 def _busy(problem: Exception) -> ForgatherError:
@@ -194,13 +188,10 @@ def _directory(returned: JobReturn) -> Path:
     return Path(returned.hydra_cfg.hydra.runtime.output_dir)  # type: ignore[union-attr]
 
 
-def _open_option(problem: InterpolationKeyError) -> BaseException:
+def _open_option(problem: InterpolationKeyError) -> ForgatherError:
     """The error for an option of a launcher that refers to what only a job has."""
-    from forgather_hydra.config.command_line import UsageExit
-
-    error = ForgatherError(
+    return ForgatherError(
         "bad_launcher",
         f"an option in hydra.launcher has no value: {problem}",
         hint="what it refers to needs a value outside the sweep too, in a configuration file",
     )
-    return UsageExit(error) if COMMAND_LINE.get() else error

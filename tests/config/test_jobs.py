@@ -17,7 +17,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
-from forgather_hydra.config.composition import latest
 from forgather_hydra.config.jobs import JobComposer
 from forgather_hydra.config.loader import ForgatherConfigLoader
 from forgather_hydra.config.settle import FAILURES
@@ -111,10 +110,10 @@ def sweep(tmp_path_factory: Any) -> Iterator[tuple[ForgatherConfigLoader, DictCo
 def outcome(loader: ForgatherConfigLoader, master: DictConfig, overrides: list[str]) -> Any:
     """All that a composition gives."""
     try:
-        job = loader.load_sweep_config(master, overrides)
+        composed = loader.composed_job(master, overrides)
     except (*FAILURES, ValueError) as error:
         return type(error), str(error), str(error.__cause__)
-    record = latest()
+    job, record = composed.cfg, composed.record
     told = record.pins, record.typed, record.assigned, sorted(record.documents), record.references
     flags = [job._get_node_flag("struct"), job.hydra._get_node_flag("readonly")]
     box = OmegaConf.select(job, "box")

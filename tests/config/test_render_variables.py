@@ -14,7 +14,6 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.initialize import get_gh_backup, restore_gh_from_backup
 from omegaconf import OmegaConf
 
-from forgather_hydra.config.composition import latest
 from forgather_hydra.errors import ForgatherError
 
 BASE = """\
@@ -227,10 +226,9 @@ class TestCompose:
         with initialize_config_dir(str(folder / "conf"), version_base=None):
             master = compose("config", ["hydra.mode=RUN"], return_hydra_config=True)
             loader = GlobalHydra.instance().config_loader()
-            validated = loader.load_sweep_config(master, ["+experiment=base", "ns.heads=4"])
-            record = latest()
+            validated = loader.composed_job(master, ["+experiment=base", "ns.heads=4"])
             compose("config")
-            launched = loader.load_sweep_config(master, ["+experiment=base", "ns.heads=4"])
-        assert launched == validated
-        assert launched is not validated
-        assert latest() is record
+            launched = loader.composed_job(master, ["+experiment=base", "ns.heads=4"])
+        assert launched.cfg == validated.cfg
+        assert launched.cfg is not validated.cfg
+        assert launched.record is validated.record

@@ -9,13 +9,11 @@ import os
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import open_dict
 
 import forgather_hydra as fg
-from forgather_hydra.config.composition import latest
-from forgather_hydra.paths import conf_dir
+from forgather_hydra.config.application import composed
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 
@@ -23,9 +21,9 @@ GOLDEN = Path(__file__).parent.parent / "golden"
 @pytest.fixture
 def written(hydra_restore_singletons: None) -> dict[str, str]:
     """File name -> text, for the baseline."""
-    with initialize_config_dir(str(conf_dir()), version_base=None):
-        cfg = compose("config", ["+experiment=baseline"], return_hydra_config=True)
-    texts = "\n".join(f"# {name}\n{text}" for name, text in latest().texts.items())
+    with composed(["+experiment=baseline"]) as baseline:
+        cfg = baseline.cfg
+    texts = "\n".join(f"# {name}\n{text}" for name, text in baseline.record.texts.items())
     with open_dict(cfg):
         cfg.hydra.runtime.output_dir = "RUN"
         HydraConfig.instance().set_config(cfg.copy())

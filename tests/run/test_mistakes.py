@@ -17,8 +17,8 @@ STORIES = "+experiment=stories"
 
 
 def check(*words: str) -> None:
-    with composed([STORIES, *words]) as cfg:
-        check_job(cfg)
+    with composed([STORIES, *words]) as job:
+        check_job(job)
 
 
 REFUSED = {
@@ -93,13 +93,13 @@ def experiments(tmp_path: Path) -> str:
 )
 def test_a_key_at_the_root_that_nothing_reads(name: str, meant: str, experiments: str) -> None:
     words = [experiments, f"+experiment={name}"]
-    with pytest.warns(ForgatherWarning, match=meant), composed(words) as cfg:
-        check_job(cfg)
+    with pytest.warns(ForgatherWarning, match=meant), composed(words) as job:
+        check_job(job)
     with (
         pytest.raises(ForgatherError, match=rf"{name}.yaml:3: .*\n.*{meant.split('.*')[-1]}"),
-        composed([*words, "forgather.strict=true"]) as cfg,
+        composed([*words, "forgather.strict=true"]) as job,
     ):
-        check_job(cfg)
+        check_job(job)
 
 
 def test_a_directory_whose_name_is_too_long(tmp_path: Path) -> None:

@@ -10,17 +10,16 @@ from typing import Any
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from safetensors.torch import load_file
 from tiny_runs import TINY, metrics
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import forgather_hydra as fg
+from forgather_hydra.config.application import composed
 from forgather_hydra.config.check import check_job, decoded_job
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.graph.build import materialize
 from forgather_hydra.model import build_model
-from forgather_hydra.paths import conf_dir
 
 SHORT = [o for o in TINY if not o.startswith(("model_config", "trainer.args.max_steps"))]
 SHORT += ["trainer.args.max_steps=4"]
@@ -41,10 +40,8 @@ def build(tmp_path: Path) -> Callable[..., Any]:
     """The core of the model that some overrides choose, on the meta device."""
 
     def build(*overrides: str) -> Any:
-        with initialize_config_dir(str(conf_dir()), version_base=None):
-            words = ["+experiment=stories", *overrides]
-            cfg = compose("config", words, return_hydra_config=True)
-        model = decoded_job(cfg)["model"].kwargs
+        with composed(["+experiment=stories", *overrides]) as job:
+            model = decoded_job(job)["model"].kwargs
         code, config = (materialize(model[name]) for name in ("code", "config"))
         directory = tempfile.mkdtemp(dir=tmp_path)
         with torch.device("meta"):
@@ -172,8 +169,8 @@ def test_values_that_nothing_reads_are_left_where_parts_are_swapped() -> None:
     parts = ("attention=single_head", "positions=none", "norm=layer_norm", "feedforward=moe")
     added = ["+model_config.num_experts=3", "+model_config.use_cache=false"]
     words = ["+experiment=stories", *(f"model/{part}" for part in parts), *added]
-    with initialize_config_dir(str(conf_dir()), version_base=None):
-        check_job(compose("config", words, return_hydra_config=True))
+    with composed(words) as job:
+        check_job(job)
 
 
 def test_a_refusal_names_the_template_line_of_the_user(forgather: Any, tmp_path: Path) -> None:

@@ -79,11 +79,12 @@ def test_resume_names_a_run_and_takes_its_overrides(
 
 @pytest.mark.parametrize("content", [b"", b"[", b"hydra: 3", b"\xff\xfe\x00"])
 def test_a_damaged_record_of_overrides_is_named(tmp_path: Path, content: bytes) -> None:
-    from forgather_hydra.config.command_line import UsageExit, with_saved_overrides
+    from forgather_hydra.config.saved_overrides import with_saved_overrides
+    from forgather_hydra.errors import ForgatherError
 
     (tmp_path / ".hydra").mkdir()
     (tmp_path / ".hydra/hydra.yaml").write_bytes(content)
-    with pytest.raises(UsageExit, match=r"hydra\.yaml is no record of a run"):
+    with pytest.raises(ForgatherError, match=r"hydra\.yaml is no record of a run"):
         with_saved_overrides([f"resume={tmp_path}"])
 
 

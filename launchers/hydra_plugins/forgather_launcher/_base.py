@@ -36,13 +36,13 @@ class ProcessLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
+        from forgather_hydra.config.command_line import application_of
         from forgather_hydra.jobs.check import check_launch
-        from forgather_hydra.jobs.launch import mistakes_told
 
         self.hydra_context = hydra_context
         self.task_function = task_function
         self.config = config
-        with mistakes_told():
+        with application_of(hydra_context.config_loader).reporting():
             check_launch(config)
 
     def validate(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> None:
@@ -53,14 +53,15 @@ class ProcessLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
+        from forgather_hydra.config.command_line import application_of
         from forgather_hydra.config.given import directory_of
-        from forgather_hydra.jobs.launch import mistakes_told, run_jobs
+        from forgather_hydra.jobs.launch import run_jobs
 
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         if not job_overrides:
             return []
         jobs, options = self.prepared(job_overrides, initial_job_idx)
-        with mistakes_told():
+        with application_of(self.hydra_context.config_loader).reporting():
             sweep_dir = directory_of(self.config, "hydra.sweep.dir")
             return run_jobs(jobs, sweep_dir, options, self.hydra_context, self.task_function)
 
@@ -68,11 +69,11 @@ class ProcessLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], first: int
     ) -> tuple[list[Job], Options]:
         """The jobs, and the options that hold for all of them."""
+        from forgather_hydra.config.command_line import application_of
         from forgather_hydra.jobs.choice import options_for_all
         from forgather_hydra.jobs.job import composed_job
-        from forgather_hydra.jobs.launch import mistakes_told
 
-        with mistakes_told():
+        with application_of(self.hydra_context.config_loader).reporting():
             jobs = [
                 composed_job(self.hydra_context, self.config, overrides, number)
                 for number, overrides in enumerate(job_overrides, start=first)

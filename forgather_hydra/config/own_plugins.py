@@ -1,0 +1,59 @@
+"""The sweeper and the launcher of our command line, where nothing chooses others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from omegaconf import DictConfig
+
+from forgather_hydra.config.given import hydra_overrides, key_of
+from forgather_hydra.config.settle import FAILURES
+
+# By the override that chooses a plugin: its group.
+OWN_OVERRIDES = {
+    "hydra/sweeper='forgather'": "hydra/sweeper",
+    "hydra/launcher='forgather_local'": "hydra/launcher",
+}
+DefaultsList = Callable[[list[str]], Any]
+"""Hydra's defaults list for some overrides."""
+
+
+def with_own_plugins(overrides: list[str], defaults_list: DefaultsList) -> list[str]:
+    """The overrides, with our sweeper and launcher where nothing has chosen others.
+
+    In the primary config they would win over what the config of a sweep chooses. They are quoted,
+    by which they differ from what was typed: an experiment of a sweep may choose others.
+    """
+    try:
+        chosen = defaults_list(overrides).overrides.known_choices
+    except (*FAILURES, ValueError):  # reported when the configuration is composed
+        return overrides
+    given = {*map(key_of, overrides)}
+    ours = [
+        own
+        for own, group in OWN_OVERRIDES.items()
+        if group not in given and chosen.get(group) == "basic"
+    ]
+    return [*overrides, *ours]
+
+
+def with_plugins_of_job(
+    sweep: DictConfig, overrides: list[str], defaults_list: DefaultsList
+) -> DictConfig:
+    """The configuration of a sweep as one of its jobs sees it.
+
+    Args:
+        sweep: for which plugins have been chosen.
+        overrides: those of the job, which may choose plugins itself.
+        defaults_list: as for `with_own_plugins`.
+    """
+    before = hydra_overrides(sweep.hydra)
+    typed = [override for override in before if override not in OWN_OVERRIDES]
+    both = with_own_plugins([*typed, *overrides], defaults_list)
+    after = [*typed, *both[len(typed) + len(overrides) :]]
+    if after == before:
+        return sweep
+    changed = sweep.copy()
+    changed.hydra.overrides.hydra = after
+    return changed

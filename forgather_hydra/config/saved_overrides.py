@@ -1,0 +1,69 @@
+"""The overrides of an earlier run, for which ``resume=DIR`` and ``rerun=DIR`` stand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from forgather_hydra.config.given import hydra_overrides, key_of, task_overrides
+from forgather_hydra.errors import ForgatherError
+from forgather_hydra.rundir.names import HYDRA
+
+
+def with_saved_overrides(overrides: list[str]) -> list[str]:
+    """The overrides, after those that ``resume=DIR`` or ``rerun=DIR`` stands for.
+
+    Raises:
+        ForgatherError: the directory is not that of a run.
+    """
+    if (folder := _run_folder("resume", overrides)) is not None:
+        saved = [*_saved(folder, "hydra", "searchpath"), *_saved(folder, "task")]
+        return _changed(saved, overrides)
+    if (folder := _run_folder("rerun", overrides)) is not None:
+        from forgather_hydra.config.saved_run import rerun_overrides
+
+        given = {*map(key_of, overrides)}
+        others = [o for o in overrides if key_of(o) != "rerun"]
+        saved = rerun_overrides(folder, given)
+        return [o for o in saved if key_of(o) not in given] + others
+    return overrides
+
+
+def _changed(saved: list[str], given: list[str]) -> list[str]:
+    """The overrides of a run, and after them others that may change them.
+
+    To change what the run has added is to add something else in its place.
+    """
+    keys = {*map(key_of, given), "resume"}
+    added = {key_of(o): o[: len(o) - len(o.lstrip("+"))] for o in saved if o.startswith("+")}
+    changes = [o if o[0] in "+~" else added.get(key_of(o), "") + o for o in given]
+    return [o for o in saved if key_of(o) not in keys] + changes
+
+
+def _saved(folder: Path, kind: str, word: str = "") -> list[str]:
+    """The ``hydra`` or ``task`` overrides that a run was started with, if `word` is in them."""
+    path = folder / HYDRA / "hydra.yaml"
+    try:
+        saved: Any = OmegaConf.load(path)
+        overrides = task_overrides(saved.hydra) if kind == "task" else hydra_overrides(saved.hydra)
+    except (OSError, ValueError, YAMLError, AttributeError, TypeError, OmegaConfBaseException) as e:
+        hint = f"repeat the command of the run with hydra.run.dir={folder} resume=auto"
+        raise ForgatherError("bad_override", f"{path} is no record of a run", hint=hint) from e
+    return [override for override in overrides if word in override]
+
+
+def _run_folder(key: str, overrides: list[str]) -> Path | None:
+    """The run directory that an override names, if any."""
+    chosen = [o.partition("=")[2].strip("'\"") for o in overrides if key_of(o) == key]
+    if not chosen or chosen[-1] in ("", "auto", "null", "true", "false"):
+        return None
+    folder = Path(chosen[-1])
+    if not (folder / HYDRA / "hydra.yaml").is_file():
+        problem = "holds no run (no .hydra folder)" if folder.is_dir() else "does not exist"
+        hint = "name a run directory such as outputs/DATE/TIME"
+        raise ForgatherError("bad_override", f"{key}={folder}: the directory {problem}", hint=hint)
+    return folder
