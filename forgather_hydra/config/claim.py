@@ -6,6 +6,7 @@ import os
 import re
 
 from forgather_hydra.config.plain import fault_of
+from forgather_hydra.graph.words import WORDS
 
 # Patterns rather than compiled ones: most applications never need them.
 _STATEMENT = (
@@ -14,7 +15,7 @@ _STATEMENT = (
 )
 _TAG = (
     r"(?m)(?:^|[:\-,\[{?][ \t]+|[\[{,]|&\S+[ \t]+)"
-    r"!(?:call|singleton|factory|partial|lambda|meta|var|list|tuple|dict|dlist)(?=[:@\s]|$)"
+    rf"!(?:{'|'.join(WORDS)})(?=[:@\s]|$)"
 )
 _TELLING = (b"--", b"<<", b">>", b"!", b"{%")
 

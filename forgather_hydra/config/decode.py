@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from forgather_hydra.config.encode import Positions
 from forgather_hydra.config.homes import RESERVED, Path
 from forgather_hydra.config.resolvers import register
-from forgather_hydra.config.targets import DLIST_TARGET, from_target
+from forgather_hydra.config.targets import DLIST_TARGET, PARTIAL, from_target
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.graph.nodes import (
     MISSING,
@@ -28,6 +28,7 @@ from forgather_hydra.graph.nodes import (
     Var,
 )
 from forgather_hydra.graph.walk import path_text
+from forgather_hydra.graph.words import Kind
 
 _REFERENCE = re.compile(r"\$\{(?P<dots>\.*)(?P<path>[\w-]+(?:\.[\w-]+)*)\}\Z")
 _VARIABLE = re.compile(
@@ -35,6 +36,10 @@ _VARIABLE = re.compile(
 )
 _MISSING = re.compile(r"Interpolation key '([\w.]+)' not found")
 _TUPLE = "${fg.tuple:"
+_KINDS: dict[bool | None, Kind] = {
+    None: Kind.SINGLETON,
+    **{is_partial: kind for kind, is_partial in PARTIAL.items()},
+}
 _CALL_KEYS = ("_target_", "_partial_", "_args_", "_convert_", "_recursive_")
 
 
@@ -201,11 +206,7 @@ class _Decoder:
             return Tuple(args[0])
         if spec == "dict" and not is_meta and not kwargs and len(args) == 1 and _are_pairs(args[0]):
             return Mapping(args[0])
-        kind = (
-            "meta"
-            if is_meta
-            else {True: "partial", False: "factory", None: "singleton"}[value.get("_partial_")]
-        )
+        kind = Kind.META if is_meta else _KINDS[value.get("_partial_")]
         search_path, latent = (
             kwargs.pop("submodule_searchpath", None),
             kwargs.pop("latent_args", None),

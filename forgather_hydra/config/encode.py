@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
 
 from forgather_hydra.config.homes import Homes, Path, is_reference
-from forgather_hydra.config.targets import DLIST_TARGET, to_target
+from forgather_hydra.config.targets import DLIST_TARGET, PARTIAL, to_target
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.graph.nodes import (
     MISSING,
@@ -190,8 +190,8 @@ class _Encoder:
                     f"{keyword} means something to Hydra and cannot be an argument of {node.spec}",
                 ).locate(origin_of(node))
         encoded: dict[str, Any] = {"_target_": to_target(node.kind, node.spec)}
-        if node.kind in ("partial", "factory"):
-            encoded["_partial_"] = node.kind == "partial"
+        if node.kind in PARTIAL:
+            encoded["_partial_"] = PARTIAL[node.kind]
         if node.args:
             encoded["_args_"] = [
                 self.value(arg, (*path, "_args_", i)) for i, arg in enumerate(node.args)

@@ -17,6 +17,7 @@ from forgather_hydra.errors import ForgatherError
 from forgather_hydra.graph.imports import split_spec
 from forgather_hydra.graph.nodes import Call, origin_of
 from forgather_hydra.graph.walk import path_text, with_paths
+from forgather_hydra.graph.words import Kind
 
 OURS = ("forgather_hydra.graph.operations",)
 
@@ -82,7 +83,7 @@ def _refuse_blocked(target: str) -> None:
         return
     try:
         # A partial of a target is authorised like the target, and calls nothing.
-        instantiate({"_target_": to_target("singleton", spec), "_partial_": True})
+        instantiate({"_target_": to_target(Kind.SINGLETON, spec), "_partial_": True})
     except HydraException as error:
         if "blocklist" in str(error):
             raise ForgatherError(

@@ -11,6 +11,7 @@ from forgather_hydra.graph.build import materialize
 from forgather_hydra.graph.imports import resolve
 from forgather_hydra.graph.nodes import Call, Element, Tuple, origin_of
 from forgather_hydra.graph.walk import path_text, with_paths
+from forgather_hydra.graph.words import Kind
 
 
 def refused_values(graph: Any) -> Iterator[ForgatherError]:
@@ -23,7 +24,7 @@ def refused_values(graph: Any) -> Iterator[ForgatherError]:
     if module is None:
         return
     for path, element in with_paths(graph):
-        if not (isinstance(element, Call) and element.kind == "partial" and _is_plain(element)):
+        if not (isinstance(element, Call) and element.kind == Kind.PARTIAL and _is_plain(element)):
             continue
         target = resolve(element.spec, tuple(element.search_path or ()))
         is_optimizer = isinstance(target, type) and issubclass(target, module.Optimizer)

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from forgather_hydra.graph.imports import split_spec
 from forgather_hydra.graph.operations import OPERATIONS
+from forgather_hydra.graph.words import Kind
 
 DLIST_TARGET = "forgather_hydra.graph.operations.dlist"
+PARTIAL = {Kind.PARTIAL: True, Kind.FACTORY: False}
+"""Hydra's ``_partial_`` of the kinds of calls that have one."""
 _META = "!meta:"
 _BUILTINS = "builtins."
 _OPERATIONS = "forgather_hydra.graph.operations."
 
 
-def to_target(kind: str, spec: str) -> str:
+def to_target(kind: Kind, spec: str) -> str:
     """The ``_target_`` of a call.
 
     Builtins get ``builtins.``; files and package-relative modules, which only this package
     imports, keep their colon, and so does ``!meta``, which Hydra has no word for.
     """
     target = _dotted(spec)
-    return _META + target if kind == "meta" else target
+    return _META + target if kind == Kind.META else target
 
 
 def from_target(target: str) -> tuple[bool, str]:

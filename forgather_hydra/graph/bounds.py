@@ -8,6 +8,7 @@ from forgather_hydra.errors import ForgatherError
 from forgather_hydra.graph.nodes import Call, origin_of
 from forgather_hydra.graph.regions import parts
 from forgather_hydra.graph.walk import post_order
+from forgather_hydra.graph.words import Kind
 
 MAX_FACTORY_CALLS = 1_000_000
 
@@ -25,7 +26,7 @@ def check_bounds(root: Any) -> None:
     for element in post_order(root):
         total = sum(calls.get(id(part), 0) for part in parts(element))
         if isinstance(element, Call):
-            total = total + 1 if element.kind == "factory" else 0
+            total = total + 1 if element.kind == Kind.FACTORY else 0
         if total > MAX_FACTORY_CALLS:
             raise ForgatherError(
                 "too_many_calls",

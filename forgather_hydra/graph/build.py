@@ -14,6 +14,7 @@ from forgather_hydra.graph.imports import resolve
 from forgather_hydra.graph.nodes import MISSING, Call, DList, Element, Shared, Var, origin_of
 from forgather_hydra.graph.regions import session_collections
 from forgather_hydra.graph.walk import path_to
+from forgather_hydra.graph.words import Kind
 
 Memo = dict[int, Any]
 
@@ -47,7 +48,7 @@ def materialize(
     check_bounds(wanted)
     session = Session(context_vars or {}, wanted, graph)
     try:
-        if targets is None and isinstance(graph, Call) and graph.kind == "partial":
+        if targets is None and isinstance(graph, Call) and graph.kind == Kind.PARTIAL:
             return session.call(graph, {}, args, kwargs)
         return session.build(wanted)
     except ForgatherError as error:
@@ -150,11 +151,11 @@ class Session:
         )
 
     def _build_call(self, node: Call, memo: Memo) -> Any:
-        if node.kind == "partial":
+        if node.kind == Kind.PARTIAL:
             if id(node) not in self.objects:
                 self.objects[id(node)] = BoundPartial(self, node)
             return self.objects[id(node)]
-        if node.kind == "factory":
+        if node.kind == Kind.FACTORY:
             return self.call(node, {})
         if id(node) not in self.objects:
             self.objects[id(node)] = self.call(node, self.objects)
@@ -207,7 +208,7 @@ class Session:
 
     def arguments(self, node: Call, memo: Memo) -> tuple[list[Any], dict[str, Any]]:
         """The arguments of a node: constructed, or the bare nodes for ``!meta``."""
-        if node.kind == "meta":
+        if node.kind == Kind.META:
             return list(node.args), dict(node.kwargs)
         args = [self._build(arg, memo) for arg in node.args]
         kwargs = {key: self._build(arg, memo) for key, arg in node.kwargs.items()}

@@ -11,6 +11,7 @@ from forgather_hydra.graph.imports import resolve, split_spec
 from forgather_hydra.graph.nodes import Call, Var, origin_of
 from forgather_hydra.graph.value_types import misfits
 from forgather_hydra.graph.walk import path_text, with_paths
+from forgather_hydra.graph.words import Kind
 from forgather_hydra.template.source_map import Origin
 
 
@@ -59,7 +60,7 @@ def _problems(node: Call) -> Iterator[ForgatherError]:
         signature = inspect.signature(target)
     except (TypeError, ValueError):  # builtins without a signature
         return
-    is_open = node.kind == "partial" or node.latent_args is not None
+    is_open = node.kind == Kind.PARTIAL or node.latent_args is not None
     bind = signature.bind_partial if is_open else signature.bind
     try:
         bound = bind(*node.args, **node.kwargs)

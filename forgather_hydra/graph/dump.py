@@ -20,12 +20,12 @@ from forgather_hydra.graph.nodes import (
 from forgather_hydra.graph.parse import ANONYMOUS
 from forgather_hydra.graph.quoting import literal_lines, scalar, text
 from forgather_hydra.graph.walk import post_order, use_counts
+from forgather_hydra.graph.words import word_for
 
 _INLINE_WIDTH = 72
 _MAX_KEY = 500
 _ANCHOR = re.compile(r"[A-Za-z0-9_-]+\Z")
 _NUMBERED = re.compile(r"arg\d+\Z")
-_WORDS = {"singleton": "call", "factory": "factory", "partial": "partial", "meta": "meta"}
 
 
 def to_yaml(graph: Any) -> str:
@@ -190,7 +190,7 @@ def _reads_otherwise(keywords: dict[str, Any]) -> bool:
 
 def _tag(value: Element, name: str | None) -> str:
     if isinstance(value, Call):
-        tag = f"!{_WORDS[value.kind]}:{urllib.parse.quote(value.spec, safe='/:')}"
+        tag = f"!{word_for(value.kind)}:{urllib.parse.quote(value.spec, safe='/:')}"
     elif isinstance(value, Var):
         tag = "!var"
     elif isinstance(value, DList):

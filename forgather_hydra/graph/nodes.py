@@ -13,6 +13,7 @@ import enum
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
+from forgather_hydra.graph.words import Kind
 from forgather_hydra.template.source_map import Origin
 
 
@@ -156,8 +157,7 @@ class Call(Node):
     """``!call``, ``!singleton``, ``!factory``, ``!partial`` and ``!meta``: something to call.
 
     Args:
-        kind: ``singleton`` (called once), ``factory`` (called at every occurrence), ``partial``
-            (yields a callable) or ``meta`` (receives its arguments as nodes).
+        kind: what it does where its value is needed.
         spec: what to import, such as ``torch.optim:AdamW``.
         args: positional arguments.
         kwargs: keyword arguments.
@@ -169,7 +169,7 @@ class Call(Node):
 
     def __init__(
         self,
-        kind: str,
+        kind: Kind,
         spec: str,
         args: list[Any] | None = None,
         kwargs: dict[str, Any] | None = None,

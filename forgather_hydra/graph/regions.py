@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from forgather_hydra.graph.nodes import CONTAINERS, MISSING, Call, DList, Var
+from forgather_hydra.graph.words import Kind
 
 Parts = Callable[[Any], Iterator[Any]]
 
@@ -13,7 +14,7 @@ Parts = Callable[[Any], Iterator[Any]]
 def parts(value: Any) -> Iterator[Any]:
     """What constructing a value evaluates, in that order."""
     if isinstance(value, Call):
-        if value.kind == "meta":
+        if value.kind == Kind.META:
             return
         if value.search_path is not None:
             yield value.search_path
@@ -56,7 +57,7 @@ def session_collections(root: Any, parts: Parts = parts) -> set[int]:
     found: set[int] = set()
     stack = [root]
     for value in evaluated(root, parts):
-        if isinstance(value, Call) and value.kind in ("singleton", "meta"):
+        if isinstance(value, Call) and value.kind in (Kind.SINGLETON, Kind.META):
             stack.extend(parts(value))
     while stack:
         value = stack.pop()

@@ -8,19 +8,11 @@ from typing import Any, NamedTuple
 
 from forgather_hydra.errors import ForgatherError, did_you_mean
 from forgather_hydra.graph.nodes import MISSING, Call, DList, Element, Mapping, Sequence, Tuple, Var
+from forgather_hydra.graph.words import CALLS, WORDS
 
-CALL_KINDS = {
-    "call": "singleton",
-    "singleton": "singleton",
-    "factory": "factory",
-    "partial": "partial",
-    "lambda": "partial",
-    "meta": "meta",
-}
-CONTAINER_TAGS = ("list", "tuple", "dict", "dlist")
-WORDS = (*CALL_KINDS, *CONTAINER_TAGS, "var")
 _TAG = re.compile(r"!(?P<word>\w*)(?::(?P<spec>[^@]*))?(?:@(?P<name>.*))?\Z", re.DOTALL)
 _VAR_WORDS = ("name", "default")
+_MADE = {"list": Sequence, "tuple": Tuple, "dict": Mapping, "dlist": DList}
 _NUMBERED = re.compile(r"arg([0-9]{1,9})\Z")
 
 
@@ -58,7 +50,7 @@ def parse_tag(text: str) -> Tag:
     word, spec, name = match["word"], (match["spec"] or "").removesuffix(":"), match["name"]
     if name == "":
         raise ForgatherError("bad_tag_argument", f"{text} has an empty name after '@'")
-    if word in CALL_KINDS:
+    if word in CALLS:
         check_spec(spec, text)
     elif spec:
         raise ForgatherError(
@@ -99,7 +91,7 @@ def make_element(tag: Tag, body: Any) -> Any:
     """
     if tag.word == "var":
         return _make_var(body)
-    if tag.word in CALL_KINDS:
+    if tag.word in CALLS:
         return _make_call(tag, body)
     return _make_container(tag.word, body)
 
@@ -133,7 +125,7 @@ def _make_container(word: str, body: Any) -> Any:
     if not isinstance(body, wanted):
         kind = "sequence" if wanted is list else "mapping"
         raise ForgatherError("bad_tag_argument", f"!{word} needs a {kind}")
-    return {"list": Sequence, "tuple": Tuple, "dict": Mapping, "dlist": DList}[word](body)
+    return _MADE[word](body)
 
 
 def _make_call(tag: Tag, body: Any) -> Call:
@@ -151,7 +143,7 @@ def _make_call(tag: Tag, body: Any) -> Call:
     if latent is not None and not isinstance(latent, (dict, Var)):
         raise ForgatherError("bad_tag_argument", "latent_args is a mapping or a !var")
     return Call(
-        CALL_KINDS[tag.word],
+        CALLS[tag.word],
         tag.spec,
         args,
         kwargs,

@@ -9,10 +9,11 @@ from typing import Any
 
 from forgather_hydra.errors import counted
 from forgather_hydra.report import interactive
+from forgather_hydra.report.columns import TABLE, Row
 from forgather_hydra.report.parameters import parameters
 from forgather_hydra.report.plot import COLORS, Point, Series, plot
 from forgather_hydra.report.results import JobResult, best_of, differing, ranked
-from forgather_hydra.report.seeds import grouped, is_seed
+from forgather_hydra.report.seeds import COLUMNS, grouped, is_seed
 from forgather_hydra.rundir.run import RunDirectory
 
 CURVES = ("loss", "eval_loss")
@@ -57,30 +58,21 @@ def write_page(
         script=Markup(interactive.script()) if is_interactive else "",
         curves=[Markup(drawn) for drawn in _curves(logs, is_interactive) if drawn],
         parameters=[Markup(drawn) for drawn in by_parameters if drawn],
+        seeds=COLUMNS,
         groups=grouped(results, direction),
+        columns=TABLE,
         rows=_rows(results, words, direction),
     )
     path.write_text(text, encoding="utf-8")
 
 
-def _rows(
-    results: Sequence[JobResult], words: Sequence[str], direction: str
-) -> list[dict[str, Any]]:
+def _rows(results: Sequence[JobResult], words: Sequence[str], direction: str) -> list[Row]:
     best = best_of(results, direction)
-    places = {id(result): place for place, result in enumerate(results)}
-    return [
-        {
-            "number": result.number,
-            "words": words[places[id(result)]],
-            "value": "" if result.value is None else f"{result.value:.6g}",
-            "status": result.status,
-            "error": result.error or "",
-            "directory": result.directory or "",
-            "color": COLORS[places[id(result)] % len(COLORS)],
-            "is_best": result is best,
-        }
-        for result in ranked(results, direction)
-    ]
+    rows = {
+        id(result): Row(result, told, COLORS[place % len(COLORS)], result is best)
+        for place, (result, told) in enumerate(zip(results, words, strict=True))
+    }
+    return [rows[id(result)] for result in ranked(results, direction)]
 
 
 def _logs(

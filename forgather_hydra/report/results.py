@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, JobStatus
 
+from forgather_hydra.report.columns import CSV, OVERRIDES, TABLE, Row, table_of
 from forgather_hydra.rundir import numbers, record
 from forgather_hydra.rundir.files import locked, write_json
 from forgather_hydra.rundir.names import MANIFEST, MANIFEST_LOCK, RESULTS_CSV
@@ -198,18 +199,8 @@ def brief(overrides: Sequence[Sequence[str]]) -> list[str]:
 
 def table(results: Sequence[JobResult], metric: str) -> Table:
     """A table of results in the order given."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    made = Table("job", "overrides", metric, "status", "directory", box=None, pad_edge=False)
-    made.columns[1].overflow = made.columns[4].overflow = "fold"
-    made.columns[2].justify = "right"
     texts = brief(differing([r.overrides for r in results]))
-    for result, overrides in zip(results, texts, strict=True):
-        value = "" if result.value is None else f"{result.value:.6g}"
-        words = (str(result.number), overrides, value, result.status)
-        made.add_row(*map(escape, (*words, result.directory or "")))
-    return made
+    return table_of(TABLE, map(Row, results, texts), metric)
 
 
 def save(sweep_dir: Path, results: Sequence[JobResult], metric: str, direction: str) -> None:
@@ -228,19 +219,14 @@ def save(sweep_dir: Path, results: Sequence[JobResult], metric: str, direction: 
 
 
 def _write_rows(file: Any, results: Sequence[JobResult], metric: str) -> None:
-    rows = []
-    for result, overrides in zip(results, differing([r.overrides for r in results]), strict=True):
-        settings = dict(_setting(text) for text in overrides)
-        rows.append(
-            {"job": result.number, "status": result.status, metric: result.value}
-            | settings
-            | {"directory": result.directory, "error": result.error}
-        )
-    ends = ["directory", "error"]
-    columns = list(dict.fromkeys(k for row in rows for k in row if k not in ends)) + ends
-    writer = csv.DictWriter(file, columns)
-    writer.writeheader()
-    writer.writerows(rows)
+    settings = [dict(map(_setting, each)) for each in differing([r.overrides for r in results])]
+    keys = dict.fromkeys(key for each in settings for key in each)
+    writer = csv.writer(file)
+    writer.writerow(name for c in CSV for name in (keys if c is OVERRIDES else [c.title(metric)]))
+    for result, given in zip(results, settings, strict=True):
+        row = Row(result, "")
+        values = [[c.value(row)] if c is not OVERRIDES else map(given.get, keys) for c in CSV]
+        writer.writerow(value for cells in values for value in cells)
 
 
 def _setting(override: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from forgather_hydra.report.columns import Column, table_of
 from forgather_hydra.report.results import JobResult, differing
 from forgather_hydra.rundir.states import State
 
@@ -58,25 +59,22 @@ def is_seed(override: str) -> bool:
     return override.lstrip("+").partition("=")[0].rpartition(".")[2] == "seed"
 
 
+COLUMNS = (
+    Column[Group]("overrides", lambda group: group.overrides, "words"),
+    Column[Group]("mean {metric}", lambda group: group.mean, "number", "{:.6g}".format),
+    Column[Group]("spread", lambda group: group.spread, "number", "{:.2g}".format),
+    Column[Group]("seeds", lambda group: len(group.values), "number"),
+)
+
+
 def seeds_table(groups: Sequence[Group], metric: str) -> Table:
     """A table of experiments in the order given."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    made = Table("overrides", f"mean {metric}", "spread", "seeds", box=None, pad_edge=False)
-    made.columns[0].overflow = "fold"
-    for column in made.columns[1:]:
-        column.justify = "right"
-    for group in groups:
-        cells = (f"{group.mean:.6g}", f"{group.spread:.2g}", str(len(group.values)))
-        made.add_row(escape(group.overrides), *cells)
-    return made
+    return table_of(COLUMNS, groups, metric)
 
 
 def save_seeds(path: Path, groups: Sequence[Group], metric: str) -> None:
     """Write experiments as CSV."""
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["overrides", f"mean_{metric}", "spread", "seeds"])
-        for group in groups:
-            writer.writerow([group.overrides, group.mean, group.spread, len(group.values)])
+        writer.writerow(column.title(metric).replace(" ", "_", 1) for column in COLUMNS)
+        writer.writerows([column.value(group) for column in COLUMNS] for group in groups)

@@ -17,6 +17,7 @@ from forgather_hydra.config.policy import allowed_targets, check_policy
 from forgather_hydra.errors import ForgatherError, did_you_mean, error_like
 from forgather_hydra.graph.build import materialize
 from forgather_hydra.graph.nodes import Call
+from forgather_hydra.graph.words import Kind
 from forgather_hydra.run.signature import signature
 from forgather_hydra.run.snapshot import snapshot
 from forgather_hydra.rundir import record as run_record
@@ -98,7 +99,7 @@ def _result(graph: Any) -> Any:
 
 
 def _is_partial(main: Any) -> bool:
-    return isinstance(main, Call) and main.kind == "partial"
+    return isinstance(main, Call) and main.kind == Kind.PARTIAL
 
 
 def _nothing_to_run(project_config: str | None) -> ForgatherError:

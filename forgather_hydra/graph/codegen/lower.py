@@ -29,6 +29,7 @@ from forgather_hydra.graph.codegen.plan import Mode, Plan, is_partial
 from forgather_hydra.graph.codegen.symbols import Symbols
 from forgather_hydra.graph.imports import split_spec
 from forgather_hydra.graph.nodes import CONTAINERS, Call, DList, Shared, Var, label_of, origin_of
+from forgather_hydra.graph.words import Kind
 
 _MAX_DEPTH = 24
 _WORD_BREAK = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -67,7 +68,7 @@ class Lowering:
             return self.shared(value)
         if isinstance(value, Var):
             return self.variable(value, scope)
-        if isinstance(value, Call) and value.kind in ("partial", "factory"):
+        if isinstance(value, Call) and value.kind in (Kind.PARTIAL, Kind.FACTORY):
             return self.partial(value) if is_partial(value) else self.factory(value, scope)
         if self.plan.is_once(value):
             return self.once(value, scope)
@@ -166,7 +167,7 @@ class Lowering:
 
     def made(self, value: Any, scope: Scope) -> Expression:
         """The expression that makes an object, whether or not it gets a name."""
-        if isinstance(value, Call) and value.kind == "meta":
+        if isinstance(value, Call) and value.kind == Kind.META:
             return self.meta_result(value, scope)
         if isinstance(value, Call):
             return self.called(value, *self.pieces(value, scope))

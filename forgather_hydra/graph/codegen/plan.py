@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 from forgather_hydra.graph.build import materialize
 from forgather_hydra.graph.nodes import CONTAINERS, MISSING, Call, Shared, Var, label_of
 from forgather_hydra.graph.regions import evaluated, held_calls, parts, session_collections
+from forgather_hydra.graph.words import Kind
 
-_ONCE = ("singleton", "meta")
+_ONCE = (Kind.SINGLETON, Kind.META)
 
 
 class NamePolicy(StrEnum):
@@ -76,7 +77,7 @@ class Plan:
 
     def parts(self, value: Any) -> Iterator[Any]:
         """As `regions.parts`; a meta node consists of what its function returned."""
-        if isinstance(value, Call) and value.kind == "meta":
+        if isinstance(value, Call) and value.kind == Kind.META:
             if id(value) not in self.meta_results:
                 self.meta_results[id(value)] = materialize(value)
             yield self.meta_results[id(value)]
@@ -135,7 +136,7 @@ class Plan:
         waiting: Counter[int] = Counter()
         ready: list[int] = []
         for element in self.elements:
-            if isinstance(element, Call) and not (self.eager and element.kind == "singleton"):
+            if isinstance(element, Call) and not (self.eager and element.kind == Kind.SINGLETON):
                 continue
             blockers = [
                 id(p)
@@ -275,12 +276,12 @@ class Plan:
             stack.extend(self.parts(value))
 
 
-def is_call(value: Any, *kinds: str) -> bool:
+def is_call(value: Any, *kinds: Kind) -> bool:
     return isinstance(value, Call) and value.kind in kinds
 
 
 def is_partial(value: Any) -> bool:
-    return is_call(value, "partial")
+    return is_call(value, Kind.PARTIAL)
 
 
 def _default_of(var: Var) -> Default:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forgather_hydra.errors import counted
+from forgather_hydra.report.columns import Column, table_of
 from forgather_hydra.rundir.run import SILENT_S, RunDirectory
 from forgather_hydra.rundir.states import State, state_of
 
@@ -110,19 +111,21 @@ def counts(views: Iterable[View]) -> str:
     return f"{counted(found.total(), 'job')}: {told}"
 
 
+COLUMNS = (
+    Column[View]("job", lambda view: view.number, "number"),
+    Column[View]("overrides", lambda view: view.words, "words"),
+    Column[View]("state", lambda view: view.state),
+    Column[View]("where", lambda view: view.place),
+    Column[View]("step", lambda view: view.step, "number"),
+    Column[View]("loss", lambda view: view.loss, "number"),
+    Column[View]("", lambda view: view.note, "words"),
+)
+
+
 def table(views: Iterable[View], folds: bool = True) -> Table:
     """The jobs as a table; long cells get more lines, or are cut if it is not to fold them."""
-    from rich.table import Table
-    from rich.text import Text
+    return table_of(COLUMNS, views, style=_style, folds=folds)
 
-    made = Table("job", "overrides", "state", "where", "step", "loss", "", box=None, pad_edge=False)
-    for column in (1, 6):
-        made.columns[column].overflow = "fold" if folds else "ellipsis"
-        made.columns[column].no_wrap = not folds
-    for column in (4, 5):
-        made.columns[column].justify = "right"
-    for view in views:
-        cells = (view.words, view.state, view.place, view.step, view.loss, view.note)
-        style = "red" if view.has_failed else _STYLE.get(view.state, "")
-        made.add_row(str(view.number), *(Text(cell) for cell in cells), style=style)
-    return made
+
+def _style(view: View) -> str:
+    return "red" if view.has_failed else _STYLE.get(view.state, "")
