@@ -151,8 +151,10 @@ def command_line() -> Iterator[None]:
 
     outer = GlobalHydra.instance()  # that of the run which asks for this, if any does
     before = outer.before if isinstance(outer, ForgatherGlobalHydra) else outer
+    hydra = before.hydra
     GlobalHydra.set_instance(ForgatherGlobalHydra.around(before, CommandLine()))
     try:
         yield
     finally:
+        before.hydra = hydra  # which it had to give up for ours
         GlobalHydra.set_instance(outer)

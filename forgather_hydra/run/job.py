@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,18 @@ from forgather_hydra.rundir.states import State
 log = logging.getLogger(__name__)
 
 
+@dataclass
+class _Attempt:
+    """What the record of a run gets at its end."""
+
+    result: Any = None
+
+    @property
+    def status(self) -> State:
+        was_stopped = isinstance(self.result, dict) and self.result.get("stopped")
+        return State.STOPPED if was_stopped else State.FINISHED
+
+
 def run(cfg: DictConfig) -> Any:
     """Run the job of a composed configuration in Hydra's output directory.
 
@@ -34,68 +49,80 @@ def run(cfg: DictConfig) -> Any:
         What target ``main`` returns; of a dict, the entry ``optimized_metric`` names, if any.
     """
     run_dir = Path(HydraConfig.get().runtime.output_dir)
-    is_first = os.environ.get("RANK", "0") == "0"  # which keeps the records of the run
+    with _configuration_kept(run_dir):
+        graph = _checked_graph(cfg)
+        if former := _finished_before(run_dir, cfg):
+            log.info("%s is finished already; nothing to do", run_dir)
+            return _metric(cfg, former.get("result"))
+        with _recorded(run_dir, cfg, graph) as attempt:
+            main = materialize(graph, targets="main")
+            # What a partial does when it is called is the job itself: its errors are its own.
+            attempt.result = main() if _is_partial(graph["main"]) else main
+        return _metric(cfg, attempt.result)
+
+
+@contextmanager
+def _configuration_kept(run_dir: Path) -> Iterator[None]:
+    """Have a run that is refused before it begins keep the configuration it had."""
     try:
-        return _run_in(run_dir, cfg, is_first)
+        yield
     finally:
-        if is_first:
+        if _is_first():
             run_record.put_back_configuration(run_dir)
 
 
-def _run_in(run_dir: Path, cfg: DictConfig, is_first: bool) -> Any:
+def _checked_graph(cfg: DictConfig) -> dict[str, Any]:
+    """The graph of a job, with a target ``main``; nothing has been imported for it."""
     hydra: Any = HydraConfig.get()
-    overrides = task_overrides(hydra)
-    templates = Composed.of(cfg).record
-    graph = from_omegaconf(cfg, templates.positions)
-    check_policy(graph, allowed_targets(cfg), overrides)
+    graph = from_omegaconf(cfg, Composed.of(cfg).record.positions)
+    check_policy(graph, allowed_targets(cfg), task_overrides(hydra))
     if not isinstance(graph, dict) or "main" not in graph:
         raise _nothing_to_run(hydra.runtime.choices.get("project"))
-    before = run_record.read(run_dir)
-    if (
-        before
-        and before["status"] == State.FINISHED
+    return graph
+
+
+def _finished_before(run_dir: Path, cfg: DictConfig) -> dict[str, Any] | None:
+    """The record of a run that is asked to go on, if it has done all of this already."""
+    former = run_record.read(run_dir)
+    is_done = (
+        former
+        and former["status"] == State.FINISHED
         and cfg.get("resume")
-        and before["signature"] == signature(cfg)
-    ):
-        log.info("%s is finished already; nothing to do", run_dir)
-        return _metric(cfg, before.get("result"))
-    if not is_first:
-        return _metric(cfg, _result(graph))
+        and former["signature"] == signature(cfg)
+    )
+    return former if is_done else None
+
+
+@contextmanager
+def _recorded(run_dir: Path, cfg: DictConfig, graph: Any) -> Iterator[_Attempt]:
+    """Keep the record of a run while it lasts; of several processes, the first one does."""
+    attempt = _Attempt()
+    if not _is_first():
+        yield attempt
+        return
+    overrides = task_overrides(HydraConfig.get())  # type: ignore[arg-type]
     with run_record.lock(run_dir):
-        if before is None:
-            snapshot(run_dir, graph, templates)
+        if run_record.read(run_dir) is None:
+            snapshot(run_dir, graph, Composed.of(cfg).record)
         record = run_record.begin(run_dir, signature(cfg), overrides)
-        return _metric(cfg, _run(graph, run_dir, record))
+        status = State.FAILED
+        try:
+            yield attempt
+            status = attempt.status
+        except KeyboardInterrupt:
+            status = State.INTERRUPTED
+            raise
+        finally:
+            result = attempt.result if _can_be_written(attempt.result) else None
+            run_record.end(run_dir, record, status, result=result)
 
 
-def _run(graph: Any, run_dir: Path, record: dict[str, Any]) -> Any:
-    status = State.FAILED
-    result = None
-    try:
-        result = _result(graph)
-        stopped = isinstance(result, dict) and result.get("stopped")
-        status = State.STOPPED if stopped else State.FINISHED
-    except KeyboardInterrupt:
-        status = State.INTERRUPTED
-        raise
-    finally:
-        run_record.end(
-            run_dir,
-            record,
-            status,
-            result=result if _is_recorded(result) else None,
-        )
-    return result
+def _is_first() -> bool:
+    return os.environ.get("RANK", "0") == "0"
 
 
-def _is_recorded(result: Any) -> bool:
+def _can_be_written(result: Any) -> bool:
     return isinstance(result, (dict, str)) or number(result) is not None
-
-
-def _result(graph: Any) -> Any:
-    main = materialize(graph, targets="main")
-    # What a partial does when it is called is the job itself: its errors are its own.
-    return main() if _is_partial(graph["main"]) else main
 
 
 def _is_partial(main: Any) -> bool:
