@@ -224,8 +224,6 @@ class _Decoder:
             element._mark_ = self.positions[text][-1]
 
     def plain(self, value: Any) -> Any:
-        if isinstance(value, (DictConfig, ListConfig)):
-            value = OmegaConf.to_container(value, resolve=True)
         if isinstance(value, dict):
             return Mapping({key: self.plain(item) for key, item in value.items()})
         if isinstance(value, list):
@@ -238,6 +236,8 @@ class _Decoder:
         try:
             for step in path:
                 place = place[step]
+            if OmegaConf.is_config(place):
+                place = OmegaConf.to_container(place, resolve=True)
         except OmegaConfBaseException as error:
             told = str(error).splitlines()[0]
             raise self.failed("missing_value", told, path, hint=_cure(told)) from error

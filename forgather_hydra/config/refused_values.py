@@ -8,7 +8,7 @@ from typing import Any
 
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.graph.build import materialize
-from forgather_hydra.graph.imports import resolve
+from forgather_hydra.graph.imports import resolve, split_spec
 from forgather_hydra.graph.nodes import Call, Element, Tuple, origin_of
 from forgather_hydra.graph.walk import path_text, with_paths
 from forgather_hydra.graph.words import Kind
@@ -25,6 +25,8 @@ def refused_values(graph: Any) -> Iterator[ForgatherError]:
         return
     for path, element in with_paths(graph):
         if not (isinstance(element, Call) and element.kind == Kind.PARTIAL and _is_plain(element)):
+            continue
+        if split_spec(element.spec).is_relative:  # a part of a model, and never an optimizer
             continue
         target = resolve(element.spec, tuple(element.search_path or ()))
         is_optimizer = isinstance(target, type) and issubclass(target, module.Optimizer)

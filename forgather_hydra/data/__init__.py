@@ -6,8 +6,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from forgather_hydra.data.blocks import TokenBlocks, pack_blocks
     from forgather_hydra.data.corpus import Corpus, Documents, LocalCorpus
+    from forgather_hydra.data.documents import (
+        TokenDocuments,
+        TokenizeArguments,
+        tokenize_documents,
+    )
     from forgather_hydra.data.folder import FolderCorpus
-    from forgather_hydra.data.hub import HubCorpus
+    from forgather_hydra.data.hub import HubCorpus, hub_or_grammar
     from forgather_hydra.data.mixture import MixedDataset
     from forgather_hydra.data.saved import SavedCorpus
     from forgather_hydra.data.sotu import SotuCorpus
@@ -25,7 +30,11 @@ __all__ = [
     "SotuCorpus",
     "StoryCorpus",
     "TokenBlocks",
+    "TokenDocuments",
+    "TokenizeArguments",
+    "hub_or_grammar",
     "pack_blocks",
+    "tokenize_documents",
     "train_tokenizer",
 ]
 
@@ -40,7 +49,11 @@ _HOME = {
     "SotuCorpus": "sotu",
     "StoryCorpus": "stories",
     "TokenBlocks": "blocks",
+    "TokenDocuments": "documents",
+    "TokenizeArguments": "documents",
+    "hub_or_grammar": "hub",
     "pack_blocks": "blocks",
+    "tokenize_documents": "documents",
     "train_tokenizer": "tokenizer",
 }
 

@@ -101,8 +101,8 @@ def pack_blocks(
     """
     if block_size < 1:
         raise ValueError(f"block_size is {block_size}: give 1 or more")
-    documents = _documents(corpus, split)
-    encoder = _encoder(tokenizer)
+    documents = documents_of(corpus, split)
+    encoder = encoder_of(tokenizer)
     dtype = "uint16" if len(tokenizer) <= 2**16 else "uint32"
 
     def build(file: Path) -> None:
@@ -126,13 +126,14 @@ def pack_blocks(
     return blocks
 
 
-def _documents(corpus: Corpus, split: Split) -> Iterable[Document]:
+def documents_of(corpus: Corpus, split: Split) -> Iterable[Document]:
+    """The documents of a split; ValueError for another word than "train" and "eval"."""
     if split not in ("train", "eval"):
         raise ValueError(f"split is {split!r}: it must be 'train' or 'eval'")
     return corpus.train if split == "train" else corpus.eval
 
 
-def _encoder(tokenizer: PreTrainedTokenizerFast) -> Tokenizer:
+def encoder_of(tokenizer: PreTrainedTokenizerFast) -> Tokenizer:
     """A copy of the tokenizer's core, free of what earlier calls set on it."""
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise TypeError(
@@ -151,12 +152,13 @@ def _encoder(tokenizer: PreTrainedTokenizerFast) -> Tokenizer:
 def _encode(
     documents: Iterable[Document], encoder: Tokenizer, eos: int, dtype: str
 ) -> Iterator[NDArray[Any]]:
-    for texts in _batches(documents):
+    for texts in in_batches(documents):
         encodings = encoder.encode_batch_fast(texts, add_special_tokens=False)
         yield np.concatenate([np.array([*row.ids, eos], dtype) for row in encodings])
 
 
-def _batches(documents: Iterable[Document]) -> Iterator[list[str]]:
+def in_batches(documents: Iterable[Document]) -> Iterator[list[str]]:
+    """The texts of documents, as many at a time as every thread can use."""
     texts: list[str] = []
     characters = 0
     for document in documents:

@@ -1,5 +1,6 @@
 """A text dataset of the Hugging Face Hub."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import islice
@@ -11,7 +12,16 @@ from huggingface_hub.constants import HF_HUB_CACHE
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
 from forgather_hydra.data.cache import content_hash
-from forgather_hydra.data.corpus import Documents, Split, check_eval_fraction, select_split
+from forgather_hydra.data.corpus import (
+    Corpus,
+    Documents,
+    Split,
+    check_eval_fraction,
+    select_split,
+)
+from forgather_hydra.data.stories import StoryCorpus
+
+logger = logging.getLogger(__name__)
 
 _ANSWER_SECONDS = 10.0
 
@@ -132,3 +142,29 @@ class HubCorpus:
             "Without a network use data=sotu, data=stories, "
             "or your own text with data=folder data.path=FOLDER"
         )
+
+
+def hub_or_grammar(
+    path: str = "roneneldan/TinyStories", max_documents: int | None = 100_000
+) -> Corpus:
+    """A dataset of short stories of the Hub; where that cannot be reached, stories of a grammar.
+
+    Which of them it is, is told by a warning.
+
+    Args:
+        path: the dataset's id.
+        max_documents: read no more than this of either split; None reads all.
+    """
+    corpus = HubCorpus(path, max_documents=max_documents)
+    try:
+        corpus.fingerprint()
+    except ConnectionError as error:
+        made_up = StoryCorpus()
+        logger.warning(
+            "cannot reach the Hugging Face Hub for %s (%s); in its place: %s",
+            path,
+            str(error.__cause__).partition("\n")[0],
+            made_up.describe(),
+        )
+        return made_up
+    return corpus

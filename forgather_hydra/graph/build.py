@@ -246,7 +246,8 @@ class BoundPartial:
     @property
     def __signature__(self) -> inspect.Signature:
         """What can still be given; a bound argument has what it is bound to as its default."""
-        bound = partial(self.session.function(self.node), *self.node.args, **self.node.kwargs)
+        given = {k: v.value if isinstance(v, Shared) else v for k, v in self.node.kwargs.items()}
+        bound = partial(self.session.function(self.node), *self.node.args, **given)
         return inspect.signature(bound)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

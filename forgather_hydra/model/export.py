@@ -66,7 +66,9 @@ def export_model(
         raise ValueError(f"the model is named like its part {name}.py; choose another name")
     model_type = f"{name}-{_digest(code, parts)[:12]}"
     sources = {**parts, f"{name}.py": _MODEL_TYPE.sub(f'model_type = "{model_type}"', code)}
-    values = _hub_config({**tokenizer_values(tokenizer), **config}, name, model_type)
+    values = _hub_config(
+        {**tokenizer_values(tokenizer), **under_one_name(config)}, name, model_type
+    )
     provenance = _provenance(sources, tokenizer)
     values[identity.HASH] = identity.content_hash(values, provenance)
 
@@ -87,6 +89,15 @@ def export_model(
     }
     _write(directory, texts, tokenizer, values.get("max_position_embeddings"))
     return directory / f"{name}.py"
+
+
+def under_one_name(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a configuration, in which `max_sequence_length`, as Forgather calls it, is
+    `max_position_embeddings`, as transformers does."""
+    values = {**config}
+    if "max_sequence_length" in values:
+        values["max_position_embeddings"] = values.pop("max_sequence_length")
+    return values
 
 
 def _short_name(code: str) -> str:

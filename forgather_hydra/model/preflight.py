@@ -23,6 +23,7 @@ from .hub import floating_type
 from .parts import collect_parts
 
 _READ = re.compile(r'\bconfig(?:\.(?!json\b)|, ")([a-z]\w*)')
+_NEEDED = re.compile(r"=config\.(\w+),$", re.MULTILINE)
 _ADDED = re.compile(r"\+\+?model_config\.(\w+)")
 # What transformers reads of any language model's configuration, besides the fields of its class.
 _COMMON = {
@@ -63,7 +64,10 @@ def check_model(
     Raises:
         UnknownKey: for the first such value.
     """
+    overrides = tuple(overrides)
     _check_keys(code, config, {m[1] for o in overrides if (m := _ADDED.match(o))})
+    _check_length(config, overrides)
+    _check_needed(code, config)
     directories = tuple(map(Path, part_dirs or model_part_dirs or ()))
     parts = frozenset(collect_parts(code, directories).items())
     return _build_on_meta(code, parts, pickle.dumps(dict(config)), directories)
@@ -96,6 +100,24 @@ def _check_keys(code: str, config: Mapping[str, Any], added: set[str]) -> None:
         else:
             continue
         raise UnknownKey(key, f"no part of this model reads {key!r}; {cure}")
+
+
+def _check_needed(code: str, config: Mapping[str, Any]) -> None:
+    """Refuse a configuration without a value that a part asks for."""
+    for key in _NEEDED.findall(code):
+        if key not in config and key not in (*_COMMON, "max_sequence_length"):
+            near = nearest(key, config, 1)
+            told = f"a part of this model reads {key!r}, which model_config does not have"
+            cure = f"did you mean {near[0]}? Otherwise set it" if near else "set it"
+            raise ValueError(f"{told}; {cure}: +model_config.{key}=VALUE")
+
+
+def _check_length(config: Mapping[str, Any], overrides: Iterable[str]) -> None:
+    """Refuse a `max_position_embeddings` that another name of the same thing rules over."""
+    is_given = any(re.match(r"\+*model_config\.max_position_embeddings=", o) for o in overrides)
+    if is_given and "max_sequence_length" in config:
+        told = "max_position_embeddings is not used, since max_sequence_length is set, which is the"
+        raise UnknownKey("max_position_embeddings", f"{told} same: set that")
 
 
 def check_new_model(config: Callable[..., PretrainedConfig]) -> PreTrainedModel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -36,6 +36,7 @@ class Refused(ValueError):
 def check_training(
     args: TrainingArguments,
     has_optimizer: bool = False,
+    of_optimizer: Mapping[str, Any] | None = None,
     has_schedule: bool = False,
     has_metrics: bool = False,
     overrides: Iterable[str] = (),
@@ -46,6 +47,8 @@ def check_training(
         args: of the trainer.
         has_optimizer: whether the trainer has an optimizer_factory, so that arguments about the
             optimizer have no effect.
+        of_optimizer: the values that this has of its own, under the names of the arguments: equal
+            ones are no contradiction.
         has_schedule: likewise of the lr_scheduler_factory.
         has_metrics: whether it has compute_metrics, of which is not known yet what they return.
         overrides: of the command line; templates set the schedule's arguments without harm.
@@ -55,7 +58,7 @@ def check_training(
     """
     given = {override.lstrip("+").partition("=")[0].rpartition(".")[2] for override in overrides}
     for key in _OPTIMIZER if has_optimizer else ():
-        if getattr(args, key) != _default(key):
+        if getattr(args, key) not in (_default(key), (of_optimizer or {}).get(key)):
             own = {"learning_rate": "lr", "adam_epsilon": "eps"}.get(key, key)
             own = "betas" if key.startswith("adam_beta") else own
             raise Refused(key, f"{key} is not used, since an optimizer is set: set optimizer.{own}")

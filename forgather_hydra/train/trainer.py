@@ -271,8 +271,8 @@ class Trainer(Overridable, MetricsFiles):
 
     def idle_settings(self) -> str | None:
         """What the arguments say of an optimizer that is made by something else, if anything."""
-        found = optimizer_arguments(self.args) if self.optimizer_factory else []
-        if not found:
+        factory = self.optimizer_factory
+        if not (found := optimizer_arguments(self.args, factory) if factory else []):
             return None
         return (
             f"{', '.join(found)} in the arguments has no effect, as the optimizer is made by "

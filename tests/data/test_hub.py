@@ -94,3 +94,21 @@ def test_unreachable_hub_names_the_dataset_and_the_ways_out(
     assert kind == "ConnectionError"
     for hint in ("roneneldan/TinyStories", "data=sotu", "data=stories", "data=folder data.path="):
         assert hint in message
+
+
+GRAMMAR = """
+import logging
+from forgather_hydra.data import hub_or_grammar
+logging.basicConfig(format="%(message)s")
+print(hub_or_grammar(max_documents=2).name)
+"""
+
+
+def test_without_the_hub_stories_are_made_up_and_it_is_told(tmp_path: Path) -> None:
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", GRAMMAR], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "stories\n"
+    assert "roneneldan/TinyStories" in done.stderr
+    assert "stories from a grammar" in done.stderr

@@ -22,8 +22,9 @@ def check(*words: str) -> None:
 
 
 REFUSED = {
-    "+trainer.args.report_to=wandb": r"trainer.yaml:\d+: \+.*report_to=wandb: .*\n.*callbacks",
+    "+trainer.args.report_to=wandb": r"options.yaml:\d+: \+.*report_to=wandb: .*\n.*callbacks",
     "optimizer.betas=[0.9]": r"^optimizer.betas=\[0.9\]: torch.optim.AdamW refuses betas",
+    "optimizer.betas=['${nothing.x}',0.9]": r"'nothing.x' not found",
     "optimizer.lr=-1": "^optimizer.lr=-1: .*Invalid learning rate",
     "trainer.args.lr_scheduler_type=cosin": "^trainer.*cosin: .*\n.*use cosine",
     "++trainer.args.learning_rate=0.6": r"^\+\+trainer.*not used.*set optimizer.lr",

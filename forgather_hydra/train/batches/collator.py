@@ -108,3 +108,17 @@ class PackedCollator(CausalCollator):
 def block_collator(tokenizer: Any, packed: bool) -> Callable[[Samples], Batch]:
     """For rows of equal length: `packed` keeps the documents in a row apart."""
     return PackedCollator(tokenizer.eos_token_id) if packed else stack
+
+
+def padding_collator(
+    tokenizer: Any, truncation: bool = True, max_length: int | None = None
+) -> CausalCollator:
+    """For rows of different lengths: padded to the longest, and cut to `max_length` tokens.
+
+    Raises:
+        ValueError: a length without truncation.
+    """
+    if max_length is not None and not truncation:
+        raise ValueError("max_length cuts nothing without truncation: leave one of them out")
+    pad = tokenizer.pad_token_id
+    return CausalCollator(tokenizer.eos_token_id if pad is None else pad, max_length)

@@ -59,11 +59,36 @@ def _of_these_parameters(
     return optimizer
 
 
-def optimizer_arguments(args: TrainingArguments) -> list[str]:
-    """The settings of an optimizer that the arguments have other values for than by default."""
-    names = ("learning_rate", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon")
-    defaults = type(args).__dataclass_fields__
-    return [name for name in names if getattr(args, name) != defaults[name].default]
+def optimizer_arguments(
+    args: TrainingArguments, factory: OptimizerFactory | None = None
+) -> list[str]:
+    """The settings of an optimizer that the arguments have other values for than by default, and
+    than a partial that makes it."""
+    defaults = {name: field.default for name, field in type(args).__dataclass_fields__.items()}
+    used = _settings_of(factory)
+    return [
+        name
+        for name in ("learning_rate", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon")
+        if getattr(args, name) not in (defaults[name], used.get(name))
+    ]
+
+
+def _settings_of(factory: OptimizerFactory | None) -> dict[str, Any]:
+    """What a factory gives to an optimizer by itself, under the names of the arguments."""
+    try:
+        parameters = inspect.signature(factory).parameters if factory else {}
+    except ValueError:  # builtins without a signature
+        parameters = {}
+    given = {name: parameter.default for name, parameter in parameters.items()}
+    betas = given.get("betas")
+    beta1, beta2 = betas if isinstance(betas, (tuple, list)) and len(betas) == 2 else (None, None)
+    return {
+        "learning_rate": given.get("lr"),
+        "weight_decay": given.get("weight_decay"),
+        "adam_beta1": beta1,
+        "adam_beta2": beta2,
+        "adam_epsilon": given.get("eps"),
+    }
 
 
 def build_optimizer(
