@@ -13,6 +13,7 @@ from forgather_hydra.config.composition import Composed, Composition
 from forgather_hydra.config.decode import from_omegaconf
 from forgather_hydra.config.given import hydra_config, task_overrides
 from forgather_hydra.config.package import join
+from forgather_hydra.config.place import contradiction
 from forgather_hydra.config.policy import allowed_targets, check_policy
 from forgather_hydra.config.references import definition_of
 from forgather_hydra.config.refused_values import refused_values
@@ -46,6 +47,8 @@ def check_job(job: Composed, is_swept: bool = False) -> None:
     ]
     # Values are tried only where names and types are right.
     raise_all(found or [_traced(each, overrides, record) for each in refused_values(graph)])
+    if (two_places := contradiction(cfg, is_swept)) is not None:
+        raise _traced(two_places, overrides, record)
     _tell_unread(cfg, record)
     if isinstance(graph, dict) and PREFLIGHT in graph:
         _construct_preflight(graph, job)

@@ -32,4 +32,3 @@ def run_dir(new: str, *, _root_: DictConfig) -> str:
         return new
     unfinished = newest_unfinished(Path(_root_.get("output_root") or "outputs"), signature(_root_))
     return new if unfinished is None else str(unfinished)
-
