@@ -31,6 +31,7 @@ REFUSED = {
     "+trainer.args.adam_beta2=0.9": "not used.*set optimizer.betas",
     "+trainer.args.metric_for_best_model=accuracy": "no metric 'eval_accuracy'.*eval_perplexity",
     "optimized_metric=evalloss": "^optimized_metric=evalloss: .* it returns eval_loss",
+    "trainer.args.output_dir=a hydra.run.dir=b": r"^trainer.args.output_dir=a: .* is b\n.*leave",
     "+trainr.args.max_steps=3": "nothing reads .*\n.*did you mean trainer?",
     "model=pretrained model.path=nowhere/at/all": r"there is no directory nowhere/at/all\Z",
     "+lr_scheduler=wsd trainer.args.lr_scheduler_type=linear": "not used, since a schedule is set",
@@ -42,6 +43,18 @@ REFUSED = {
 def test_a_value_that_cannot_work_is_told_before_there_are_data(words: str) -> None:
     with pytest.raises(ForgatherError, match=REFUSED[words]):
         check(*words.split())
+
+
+def test_jobs_of_a_sweep_do_not_write_to_one_directory() -> None:
+    told = pytest.raises(ForgatherError, match="run is a folder of its own in multirun")
+    with composed([STORIES, "trainer.args.output_dir=a"]) as job, told:
+        check_job(job, is_swept=True)
+    with composed([STORIES, "trainer.args.output_dir=${hydra:runtime.output_dir}"]) as job:
+        check_job(job, is_swept=True)
+
+
+def test_an_output_dir_that_says_the_same_is_none_too_many() -> None:
+    check("trainer.args.output_dir=./b/", "hydra.run.dir=b")
 
 
 TORN = [("optimizer.lr=", "3e-4"), ("optimizer.lr", "=3e-4"), ("optimizer.lr", "=", "3e-4")]
