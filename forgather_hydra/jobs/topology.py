@@ -151,6 +151,8 @@ def _check_model(trainer: Any, graph: Any) -> None:
     if check is None or "model" not in planned:
         return
     model = materialize(graph, targets=PREFLIGHT)["model"]
+    if model is None:  # nothing is tried before the job, by the user's choice
+        return
     try:
         check(model)
     except TypeError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from itertools import islice
+from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -137,7 +137,7 @@ def evaluation_loader(
     if len(dataset) == 0:
         raise ValueError("the evaluation set is empty: give it data, or leave eval_dataset out")
     batches = BatchSampler(range(len(dataset)), args.per_device_eval_batch_size, drop_last=False)
-    places = ((EVALUATION, number) for number in range(len(dataset)))
+    places = ((EVALUATION, number) for number in count())
     chosen = list(map(Indices, islice(batches, _batch_limit(args)), places))
     chosen += [Indices([], place) for place in islice(places, -len(chosen) % strategy.replicas)]
     mine = chosen[strategy.replica :: strategy.replicas]

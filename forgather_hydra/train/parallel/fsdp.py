@@ -21,7 +21,7 @@ from forgather_hydra.train.packing import check_documents_apart, second_document
 from forgather_hydra.train.parallel.accel import DataParallel
 from forgather_hydra.train.parallel.base import SingleProcess
 
-WHOLE = (torch.optim.Adafactor, torch.optim.Muon, LowRankAdam)
+WHOLE = (torch.optim.Adafactor, LowRankAdam)
 
 
 class Sharded(DataParallel):
