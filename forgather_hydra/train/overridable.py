@@ -7,8 +7,14 @@ from typing import Any
 
 import torch
 
+from forgather_hydra.train.arguments.training_arguments import IntervalStrategy
 from forgather_hydra.train.batches.given import GivenLoader, SharedOut
-from forgather_hydra.train.batches.loading import Collator, evaluation_loader, training_data
+from forgather_hydra.train.batches.loading import (
+    Collator,
+    check_evaluation_data,
+    evaluation_loader,
+    training_data,
+)
 from forgather_hydra.train.hugging_face import HuggingFaceNames
 from forgather_hydra.train.loop import TrainingLoop
 from forgather_hydra.train.loss import LossFunction, Objective, as_output, label_smoothing, loss_of
@@ -114,6 +120,7 @@ class Overridable(HuggingFaceNames, TrainingLoop):
     # What a run takes of these, whether they are overridden or not.
 
     def _make_train_dataloader(self) -> None:
+        self._check_evaluation()
         self.sampler = None
         loader = self.get_train_dataloader()
         is_ours = loader is self.sampler or getattr(loader, "batch_sampler", 0) is self.sampler
@@ -122,6 +129,13 @@ class Overridable(HuggingFaceNames, TrainingLoop):
             if loader.batches is None and self.args.max_steps <= 0:
                 raise ValueError("the training loader has no length: set max_steps")
         self.train_dataloader = loader
+
+    def _check_evaluation(self) -> None:
+        """Refuses data that the run is to evaluate and cannot, before it trains."""
+        is_asked = self.args.eval_on_start or self.args.eval_strategy != IntervalStrategy.NO
+        is_ours = type(self).get_eval_dataloader is Overridable.get_eval_dataloader
+        if is_asked and is_ours and self.eval_dataset is not None:
+            check_evaluation_data(self.eval_dataset)
 
     def _make_optimizer(self) -> None:
         self.optimizer = self.lr_scheduler = None

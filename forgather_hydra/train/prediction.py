@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,5 +78,16 @@ def _join(arrays: Sequence[np.ndarray]) -> np.ndarray:
 
 def own_metrics(output: PredictionOutput, compute: ComputeMetrics) -> dict[str, float]:
     """What `compute` makes of predictions, with the prefix of all metrics of an evaluation."""
-    found: dict[str, Any] = compute(EvalPrediction(output.predictions, output.label_ids))
-    return {f"eval_{name.removeprefix('eval_')}": float(value) for name, value in found.items()}
+    found: Any = compute(EvalPrediction(output.predictions, output.label_ids))
+    if not isinstance(found, Mapping):
+        raise TypeError(f"compute_metrics returned {found!r}, and has to return {{name: number}}")
+    return {f"eval_{n.removeprefix('eval_')}": _number(n, value) for n, value in found.items()}
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"compute_metrics returned {name} = {value!r}, which is no number"
+        ) from error

@@ -106,6 +106,35 @@ def test_what_is_no_data_set_is_refused_in_words(make_trainer, data, message) ->
         make_trainer(train_dataset=data, max_steps=2).train()
 
 
+PLAIN = [row["input_ids"] for row in ROWS]
+UNEQUAL = [{"input_ids": ids[: 3 + number % 3]} for number, ids in enumerate(PLAIN)]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (PLAIN, "a sample is a Tensor, and batches are made of mappings"),
+        (torch.stack(PLAIN), "a sample is a Tensor"),
+        (torch.utils.data.TensorDataset(torch.stack(PLAIN)), "a sample is a tuple"),
+        (UNEQUAL, r"input_ids of the shapes .*\(3,\).*: give a data_collator.*CausalCollator"),
+        ([{"x": ids} for ids in PLAIN], r"a batch has no input_ids .*; it has x"),
+        ([*ROWS[:31], {"ids": PLAIN[0]}], "a sample has no 'i.*'; it has i"),
+        ([{**row, "labels": torch.tensor(1)} for row in ROWS], r"shape \[4\].*one for each token"),
+    ],
+)
+def test_samples_of_another_form_are_told(make_trainer, data, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        make_trainer(train_dataset=data, num_train_epochs=1).train()
+
+
+@pytest.mark.parametrize("data", [[], {"a": ROWS, "b": ROWS}, 7])
+def test_what_cannot_be_evaluated_is_told_before_training(make_trainer, data) -> None:
+    trainer = make_trainer(eval_dataset=data, eval_strategy="steps", eval_steps=2, max_steps=4)
+    with pytest.raises(ValueError, match=r"set is empty|mapping of several|cannot be"):
+        trainer.train()
+    assert trainer.state.global_step == 0
+
+
 class Crops(Dataset):
     """Draws from all three generators."""
 

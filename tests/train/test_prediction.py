@@ -62,6 +62,20 @@ def test_own_metrics_choose_the_best_model_and_do_not_change_the_loss(make_train
     assert trainer.state.best_metric == max(r["eval_accuracy"] for r in found)
 
 
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        ({"name": "x"}, "compute_metrics returned name = 'x', which is no number"),
+        ({"each": np.ones(3)}, "compute_metrics returned each = array"),
+        (None, "compute_metrics returned None, and has to return"),
+    ],
+)
+def test_metrics_that_are_no_numbers_are_named(make_trainer, returned, message: str) -> None:
+    trainer = make_trainer(compute_metrics=lambda prediction: returned, eval_dataset=Rows(4))
+    with pytest.raises((TypeError, ValueError), match=message):
+        trainer.evaluate()
+
+
 def test_rows_of_different_length_are_filled_up(make_trainer) -> None:
     class Growing(Rows):
         def __getitem__(self, index: int):

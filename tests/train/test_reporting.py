@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from toys import Rows
@@ -98,6 +99,24 @@ def test_tensorboard_shows_a_resumed_run_once(make_trainer) -> None:
 
 
 SUMMARY = 5  # lines before the first step
+
+
+def test_logged_values_of_any_kind_are_written_and_resumed(make_trainer) -> None:
+    class Odd(TrainerCallback):
+        def on_log_begin(self, args, state, control, logs, **kwargs) -> None:
+            logs |= {
+                "a": np.float32("nan"),
+                "b": torch.tensor(1.5),
+                "c": Path("x"),
+                "d": np.int64(3),
+            }
+
+    options = {"max_steps": 2, "save_strategy": "steps", "save_steps": 2}
+    trainer = make_trainer(**options, callbacks=[Odd(), JsonlCallback()])
+    trainer.train()
+    record = metrics(trainer)[0]
+    assert [record[key] for key in "abcd"] == [None, 1.5, "x", 3]
+    make_trainer(**options | {"max_steps": 3}).train(resume_from_checkpoint=True)
 
 
 def progress_output(make_trainer, **console_options) -> str:

@@ -21,13 +21,39 @@ def stack(samples: Samples) -> dict[str, Any]:
     Without `labels` the trainer uses `input_ids` as labels. What is no number, such as text, stays
     a list, which only a model gets that takes it.
     """
-    return {key: _stacked([sample[key] for sample in samples]) for key in samples[0]}
+    check_samples(samples)
+    return {key: _stacked(key, [_value(sample, key) for sample in samples]) for key in samples[0]}
 
 
-def _stacked(values: list[Any]) -> Any:
+def check_samples(samples: Sequence[Any]) -> None:
+    """
+    Raises:
+        TypeError: for samples that are no mappings.
+    """
+    if not isinstance(samples[0], Mapping):
+        raise TypeError(
+            f"a sample is a {type(samples[0]).__name__}, and batches are made of mappings such as "
+            '{"input_ids": LongTensor[T]}: have the data set return these, or give a data_collator'
+        )
+
+
+def _value(sample: Mapping[str, Any], key: str) -> Any:
+    if key not in sample:
+        raise ValueError(f"a sample has no {key!r}; it has {', '.join(map(str, sample))}")
+    return sample[key]
+
+
+def _stacked(key: str, values: list[Any]) -> Any:
     if not all(map(_is_numeric, values)):
         return values
-    return torch.stack([torch.as_tensor(value) for value in values])
+    tensors = [torch.as_tensor(value) for value in values]
+    shapes = {tuple(tensor.shape) for tensor in tensors}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"samples of one batch have {key} of the shapes {', '.join(map(str, sorted(shapes)))}: "
+            "give a data_collator that pads them, such as CausalCollator()"
+        )
+    return torch.stack(tensors)
 
 
 def _is_numeric(value: Any) -> bool:
@@ -54,7 +80,8 @@ class CausalCollator:
         self.max_length = max_length
 
     def __call__(self, samples: Samples) -> Batch:
-        ids = [self._cut(sample["input_ids"]) for sample in samples]
+        check_samples(samples)
+        ids = [self._cut(_value(sample, "input_ids")) for sample in samples]
         labels = [self._cut(sample.get("labels", sample["input_ids"])) for sample in samples]
         return {
             "input_ids": pad_sequence(ids, True, self.pad_token_id),

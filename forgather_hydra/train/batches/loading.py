@@ -121,6 +121,12 @@ def _stream_loader(
     )
 
 
+def check_evaluation_data(dataset: Any) -> None:
+    """Raises ValueError for what cannot be evaluated, as far as can be told without reading it."""
+    if not is_stream(dataset) and len(dataset) == 0:
+        raise ValueError("the evaluation set is empty: give it data, or leave eval_dataset out")
+
+
 def evaluation_loader(
     args: TrainingArguments, dataset: Any, collate: Collator, strategy: Strategy
 ) -> DataLoader[Batch]:
@@ -134,8 +140,7 @@ def evaluation_loader(
     """
     if is_stream(dataset):
         dataset = evaluation_samples(args, dataset)
-    if len(dataset) == 0:
-        raise ValueError("the evaluation set is empty: give it data, or leave eval_dataset out")
+    check_evaluation_data(dataset)
     batches = BatchSampler(range(len(dataset)), args.per_device_eval_batch_size, drop_last=False)
     places = ((EVALUATION, number) for number in count())
     chosen = list(map(Indices, islice(batches, _batch_limit(args)), places))
@@ -184,8 +189,28 @@ def _batches(loader: Any) -> Iterator[Batch]:
 
 
 def _collate_any(collate: Collator, samples: list[Any]) -> Batch:
-    """Also makes a batch where a process has no sample."""
-    return collate(samples) if samples else empty_batch()
+    """Also makes a batch where a process has no sample.
+
+    Raises:
+        ValueError: for a batch that is none of a language model.
+    """
+    return _checked(collate(samples)) if samples else empty_batch()
+
+
+def _checked(batch: Any) -> Batch:
+    ids, labels = (batch.get(name) for name in ("input_ids", "labels"))
+    if ids is None:
+        raise ValueError(
+            f"a batch has no input_ids [B, T], by which tokens are counted; it has "
+            f"{', '.join(map(str, batch))}: name them so in the data set or the data_collator"
+        )
+    if labels is not None and labels.ndim < 2:
+        raise ValueError(
+            f"labels of a batch have the shape {list(labels.shape)}, and a language model has one "
+            "for each token, [B, T]: leave out what is no token, or give it another name"
+        )
+    made: Batch = batch
+    return made
 
 
 def empty_batch() -> Batch:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from forgather_hydra.rundir.files import exact, from_exact
+from forgather_hydra.rundir.numbers import plain
 from forgather_hydra.train.checkpoint.directory import rotate, write_checkpoint
 from forgather_hydra.train.checkpoint.rng import capture_rng, restore_rng
 from forgather_hydra.train.checkpoint.tensor_files import (
@@ -113,9 +114,15 @@ def collect(trainer: TrainingLoop) -> Share:
     if strategy.rank == 0:
         files[OPTIMIZER_VALUES] = _pickled(values)
         files[SCHEDULER] = _pickled(trainer.lr_scheduler.state_dict())
-        text = json.dumps(exact(_plain_state(trainer)), indent=2, allow_nan=False)
+        text = json.dumps(
+            exact(_plain_state(trainer)), default=_exact_plain, indent=2, allow_nan=False
+        )
         files[STATE] = text.encode()
     return Share(tensors | more_tensors, files, aliases)
+
+
+def _exact_plain(value: Any) -> Any:
+    return exact(plain(value))
 
 
 def _plain_state(trainer: TrainingLoop) -> dict[str, Any]:
