@@ -13,6 +13,11 @@ from forgather_hydra.train.loss import count_targets
 from forgather_hydra.train.parallel.base import Strategy
 
 
+def renamed(metrics: dict[str, float], prefix: str) -> dict[str, float]:
+    """Metrics of an evaluation under another prefix than `eval`."""
+    return {f"{prefix}_{name.removeprefix('eval_')}": value for name, value in metrics.items()}
+
+
 @torch.no_grad()
 def evaluate_loss(
     strategy: Strategy,
@@ -34,7 +39,7 @@ def evaluate_loss(
     counts: list[int] = []
     for batch in batches:
         count = count_targets(batch)
-        if count or strategy.in_step or (every_row and len(batch["input_ids"])):
+        if count or strategy.loss_is_collective or (every_row and len(batch["input_ids"])):
             losses.append(loss_of(batch))
             counts.append(count)
         after_batch()

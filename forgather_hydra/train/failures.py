@@ -12,11 +12,11 @@ from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 from forgather_hydra.train.checkpoint.directory import latest_checkpoint
 
 if TYPE_CHECKING:
-    from forgather_hydra.train.loop import TrainingLoop
+    from forgather_hydra.train.trainer import Trainer
 
 
 @contextmanager
-def explained(trainer: TrainingLoop) -> Iterator[None]:
+def explained(trainer: Trainer) -> Iterator[None]:
     """Adds to an exception from the body where the run can be taken up, and a cure if known."""
     try:
         yield
@@ -49,7 +49,7 @@ def _out_of_memory(args: TrainingArguments) -> str:
     return "\n  - ".join(["Out of memory. What helps, the first first:", *cures])
 
 
-def _where_it_stands(trainer: TrainingLoop) -> str:
+def _where_it_stands(trainer: Trainer) -> str:
     newest = latest_checkpoint(trainer.args.checkpoint_dir)
     said = f"the newest checkpoint is {newest}" if newest else "there is no checkpoint yet"
     return f"Training failed after step {trainer.state.global_step}; {said}."

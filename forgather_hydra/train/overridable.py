@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from forgather_hydra.train.arguments.training_arguments import IntervalStrategy
+from forgather_hydra.train.arguments.training_arguments import IntervalStrategy, TrainingArguments
 from forgather_hydra.train.batches.given import GivenLoader, SharedOut
 from forgather_hydra.train.batches.loading import (
     Collator,
@@ -16,15 +16,24 @@ from forgather_hydra.train.batches.loading import (
     training_data,
 )
 from forgather_hydra.train.hugging_face import HuggingFaceNames
-from forgather_hydra.train.loop import TrainingLoop
 from forgather_hydra.train.loss import LossFunction, Objective, as_output, label_smoothing, loss_of
 from forgather_hydra.train.optim.factories import build_optimizer, build_scheduler
 from forgather_hydra.train.optim.multi_optimizer import OptimizerFactory
+from forgather_hydra.train.parallel.base import Strategy
+from forgather_hydra.train.state import TrainerState
 
 
-class Overridable(HuggingFaceNames, TrainingLoop):
+class Overridable(HuggingFaceNames):
     """Loss, optimizer, schedule and loaders of a run: each made by a method of its own."""
 
+    args: TrainingArguments
+    state: TrainerState
+    strategy: Strategy = None  # type: ignore[assignment]  # until `join`
+    optimizer: Any = None
+    lr_scheduler: Any = None
+    train_dataloader: Any = None
+    eval_dataloader: Any = None
+    sampler: Any
     train_dataset: Any
     eval_dataset: Any
     data_collator: Collator

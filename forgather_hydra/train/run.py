@@ -18,6 +18,7 @@ from forgather_hydra.train.callbacks.jsonl import position
 from forgather_hydra.train.callbacks.report import print_report
 from forgather_hydra.train.callbacks.text_samples import print_samples, text_of_run, writing_model
 from forgather_hydra.train.evaluation import perplexity
+from forgather_hydra.train.optim.factories import idle_settings
 from forgather_hydra.train.parallel.processes import once
 from forgather_hydra.train.trainer import Trainer
 
@@ -50,7 +51,8 @@ def run_training(
         For a run that was told to end before its time, `"stopped": True` and how far it is.
     """
     disable_progress_bar()  # saving one file needs none beside the training's own
-    _refuse_idle_settings(trainer)
+    if idle := idle_settings(trainer.args, trainer.optimizer_factory):
+        raise ValueError(idle)
     output = trainer.train(resume_from_checkpoint=resume)
     if once(trainer.strategy, lambda: _was_told_to_end(trainer)):
         return {"stopped": True, "global_step": output.global_step, **output.metrics}
@@ -83,12 +85,6 @@ def run_training(
         print_samples(prompts, texts)
     print_report(trainer.args.output_dir, metrics, model_dir)
     return metrics
-
-
-def _refuse_idle_settings(trainer: Trainer) -> None:
-    """Raises ValueError if a setting in the arguments has no effect."""
-    if idle := trainer.idle_settings():
-        raise ValueError(idle)
 
 
 def _was_told_to_end(trainer: Trainer) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 
-from forgather_hydra.train import prediction
+from forgather_hydra.train import loop, prediction
 from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 from forgather_hydra.train.batches.collator import stack
 from forgather_hydra.train.batches.loading import Collator, evaluation_samples
@@ -21,14 +21,14 @@ from forgather_hydra.train.checkpoint import best_model, saved_state
 from forgather_hydra.train.checkpoint.background import BackgroundWriter
 from forgather_hydra.train.checkpoint.rng import seed_everything
 from forgather_hydra.train.checkpoint.weights import check_finite, save_pretrained
-from forgather_hydra.train.evaluation import evaluate_loss
+from forgather_hydra.train.evaluation import evaluate_loss, renamed
 from forgather_hydra.train.guard import StepGuard
 from forgather_hydra.train.hugging_face import by_position
 from forgather_hydra.train.loss import LossFunction, check_loss_function
 from forgather_hydra.train.meter import Meter
 from forgather_hydra.train.metrics_files import MetricsFiles
 from forgather_hydra.train.numerics import default_dtype, numerics
-from forgather_hydra.train.optim.factories import chosen_factories, optimizer_arguments
+from forgather_hydra.train.optim.factories import chosen_factories, idle_settings
 from forgather_hydra.train.optim.modes import set_mode
 from forgather_hydra.train.optim.multi_optimizer import OptimizerFactory
 from forgather_hydra.train.optim.state import configured_settings
@@ -37,7 +37,7 @@ from forgather_hydra.train.parallel.base import SingleProcess, Strategy
 from forgather_hydra.train.parallel.process_count import ProcessCount
 from forgather_hydra.train.plan import Plan
 from forgather_hydra.train.prediction import ComputeMetrics, PredictionOutput, Preprocess
-from forgather_hydra.train.state import TrainerControl, TrainerState, initial_state
+from forgather_hydra.train.state import TrainerControl, TrainerState, TrainOutput, initial_state
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +74,13 @@ class Trainer(Overridable, MetricsFiles):
         TypeError: for a loss function of another signature, or arguments that are none.
         ValueError: for two arguments that say the same.
     """
+
+    plan: Plan
+    guard: StepGuard
+    configured: list[dict[str, Any]]  # settings of the optimizer's groups when it was made
+    save_seconds: float  # for which training has waited for checkpoints
+    evaluated: best_model.Evaluation | None  # the last evaluation of this run
+    last_save: int  # the step of the newest checkpoint of this run, or where it began
 
     def __init__(
         self,
@@ -117,11 +124,6 @@ class Trainer(Overridable, MetricsFiles):
         self.callbacks = CallbackHandler(default_callbacks() if chosen is None else chosen)
         self.state, self.control, self.meter = TrainerState(), TrainerControl(), Meter()
         self.background = BackgroundWriter()
-        self.strategy: Any = None
-        self.optimizer: Any = None
-        self.lr_scheduler: Any = None
-        self.train_dataloader: Any = None
-        self.eval_dataloader: Any = None
         self.fire("on_init_end")
 
     @classmethod
@@ -132,6 +134,21 @@ class Trainer(Overridable, MetricsFiles):
             arguments: by name, those whose values are known.
         """
         return ProcessCount(exact=1)
+
+    def train(self, resume_from_checkpoint: bool | str | Path | None = None) -> TrainOutput:
+        """Trains to the end; `True` continues from the newest complete checkpoint, if there is one,
+        and a path from that one. `on_train_end` is fired however training ends.
+
+        Raises:
+            ValueError: for arguments or data that cannot work, or a damaged checkpoint.
+            FloatingPointError: if the loss is no longer finite, or never with `nan_policy="skip"`.
+            OSError: if a checkpoint cannot be written.
+        """
+        return loop.train(self, resume_from_checkpoint)
+
+    def fire(self, event: str, **details: Any) -> None:
+        """Calls the handlers of an event."""
+        self.control = self.callbacks.fire(event, self, **details)
 
     def evaluate(
         self,
@@ -156,7 +173,7 @@ class Trainer(Overridable, MetricsFiles):
                 metrics = evaluate_loss(
                     self.strategy, self.eval_dataloader, lambda: self.fire("on_prediction_step")
                 )
-        metrics = _renamed(metrics, metric_key_prefix)
+        metrics = renamed(metrics, metric_key_prefix)
         self.log(metrics)
         self.fire("on_evaluate", metrics=metrics)
         return metrics
@@ -171,7 +188,7 @@ class Trainer(Overridable, MetricsFiles):
         """
         self._begin_evaluation(test_dataset, test=True)
         predictions, labels, found = self._predict()
-        metrics = _renamed(found, metric_key_prefix)
+        metrics = renamed(found, metric_key_prefix)
         self.fire("on_predict", metrics=metrics)
         return PredictionOutput(predictions, labels, metrics)
 
@@ -243,8 +260,6 @@ class Trainer(Overridable, MetricsFiles):
     def _make_strategy(self) -> Strategy:
         return SingleProcess(self.args, self.objective)
 
-    # The parts of train(), in order.
-
     def join(self) -> None:
         """Meets the other processes of the run, if there are any."""
         self.strategy = self._make_strategy()
@@ -255,7 +270,7 @@ class Trainer(Overridable, MetricsFiles):
         """Makes everything a run needs, from the seed and the arguments alone; for a run of the
         length that it has where it goes on from a checkpoint."""
         args = self.args
-        if idle := self.idle_settings():
+        if idle := idle_settings(args, self.optimizer_factory):
             logger.warning(idle)
         self._make_train_dataloader()
         self.plan = Plan.of(args, self.sampler)
@@ -268,16 +283,6 @@ class Trainer(Overridable, MetricsFiles):
         self._build_model()
         self._make_optimizer()
         self.configured = configured_settings(self.optimizer)
-
-    def idle_settings(self) -> str | None:
-        """What the arguments say of an optimizer that is made by something else, if anything."""
-        factory = self.optimizer_factory
-        if not (found := optimizer_arguments(self.args, factory) if factory else []):
-            return None
-        return (
-            f"{', '.join(found)} in the arguments has no effect, as the optimizer is made by "
-            "optimizer_factory: set it there (optimizer.lr and so on in a configuration)"
-        )
 
     def _ensure_model(self) -> None:
         """Makes the model, unless a run or an evaluation has made it."""
@@ -293,8 +298,3 @@ class Trainer(Overridable, MetricsFiles):
                 self.model = self.strategy.build(self.model_init)
         self.strategy.prepare(self.model)
         self.model = self.strategy.model
-
-
-def _renamed(metrics: dict[str, float], prefix: str) -> dict[str, float]:
-    """Metrics of an evaluation under another prefix than `eval`."""
-    return {f"{prefix}_{name.removeprefix('eval_')}": value for name, value in metrics.items()}

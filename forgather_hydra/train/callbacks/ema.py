@@ -104,7 +104,7 @@ class EMACallback(TrainerCallback):
         self._weights, self._averages = [], []
         self._groups = len(optimizer.param_groups)
         for group in optimizer.param_groups:
-            for weight in filter(strategy.holds, group["params"]):
+            for weight in filter(strategy.owns, group["params"]):
                 state = optimizer.state[weight]
                 if KEY not in state:
                     kind = torch.promote_types(weight.dtype, torch.float32)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from forgather_hydra.train.state import TrainerControl
 
 if TYPE_CHECKING:
-    from forgather_hydra.train.loop import TrainingLoop
+    from forgather_hydra.train.trainer import Trainer
 
 Handler = Callable[..., TrainerControl | None]
 
@@ -104,7 +104,7 @@ class CallbackHandler:
                 return candidate
         return None
 
-    def fire(self, event: str, trainer: TrainingLoop, **details: Any) -> TrainerControl:
+    def fire(self, event: str, trainer: Trainer, **details: Any) -> TrainerControl:
         """Calls every handler of `event` with the trainer's parts; returns the control to obey."""
         args, state, control = trainer.args, trainer.state, trainer.control
         for flag in _CLEARS.get(event, ()):

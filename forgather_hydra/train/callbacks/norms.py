@@ -59,7 +59,7 @@ class NormsCallback(TrainerCallback):
         if not log_is_due(args, state.global_step + 1, state.max_steps):
             return
         for label, group in self._groups.items():
-            held = list(filter(strategy.holds, group))
+            held = list(filter(strategy.owns, group))
             gradients = [p.grad for p in held if p.grad is not None]
             for kind, tensors in (("grad", gradients), ("weight", held)):
                 if tensors:

@@ -73,8 +73,8 @@ def text_of_run(
 
 def writing_model(strategy: Strategy, tokenizer: Any) -> Any:
     """The model that writes texts; None where this process has none, or none that can write."""
-    model = strategy.whole_model()
-    if model is None or (strategy.rank and not strategy.in_step):
+    model = strategy.full_model()
+    if model is None or (strategy.rank and not strategy.loss_is_collective):
         return None
     if missing := _missing(model, tokenizer):
         _tell_once(f"no text samples: {missing}")

@@ -39,7 +39,7 @@ from forgather_hydra.train.parallel.processes import together
 from forgather_hydra.train.state import TrainerState, set_length
 
 if TYPE_CHECKING:
-    from forgather_hydra.train.loop import TrainingLoop
+    from forgather_hydra.train.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Share(NamedTuple):
             yield name
 
 
-def save(trainer: TrainingLoop) -> None:
+def save(trainer: Trainer) -> None:
     """Writes a checkpoint of this step and deletes those beyond the limit.
 
     With `async_save` it only copies the tensors before it returns, and the rest happens in the
@@ -98,7 +98,7 @@ def save(trainer: TrainingLoop) -> None:
     trainer.save_seconds += time.perf_counter() - begin
 
 
-def collect(trainer: TrainingLoop) -> Share:
+def collect(trainer: Trainer) -> Share:
     """This process's share of all that a resumed run needs to continue as if it had not stopped.
 
     Its tensors are those of the run, not copies. Every process takes part.
@@ -107,8 +107,10 @@ def collect(trainer: TrainingLoop) -> Share:
     weights, aliases = named_weights(model)
     aliases |= strategy.aliases
     optimizer = named_state(trainer.optimizer, strategy, trainer.configured)
-    tensors, files = _share_out(MODEL, strategy.whole(weights), strategy)
-    more_tensors, index = _share_out(OPTIMIZER, strategy.whole(optimizer.tensors), strategy)
+    tensors, files = _share_out(MODEL, strategy.tensors_to_save(weights), strategy)
+    more_tensors, index = _share_out(
+        OPTIMIZER, strategy.tensors_to_save(optimizer.tensors), strategy
+    )
     values = merge_values(strategy.gather(optimizer.values))
     files = {**files, **index, _rng_file(strategy.rank): _pickled(capture_rng())}
     if strategy.rank == 0:
@@ -125,7 +127,7 @@ def _exact_plain(value: Any) -> Any:
     return exact(plain(value))
 
 
-def _plain_state(trainer: TrainingLoop) -> dict[str, Any]:
+def _plain_state(trainer: Trainer) -> dict[str, Any]:
     return {
         "state": asdict(trainer.state),
         "sampler": trainer.sampler.state_dict(),
@@ -159,7 +161,7 @@ def _share_out(
     }
 
 
-def restore_progress(trainer: TrainingLoop, directory: Path) -> None:
+def restore_progress(trainer: Trainer, directory: Path) -> None:
     """State, place in the data, and plan. Comes first: optimizer and schedule are made for a run of
     that length.
 
@@ -193,7 +195,7 @@ def _content(directory: Path) -> dict[str, Any]:
     return content
 
 
-def restore_state(trainer: TrainingLoop, directory: Path) -> None:
+def restore_state(trainer: Trainer, directory: Path) -> None:
     """Puts all else back into a prepared trainer, except for the random number generators.
 
     Raises:
@@ -210,8 +212,8 @@ def restore_state(trainer: TrainingLoop, directory: Path) -> None:
         strategy,
         saved,
         aliases,
-        strategy.part,
-        strategy.holds,
+        strategy.shard_of,
+        strategy.owns,
         trainer.configured,
     )
     if changed:

@@ -86,7 +86,7 @@ def load_weights(model: torch.nn.Module, directory: Path, strategy: Strategy) ->
                 f"{directory} has {name} of shape {tuple(tensor.shape)}, and the model of "
                 f"{tuple(weight.shape)}: it is of another model"
             )
-        weight.copy_(strategy.part(tensor, weight))
+        weight.copy_(strategy.shard_of(tensor, weight))
         used.add(source)
     if unused := stored.keys() - set().union(*strategy.gather(used)):
         raise ValueError(
@@ -113,7 +113,7 @@ def save_pretrained(model: Any, tokenizer: Any, directory: Path, strategy: Strat
     A model with an attribute `save_dtype` is written in that type rather than its own.
     """
     tensors, aliases = named_weights(model)
-    weights = dict(strategy.undivided(tensors))
+    weights = dict(strategy.gather_tensors(tensors))
     dtype: torch.dtype | None = getattr(model, "save_dtype", None)
     if dtype is not None:
         weights = {n: t.to(dtype) if t.is_floating_point() else t for n, t in weights.items()}

@@ -59,18 +59,24 @@ def _of_these_parameters(
     return optimizer
 
 
-def optimizer_arguments(
-    args: TrainingArguments, factory: OptimizerFactory | None = None
-) -> list[str]:
-    """The settings of an optimizer that the arguments have other values for than by default, and
-    than a partial that makes it."""
+def idle_settings(args: TrainingArguments, factory: OptimizerFactory | None) -> str | None:
+    """What the arguments say of an optimizer that is made by something else, if anything.
+
+    They may repeat their own defaults, and what a partial gives to the optimizer that it makes.
+    """
     defaults = {name: field.default for name, field in type(args).__dataclass_fields__.items()}
     used = _settings_of(factory)
-    return [
+    found = [
         name
         for name in ("learning_rate", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon")
         if getattr(args, name) not in (defaults[name], used.get(name))
     ]
+    if not (factory and found):
+        return None
+    return (
+        f"{', '.join(found)} in the arguments has no effect, as the optimizer is made by "
+        "optimizer_factory: set it there (optimizer.lr and so on in a configuration)"
+    )
 
 
 def _settings_of(factory: OptimizerFactory | None) -> dict[str, Any]:

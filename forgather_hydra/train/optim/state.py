@@ -87,7 +87,7 @@ def load_named_state(
     saved: NamedState,
     aliases: Mapping[str, str],
     place: Place,
-    holds: Callable[[torch.Tensor], bool],
+    owns: Callable[[torch.Tensor], bool],
     configured: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     """Gives `optimizer` the state of its parameters and the settings of their groups.
@@ -98,8 +98,8 @@ def load_named_state(
     Args:
         saved: as `named_state` made it; any mapping serves for its tensors.
         aliases: other names of tied parameters -> the name under which they were saved.
-        place: `(tensor, parameter) -> tensor`, the part of it that this process holds.
-        holds: `(parameter) -> bool`, whether this process needs the state of a parameter at all.
+        place: `(tensor, parameter) -> tensor`, the shard of it that this process has.
+        owns: `(parameter) -> bool`, whether this process needs the state of a parameter at all.
         configured: the settings with which it was made now; those that are others than when the
             saved optimizer was made take effect.
 
@@ -127,7 +127,7 @@ def load_named_state(
         _check_optimizer(group, settings)
         groups.append({**settings, **named, "params": list(numbers)})
         for number, source, parameter in zip(numbers, sources, group["params"], strict=True):
-            if not holds(parameter):
+            if not owns(parameter):
                 continue
             values = dict(saved.values["state"].get(source, {}))
             for key in keys.get(source, ()):

@@ -59,7 +59,7 @@ class AccelTrainer(Trainer):
 
     def prepare(self, checkpoint: Path | None) -> None:
         super().prepare(checkpoint)
-        if self.strategy.in_step:
+        if self.strategy.loss_is_collective:
             from forgather_hydra.train.parallel.fsdp import check_optimizer
 
             check_optimizer(self.optimizer)
@@ -153,11 +153,11 @@ class DataParallel(SingleProcess):
         loss = super().reduce(losses)
         return self.accelerator.reduce(loss, "mean") if self.world_size > 1 else loss
 
-    def whole(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+    def tensors_to_save(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
         return tensors if self.rank == 0 else {}
 
-    def undivided(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
-        return self.whole(tensors)
+    def gather_tensors(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        return self.tensors_to_save(tensors)
 
     def add_up(self, *numbers: int) -> list[int]:
         if self.world_size == 1:

@@ -52,7 +52,7 @@ class Strategy(Group, Protocol):
     device: torch.device
     local_rank: int
     world_size: int
-    in_step: bool  # whether all processes must take part in every `loss`
+    loss_is_collective: bool  # whether all processes must take part in every `loss`
     background: Group  # the same processes, for the thread that writes checkpoints
     aliases: Mapping[str, str]  # weights tied to one that another process saves -> its name
     loss_scale: float
@@ -92,22 +92,22 @@ class Strategy(Group, Protocol):
         """All parameters of the model, for the optimizer; those of other processes are stood in for
         by ones of their shape that have no memory and never get a gradient."""
 
-    def holds(self, parameter: torch.Tensor) -> bool:
+    def owns(self, parameter: torch.Tensor) -> bool:
         """Whether this process has a parameter, or only the one that stands in for it."""
 
-    def whole(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+    def tensors_to_save(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
         """Those that this process saves of the tensors of all, of a model or an optimizer, each
-        undivided. Every tensor has one process that saves it."""
+        in full. Every tensor has one process that saves it."""
 
-    def undivided(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
-        """All of the tensors of all processes, each undivided, in the first process."""
+    def gather_tensors(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        """All of the tensors of all processes, each in full, in the first process."""
 
-    def part(self, tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-        """What this process holds of an undivided tensor that belongs to `like`, a parameter."""
+    def shard_of(self, tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        """What this process has of a full tensor that belongs to `like`, a parameter."""
 
-    def whole_model(self) -> torch.nn.Module | None:
+    def full_model(self) -> torch.nn.Module | None:
         """The model with all its weights, at least in the first process; to be called by all. With
-        `in_step` it computes in all processes together."""
+        `loss_is_collective` it computes in all processes together."""
 
     def add_up(self, *numbers: int) -> list[int]:
         """The sum over processes of each number."""
@@ -119,7 +119,7 @@ class SingleProcess:
     rank = 0
     local_rank = 0
     world_size = 1
-    in_step = False
+    loss_is_collective = False
     aliases: Mapping[str, str] = {}
     loss_scale = 1.0
     replica = 0
@@ -254,19 +254,19 @@ class SingleProcess:
     def named_parameters(self) -> Iterable[tuple[str, torch.nn.Parameter]]:
         return self.model.named_parameters()
 
-    def holds(self, parameter: torch.Tensor) -> bool:
+    def owns(self, parameter: torch.Tensor) -> bool:
         return True
 
-    def whole(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+    def tensors_to_save(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
         return tensors
 
-    def undivided(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+    def gather_tensors(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
         return tensors
 
-    def part(self, tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    def shard_of(self, tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
         return tensor
 
-    def whole_model(self) -> torch.nn.Module | None:
+    def full_model(self) -> torch.nn.Module | None:
         return self.model
 
     def add_up(self, *numbers: int) -> list[int]:

@@ -29,7 +29,7 @@ class Sharded(DataParallel):
     state, and has the whole of a layer only while computing with it (Zhao et al. 2023,
     https://arxiv.org/abs/2304.11277)."""
 
-    in_step = True
+    loss_is_collective = True
 
     def __init__(
         self,
@@ -93,13 +93,13 @@ class Sharded(DataParallel):
         """This process's parts of the gradients."""
         return [gradient.to_local() for gradient in super()._gradients()]  # type: ignore[attr-defined]
 
-    def whole(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+    def tensors_to_save(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
         return self._gathered(tensors, lambda number: number % self.world_size)
 
-    def undivided(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+    def gather_tensors(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
         return self._gathered(tensors, lambda number: 0)
 
-    def part(self, tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    def shard_of(self, tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
         if not isinstance(like, DTensor) or tensor.ndim == 0:
             return tensor
         whole = tensor.to(like.device)

@@ -165,26 +165,26 @@ class PipelineParallel(SingleProcess):
         dist.all_gather_object(values, value)
         return values
 
-    def whole_model(self) -> torch.nn.Module | None:
+    def full_model(self) -> torch.nn.Module | None:
         """A copy of the model on the CPU, in the first process."""
-        model = self._weights.whole_model()
+        model = self._weights.full_model()
         return model and model.train(self.model.training)
 
     def named_parameters(self) -> Iterable[tuple[str, torch.nn.Parameter]]:
         return self._weights.parameters.items()
 
-    def holds(self, parameter: torch.Tensor) -> bool:
+    def owns(self, parameter: torch.Tensor) -> bool:
         return parameter in self._own
 
-    def whole(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+    def tensors_to_save(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
         return {
             name: tensor
             for name, tensor in tensors.items()
             if self._weights.is_saved_here(name.partition(SEPARATOR)[0])
         }
 
-    def undivided(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
-        return self._weights.collect(self.whole(tensors))
+    def gather_tensors(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        return self._weights.collect(self.tensors_to_save(tensors))
 
     def _share_tied(self) -> None:
         """Makes the groups in which gradients of parameters in several processes are added up."""

@@ -78,7 +78,7 @@ class PipelineWeights:
                     dist.send(tensors[name].cpu().contiguous(), 0)
         return collected
 
-    def whole_model(self) -> nn.Module | None:
+    def full_model(self) -> nn.Module | None:
         """A copy of the whole model on the CPU, in the first process."""
         own = {name: t.detach() for name, t in named_tensors(self.part).items()}
         values = self.collect({name: t for name, t in own.items() if self.is_saved_here(name)})
