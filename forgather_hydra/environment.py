@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from forgather_hydra.graph.explain import Setting, explain
+from forgather_hydra.graph.lost import tell_lost_lines
 from forgather_hydra.graph.parse import parse
 from forgather_hydra.template.files import Stamp
 from forgather_hydra.template.render import Rendered, Renderer
@@ -64,11 +65,11 @@ class ConfigEnvironment:
 
     def load(self, name: str, /, **render_vars: Any) -> Config:
         """Render a template and parse the result into a node graph."""
-        return _config(self.renderer.render(name, render_vars))
+        return self._config(self.renderer.render(name, render_vars))
 
     def load_from_string(self, text: str, /, **render_vars: Any) -> Config:
         """Load a template given as text."""
-        return _config(self.renderer.render_string(text, render_vars))
+        return self._config(self.renderer.render_string(text, render_vars))
 
     def parse(self, rendered: str, /) -> Config:
         """Load YAML with tags that needs no rendering, such as `to_yaml` writes."""
@@ -77,12 +78,7 @@ class ConfigEnvironment:
         )
         return Config(rendered, parse(rendered, source_map), source_map, {}, [])
 
-
-def _config(rendered: Rendered) -> Config:
-    return Config(
-        rendered.text,
-        parse(rendered.text, rendered.source_map),
-        rendered.source_map,
-        rendered.assigned,
-        rendered.files,
-    )
+    def _config(self, rendered: Rendered) -> Config:
+        graph = parse(rendered.text, rendered.source_map)
+        tell_lost_lines(graph, rendered, strict=bool(self.renderer.errors))
+        return Config(rendered.text, graph, rendered.source_map, rendered.assigned, rendered.files)

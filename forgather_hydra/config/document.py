@@ -14,6 +14,7 @@ from forgather_hydra.config.encode import Encoded, encode
 from forgather_hydra.config.package import header_package, join, package_path
 from forgather_hydra.config.reserved import check_root
 from forgather_hydra.errors import ForgatherError
+from forgather_hydra.graph.lost import tell_lost_lines
 from forgather_hydra.graph.parse import parse
 from forgather_hydra.paths import library_dirs
 from forgather_hydra.template.files import are_current
@@ -104,6 +105,7 @@ def _make(
     errors = KINDS if strict else frozenset(("text_outside_blocks",))
     rendered = renderer.render(name, pins=pins, errors=errors)
     graph = parse(rendered.text, rendered.source_map)
+    tell_lost_lines(graph, rendered, strict)
     if graph is None:
         graph = {}
     if not isinstance(graph, (dict, list)) and not callable(graph):

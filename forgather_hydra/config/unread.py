@@ -18,7 +18,7 @@ _READ = {
     *("hydra", "main", "preflight", "meta", "vars", "ns", "forgather"),
     *("resources", "output_root", "resume", "optimized_metric"),
 }
-_WORD = re.compile(r"[A-Za-z_][\w-]*")
+_WORD = re.compile(r"(?<![\w.])[A-Za-z_][\w-]*")  # the first of a path
 
 
 class Unread(NamedTuple):

@@ -19,12 +19,16 @@ class Facts(NamedTuple):
         references: the names of templates that it uses.
         outside: (line, text) of what it prints outside of blocks although it extends another one.
         swallowed: (line, what it is taken for) of lines in block scalars that are not printed.
+        assigned: the variables of ``ns`` that it sets, with the line.
+        read: those that it reads.
     """
 
     blocks: dict[str, tuple[int, int]]
     references: frozenset[str]
     outside: tuple[tuple[int, str], ...]
     swallowed: tuple[tuple[int, str], ...]
+    assigned: dict[str, int]
+    read: frozenset[str]
 
 
 def read_facts(tree: nodes.Template, text: str) -> Facts:
@@ -38,7 +42,11 @@ def read_facts(tree: nodes.Template, text: str) -> Facts:
             depth += 1
         stack.extend((child, depth) for child in node.iter_child_nodes())
     references = frozenset(name for name in find_referenced_templates(tree) if name)
-    return Facts(blocks, references, tuple(_outside(tree)), tuple(swallowed_lines(text)))
+    assigned = {n.attr: n.lineno for n in tree.find_all(nodes.NSRef) if n.name == "ns"}
+    of_ns = (n for n in tree.find_all(nodes.Getattr) if isinstance(n.node, nodes.Name))
+    read = frozenset(n.attr for n in of_ns if n.node.name == "ns")  # type: ignore[attr-defined]
+    told = tuple(_outside(tree)), tuple(swallowed_lines(text))
+    return Facts(blocks, references, *told, assigned, read)
 
 
 def _outside(tree: nodes.Template) -> Iterator[tuple[int, str]]:

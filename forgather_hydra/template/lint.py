@@ -6,12 +6,17 @@ import re
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from forgather_hydra.errors import ForgatherError, did_you_mean, warn
+from forgather_hydra.errors import ForgatherError, did_you_mean, misspelt, warn
 from forgather_hydra.template.environment import TemplateEnvironment
 from forgather_hydra.template.load import Load
 from forgather_hydra.template.source_map import Origin
 
-KINDS = frozenset(("text_outside_blocks", "unknown_block", "unused_template", "swallowed_line"))
+KINDS = frozenset(
+    (
+        *("text_outside_blocks", "unknown_block", "unused_template", "swallowed_line"),
+        "unread_variable",
+    )
+)
 
 
 class Finding(NamedTuple):
@@ -34,7 +39,8 @@ def report(environment: TemplateEnvironment, load: Load, errors: Collection[str]
     Raises:
         ForgatherError: the first of these.
     """
-    for checked in (_text_outside_blocks, _orphan_blocks, _unused_parts, _swallowed_lines):
+    checks = (_text_outside_blocks, _orphan_blocks, _unused_parts, _swallowed_lines, _misspelt)
+    for checked in checks:
         for kind, message, hint, origin in checked(environment, load):
             if kind in errors:
                 raise ForgatherError(kind, message, hint=hint).locate(origin)
@@ -73,6 +79,19 @@ def _swallowed_lines(environment: TemplateEnvironment, load: Load) -> Iterator[F
                 "between lines '-- raw' and '-- endraw' it would be",
                 _origin(load, key, line),
             )
+
+
+def _misspelt(environment: TemplateEnvironment, load: Load) -> Iterator[Finding]:
+    """Variables that nothing reads, beside one of nearly the same name that something does."""
+    facts = {key: environment.facts[key] for key in sorted(load.used & {*environment.facts})}
+    read = set().union(*(each.read for each in facts.values()))
+    for key, each in facts.items():
+        for name, line in each.assigned.items():
+            near = None if name in read else misspelt(name, read)
+            if near:
+                told = f"no template reads ns.{name}"
+                hint = f"did you mean ns.{near}?"
+                yield Finding("unread_variable", told, hint, _origin(load, key, line))
 
 
 def _inherited(environment: TemplateEnvironment, load: Load, child: str) -> set[str]:

@@ -52,6 +52,14 @@ class Load:
         self.stamps[file.stamp[0]] = file.stamp
         return file.sources[0]
 
+    def parents_of_files(self) -> dict[str, list[str]]:
+        """The names of the files that the templates of each file extend."""
+        found: dict[str, list[str]] = {}
+        for child, parent in self.parents.items():
+            name = self.places[child].template
+            found.setdefault(name, []).append(self.places[parent].template)
+        return found
+
 
 CURRENT: ContextVar[Load] = ContextVar("forgather_load")
 

@@ -29,6 +29,7 @@ class Rendered:
         assigned: what templates assigned to variables of ``ns``, pins not applied.
         files: the template files that took part, with their stamps.
         references: which template used which, in order.
+        parents: the templates that those of a file extend, by the file's name.
     """
 
     text: str
@@ -36,6 +37,7 @@ class Rendered:
     assigned: dict[str, Any] = field(default_factory=dict)
     files: list[Stamp] = field(default_factory=list)
     references: list[Reference] = field(default_factory=list)
+    parents: dict[str, list[str]] = field(default_factory=dict)
 
 
 class Renderer:
@@ -114,6 +116,7 @@ class Renderer:
             load.assigned,
             list(load.stamps.values()),
             list(load.references),
+            load.parents_of_files(),
         )
 
     def _entry(self, entry: str | Source) -> Template:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from forgather_hydra.environment import ConfigEnvironment
 from forgather_hydra.errors import ForgatherError, ForgatherWarning
 from forgather_hydra.template.render import Renderer
 
@@ -79,3 +80,50 @@ def test_a_block_of_another_template_is_found(tmp_path: Path) -> None:
     (tmp_path / "model.yaml").write_text("-- block layer_factory\n-- endblock\n")
     with pytest.raises(ForgatherError, match=r"no parent template.*\n.*a block of model\.yaml"):
         rendered(tmp_path, "-- extends 'base.yaml'\n[layer_factory]\na: 1\n", strict=True)
+
+
+LOST = {
+    "-- extends 'base.yaml'\n[top]\n== super()\nmain: 3\n": "main.yaml:4: main has no effect",
+    "main: 3\n-- extends 'base.yaml'\n": "main.yaml:1: main has no effect",
+    "-- extends 'base.yaml'\n[args]\n    steps: 3\n    == super()\n": (
+        "main.yaml:3: main.steps has no effect: base.yaml:5 sets it again"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", LOST)
+def test_a_line_that_its_parent_sets_again(text: str, tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(
+        "-- block top\n-- endblock\nmain:\n-- block args\n    steps: 1\n-- endblock\n"
+    )
+    (tmp_path / "main.yaml").write_text(text)
+    with pytest.warns(ForgatherWarning, match="has no effect: base.yaml:. sets it again") as told:
+        ConfigEnvironment(tmp_path).load("main.yaml")
+    assert len(told) == 1
+    with pytest.raises(ForgatherError, match=LOST[text]):
+        ConfigEnvironment(tmp_path, strict=True).load("main.yaml")
+
+
+def test_a_line_that_a_child_sets_again_is_as_meant(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(
+        ".define: &a 1\nmain:\n-- block args\n    x: 1\n-- endblock\n.define: &b 2\n"
+    )
+    (tmp_path / "part.yaml").write_text(
+        "-- extends 'base.yaml'\n[args]\n    == super()\n    x: 2\n"
+    )
+    (tmp_path / "main.yaml").write_text("-- include 'part.yaml'\nmain: {x: *a}\n")
+    environment = ConfigEnvironment(tmp_path, strict=True)
+    assert environment.load("part.yaml").config.main == {"x": 2}
+    assert environment.load("main.yaml").config.main["x"].value == 1
+
+
+def test_a_misspelt_variable(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(
+        "-- set ns = namespace()\n-- set ns.description = 'd'\n[top]\nx: {{ ns.description }}\n"
+    )
+    (tmp_path / "main.yaml").write_text(
+        "-- extends 'base.yaml'\n[top]\n    -- set ns.note = 1\n    -- set ns.desciption = 'e'\n"
+    )
+    told = r"main.yaml:4: no template reads ns.desciption\n.*did you mean ns.description"
+    with pytest.raises(ForgatherError, match=told):
+        Renderer(tmp_path, strict=True).render("main.yaml")
