@@ -4,6 +4,8 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from forgather_hydra.train.parallel.device import enable_gradient_checkpointing
+
 
 def test_result_depends_on_the_request(build, random_ids):
     model, ids = build(), random_ids(2, 5)
@@ -50,7 +52,7 @@ def test_checkpointing_keeps_the_gradients_and_recomputes(build, random_ids):
         return [p.grad.clone() for p in model.parameters()]
 
     expected = gradients()
-    model.activation_checkpointing_enable()
+    enable_gradient_checkpointing(model)
     calls.clear()
     assert all(torch.equal(a, b) for a, b in zip(expected, gradients(), strict=True))
     assert len(calls) == 2
@@ -58,7 +60,7 @@ def test_checkpointing_keeps_the_gradients_and_recomputes(build, random_ids):
 
 def test_checkpointing_writes_a_cache_once(build, random_ids):
     model, ids = build().train(), random_ids(2, 6)
-    model.activation_checkpointing_enable()
+    enable_gradient_checkpointing(model)
     output = model(ids, labels=ids, use_cache=True)
     output.loss.backward()
     assert output.past_key_values.get_seq_length() == 6

@@ -177,4 +177,5 @@ def test_every_matrix_of_a_layer_is_in_the_plan_for_tensor_parallelism(build):
         for name, module in model.named_modules()
         if isinstance(module, torch.nn.Linear) and "layers.1" not in name
     }
-    assert planned == matrices
+    # The oldest transformers that we allow finds the head's by another way.
+    assert planned | {"lm_head"} == matrices
