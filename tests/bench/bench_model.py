@@ -74,9 +74,18 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def models_of_shape(
-    width: int, feedforward: int, layers: int, heads: int, vocabulary: int
-) -> dict[str, Any]:
+def models_of_shape(*shape: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        return {
+            name: AutoModelForCausalLM.from_pretrained(path, trust_remote_code=True)
+            for name, path in directories(folder, *shape).items()
+        }
+
+
+def directories(
+    folder: str, width: int, feedforward: int, layers: int, heads: int, vocabulary: int
+) -> dict[str, str]:
+    """A model of transformers, and the same as a directory of parts."""
     config = LlamaConfig(
         hidden_size=width,
         intermediate_size=feedforward,
@@ -86,15 +95,10 @@ def models_of_shape(
         vocab_size=vocabulary,
         tie_word_embeddings=True,
     )
-    with tempfile.TemporaryDirectory() as folder:
-        LlamaForCausalLM(config).save_pretrained(f"{folder}/theirs")
-        convert(f"{folder}/theirs", f"{folder}/ours", "forgather")
-        return {
-            "transformers": AutoModelForCausalLM.from_pretrained(f"{folder}/theirs"),
-            "forgather": AutoModelForCausalLM.from_pretrained(
-                f"{folder}/ours", trust_remote_code=True
-            ),
-        }
+    paths = {name: f"{folder}/{name}" for name in ("transformers", "forgather")}
+    LlamaForCausalLM(config).save_pretrained(paths["transformers"])
+    convert(paths["transformers"], paths["forgather"], "forgather")
+    return paths
 
 
 def peak_bytes(step: Callable[[], None], device: str) -> int:
