@@ -50,10 +50,9 @@ def main() -> None:
         models = {name: load(path) for name, path in paths.items()}
         texts = [generate(model) for model in models.values()]
         print("the same tokens:", torch.equal(*texts))
-        compare(
-            "generation", options.rounds, {n: lambda m=m: generate(m) for n, m in models.items()}
-        )
-        compare("loading", options.rounds, {n: lambda p=p: load(p) for n, p in paths.items()})
+        generations = {name: partial(generate, model) for name, model in models.items()}
+        compare("generation", options.rounds, generations)
+        compare("loading", options.rounds, {n: partial(load, path) for n, path in paths.items()})
 
 
 def compare(what: str, rounds: int, calls: dict[str, Callable[[], Any]]) -> None:
