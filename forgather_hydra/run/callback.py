@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ from forgather_hydra.rundir import record
 class CheckBeforeRun(Callback):
     """Stops the command line if the configuration or the run directory cannot work."""
 
+    made: Sequence[Path] = ()  # folders that were not there before
+
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         self.check(config)
         is_first = os.environ.get("RANK", "0") == "0"
         if application_of().is_ours and is_first:
-            prepare(directory_of(config, "hydra.run.dir"))
+            self.made = prepare(directory_of(config, "hydra.run.dir"))
 
     def check(self, config: DictConfig) -> None:
         """Look for mistakes."""
@@ -31,13 +34,15 @@ class CheckBeforeRun(Callback):
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
         if application_of().is_ours and config.hydra.launcher.get("dry_run", False):
-            record.forget_plan(
-                directory_of(config, "hydra.run.dir"), f"{config.hydra.job.name}.log"
-            )
+            run_dir, log = directory_of(config, "hydra.run.dir"), f"{config.hydra.job.name}.log"
+            record.forget_plan(run_dir, log, self.made)
 
 
-def prepare(run_dir: Path) -> None:
+def prepare(run_dir: Path) -> Sequence[Path]:
     """Make the directory of a run, and keep the configuration that is in it.
+
+    Returns:
+        The folders that were made, the innermost first.
 
     Raises:
         UsageExit: the directory cannot be made, or another process is running in it.
@@ -45,8 +50,10 @@ def prepare(run_dir: Path) -> None:
     try:
         if record.is_busy(run_dir):
             raise record.busy(run_dir)
+        made = [folder for folder in (run_dir, *run_dir.parents) if not folder.exists()]
         run_dir.mkdir(parents=True, exist_ok=True)
         record.keep_configuration(run_dir)
     except (OSError, record.RunIsBusy) as error:
         told = ForgatherError("run_directory", str(error), hint="set output_root or hydra.run.dir")
         raise UsageExit(told) from error
+    return made

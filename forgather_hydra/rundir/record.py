@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -120,8 +120,9 @@ def keep_configuration(run_dir: Path) -> None:
         shutil.copytree(run_dir / HYDRA, run_dir / HYDRA_FORMER)
 
 
-def forget_plan(run_dir: Path, log: str) -> None:
-    """Take away what Hydra has written for a job that was planned only, its empty `log` too."""
+def forget_plan(run_dir: Path, log: str, made: Sequence[Path] = ()) -> None:
+    """Take away what Hydra has written for a job that was planned only, its empty `log` too, and
+    the folders that were `made` for it, the innermost first."""
     kept = run_dir / HYDRA_FORMER
     shutil.rmtree(run_dir / HYDRA, ignore_errors=True)
     if kept.is_dir():
@@ -130,7 +131,8 @@ def forget_plan(run_dir: Path, log: str) -> None:
         if (run_dir / log).is_file() and (run_dir / log).stat().st_size == 0:
             (run_dir / log).unlink()
         with contextlib.suppress(OSError):  # there was something in it before
-            run_dir.rmdir()
+            for folder in made:
+                folder.rmdir()
 
 
 def put_back_configuration(run_dir: Path) -> None:

@@ -71,10 +71,11 @@ def test_devices_are_those_that_were_asked_for_and_a_dry_run_runs_nothing(projec
     text = "main: !partial:os:getenv [CUDA_VISIBLE_DEVICES]\n"
     (projects / "language/templates/configs/seen.yaml").write_text(text)
     words = ("-p", "language", "-t", "seen", "train", "hydra.launcher.snapshot=false")
-    done = run(projects, *words, "-d", "0,1", "--dry-run", "hydra.run.dir=run")
+    (projects / "empty").mkdir()
+    done = run(projects, *words, "-d", "0,1", "--dry-run", "hydra.run.dir=empty/new/run")
     assert "job 0: +project=seen" in done.stdout
     assert "on GPUs 0, 1" in done.stdout
-    assert not (projects / "run").exists()
+    assert list((projects / "empty").iterdir()) == []
     for devices, seen in (("1", "1"), ("none", "")):
         run(projects, *words, "-d", devices, f"hydra.run.dir=on_{devices}")
         record = json.loads((projects / f"on_{devices}/run.json").read_text())
@@ -264,3 +265,48 @@ def test_what_stands_before_the_words_of_a_command(
     assert selected(None, None, ["hydra.searchpath=[file://x]"])[0] == both
     with pytest.raises(ForgatherError, match="-t small has no meaning"):
         selected(None, "small", ["resume=DIR"])
+
+
+def test_words_of_the_model_command_in_any_order(
+    projects: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(projects)
+    words = ("--hidden-size", "48", "--device", "cpu")
+    orders = [("model", *words, "construct"), ("model", "construct", *words)]
+    orders += [("model", *words[:2], "construct", *words[2:])]
+    for number, order in enumerate(orders):
+        printed(capsys, "-p", "tiny", *order, "--output-dir", f"o{number}")
+        config = json.loads((projects / f"o{number}/config.json").read_text())
+        assert config["hidden_size"] == 48
+
+
+def test_commands_that_look_take_a_folder_of_configs(
+    projects: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(projects)
+    outside = projects / "outside/optimizer/x.yaml"
+    outside.parent.mkdir(parents=True)
+    outside.write_text("-- set rate = 0.25\n!partial:torch.optim:SGD\nlr: {{ rate }}\n")
+    primary = "defaults: [config, optimizer: x, _self_]\nseen: {_target_: builtins.int}\n"
+    (projects / "outside/primary.yaml").write_text(primary)
+    folder = ("--config-dir", "outside")
+    for command in ("pp", "graph", "code"):
+        assert "0.25" in printed(capsys, command, *folder, "+optimizer=x")
+        assert "0.25" in printed(capsys, command, "--config-name", "primary", *folder)
+    assert "ok" in printed(capsys, "check", *folder, "+optimizer=x")
+    shown = printed(capsys, "explain", *folder, "optimizer.lr", "+optimizer=x")
+    assert "optimizer/x.yaml:3" in shown
+
+
+def test_every_program_finds_modules_beside_it(projects: Path) -> None:
+    (projects / "module_beside_it.py").write_text("def said():\n    return 5\n")
+    config = projects / "outside/primary.yaml"
+    config.parent.mkdir()
+    config.write_text("defaults: [config, _self_]\nmain: {_target_: module_beside_it.said}\n")
+    words = ("--config-dir", "outside", "--config-name", "primary")
+    folder = Path(sys.executable).parent
+    programs = ([folder / "forgather-hydra"], [folder / "forgather", "train"])
+    for number, program in enumerate(programs):
+        command = [*program, *words, f"hydra.run.dir=r{number}"]
+        subprocess.run(command, cwd=projects, check=True)
+        assert json.loads((projects / f"r{number}/run.json").read_text())["result"] == 5
