@@ -89,8 +89,11 @@ def begin(run_dir: Path, signature: str, overrides: list[str]) -> dict[str, Any]
 def end(run_dir: Path, record: dict[str, Any], status: State, **facts: Any) -> None:
     """Note how the run ended: finished, stopped, failed or interrupted.
 
-    A run that failed to go on with other overrides keeps those it had, in ``.hydra`` too.
+    A run that failed to go on with other overrides keeps those it had, in ``.hydra`` too. Where the
+    directory has been removed, it stays so.
     """
+    if not run_dir.is_dir():
+        return
     former = record.pop("former", {})
     kept = run_dir / HYDRA_FORMER
     if status == State.FAILED:

@@ -20,6 +20,7 @@ from forgather_hydra.train.numerics import numerics
 from forgather_hydra.train.optim.modes import set_mode
 from forgather_hydra.train.optim.multi_optimizer import BackwardOptimizer
 from forgather_hydra.train.optim.schedules import include_later_groups
+from forgather_hydra.train.output_directory import OutputDirectory
 from forgather_hydra.train.parallel.processes import agree, once, together
 from forgather_hydra.train.state import TrainOutput, train_output
 
@@ -36,11 +37,11 @@ def train(trainer: Trainer, resume_from_checkpoint: bool | str | Path | None) ->
     with (
         numerics(trainer.args),
         explained(trainer),
-        _prepared(trainer, resume_from_checkpoint),
+        _prepared(trainer, resume_from_checkpoint) as output,
     ):
         trainer.meter.start()
         while _is_unfinished(trainer):
-            _train_epoch(trainer)
+            _train_epoch(trainer, output)
         set_mode(trainer.optimizer, "eval")
         _save_last(trainer)
     mean_loss = trainer.meter.mean_loss(trainer.state.global_step)
@@ -48,7 +49,9 @@ def train(trainer: Trainer, resume_from_checkpoint: bool | str | Path | None) ->
 
 
 @contextmanager
-def _prepared(trainer: Trainer, resume_from_checkpoint: bool | str | Path | None) -> Iterator[None]:
+def _prepared(
+    trainer: Trainer, resume_from_checkpoint: bool | str | Path | None
+) -> Iterator[OutputDirectory]:
     """Makes what the run needs, or restores it, and clears up however the run ends."""
     strategy, directory = trainer.strategy, trainer.args.checkpoint_dir
     checkpoint = once(strategy, lambda: find_checkpoint(directory, resume_from_checkpoint))
@@ -61,12 +64,13 @@ def _prepared(trainer: Trainer, resume_from_checkpoint: bool | str | Path | None
     trainer.last_save, trainer.evaluated = trainer.state.global_step, None
     try:
         trainer.fire("on_train_begin", plan=trainer.plan)
+        output = OutputDirectory(trainer.args.output_dir)
         if trainer.args.eval_on_start and not checkpoint:
             trainer.evaluate()
         if checkpoint:
             # Last of all: whatever comes before may draw numbers, as the first run did not.
             saved_state.restore_random_numbers(checkpoint, strategy.rank)
-        yield
+        yield output
     finally:
         if isinstance(trainer.optimizer, BackwardOptimizer):
             trainer.optimizer.remove_hooks()
@@ -86,14 +90,14 @@ def _is_unfinished(trainer: Trainer) -> bool:
     )
 
 
-def _train_epoch(trainer: Trainer) -> None:
+def _train_epoch(trainer: Trainer, output: OutputDirectory) -> None:
     args, state, sampler = trainer.args, trainer.state, trainer.sampler
     trainer.fire("on_epoch_begin")
     first_step = state.global_step
     # The loader begins where the sampler is, so a resumed epoch has its remaining batches here.
     for group in accumulation_groups(trainer.train_dataloader, args.gradient_accumulation_steps):
         _train_step(trainer, group)
-        _log_evaluate_save(trainer)
+        _log_evaluate_save(trainer, output)
         if trainer.control.should_epoch_stop or trainer.control.should_training_stop:
             break
     has_ended = sampler.exhausted or trainer.control.should_epoch_stop
@@ -106,7 +110,7 @@ def _train_epoch(trainer: Trainer) -> None:
     if has_ended or state.global_step >= state.max_steps:
         request_after_epoch(args, state, trainer.control)
     trainer.fire("on_epoch_end")
-    _log_evaluate_save(trainer)
+    _log_evaluate_save(trainer, output)
 
 
 def _train_step(trainer: Trainer, group: list[Batch]) -> None:
@@ -161,11 +165,13 @@ def _advance(trainer: Trainer, batches: int, tokens: int) -> None:
     state.train_seconds = trainer.meter.counts.seconds
 
 
-def _log_evaluate_save(trainer: Trainer) -> None:
+def _log_evaluate_save(trainer: Trainer, output: OutputDirectory) -> None:
     """Does what is due, in this order: a checkpoint holds the logs of its own step."""
     control, strategy = trainer.control, trainer.strategy
     control.should_save |= trainer.background.failed  # the next save raises why
     agree(strategy, control)
+    if control.should_log or control.should_evaluate or control.should_save:
+        once(strategy, output.check)
     if control.should_log and trainer.meter.counts.window_steps:
         trainer.log(trainer.meter.read(trainer.state.global_step))
         agree(strategy, trainer.control)  # a handler of the log may have asked for something

@@ -142,8 +142,8 @@ class ControlCallback(TrainerCallback):
 
     def _beat(self, args: TrainingArguments, state: TrainerState) -> None:
         self._next = time.monotonic() + PERIOD
-        if not state.is_world_process_zero:
-            return
+        if not state.is_world_process_zero or not Path(args.output_dir).is_dir():
+            return  # what somebody has removed is not made again
         status = {
             "state": self._state,
             "step": state.global_step,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from forgather_hydra.rundir.numbers import number
 from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 from forgather_hydra.train.callbacks.events import TrainerCallback
 from forgather_hydra.train.state import TrainerControl, TrainerState
@@ -42,14 +43,15 @@ class TensorBoardCallback(TrainerCallback):
             return
         for name, value in logs.items():
             group = "eval" if name.startswith("eval_") else "train"
-            self.writer.add_scalar(
-                f"{group}/{name.removeprefix('eval_')}", value, state.global_step
-            )
+            if number(value) is not None:
+                label = f"{group}/{name.removeprefix('eval_')}"
+                self.writer.add_scalar(label, value, state.global_step)
         self.writer.flush()
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        if self.writer is not None:  # which its folder may have prevented
+        # Its folder may have prevented it, or be gone, with what has not been written yet.
+        if self.writer is not None and Path(self.writer.log_dir).is_dir():
             self.writer.close()
-            self.writer = None
+        self.writer = None
