@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from forgather_hydra.errors import counted
 from forgather_hydra.jobs.job import Job
+from forgather_hydra.jobs.local.pool import LocalPool
 from forgather_hydra.jobs.local.processes import worker_command
-from forgather_hydra.jobs.local.run import LocalPool
 from forgather_hydra.report.results import differing
+from forgather_hydra.rundir.launch import launch_dir
+from forgather_hydra.rundir.names import FIRST_ATTEMPT
 
 if TYPE_CHECKING:
     from forgather_hydra.jobs.slurm.script import Executor
@@ -30,7 +32,7 @@ def print_local_plan(pool: LocalPool) -> None:
         sizes = [counted(procs, "process"), counted(pool.needs(job), "slot")]
         sizes.append(counted(pool.starter.threads(procs), "thread") + (" each" * (procs > 1)))
         print(f"  {', '.join(sizes)}")
-        attempt = job.directory / ".launch" / "attempt_1"
+        attempt = launch_dir(job.directory) / FIRST_ATTEMPT
         print(f"  {shlex.join(worker_command(job.directory, attempt, procs))}")
 
 

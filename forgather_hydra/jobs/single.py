@@ -24,6 +24,7 @@ from forgather_hydra.jobs.options import (
     read_options,
 )
 from forgather_hydra.jobs.topology import topology_of
+from forgather_hydra.jobs.unfinished import Launch
 from forgather_hydra.run.job import run
 from forgather_hydra.rundir.record import put_back_configuration
 
@@ -107,5 +108,5 @@ def _launched(whole: DictConfig, options: Options) -> JobReturn:
         whole.hydra.run.dir = whole.hydra.runtime.output_dir
     application = application_of(context.config_loader)
     job = job_of(whole, 0, ("hydra.run.dir", None), application)
-    (job_return,) = run_jobs([job], job.directory, options, context, run)
+    (job_return,) = run_jobs(Launch([job], job.directory, context, run), options)
     return job_return

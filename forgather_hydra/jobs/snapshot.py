@@ -15,6 +15,7 @@ from pathlib import Path
 
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.paths import conf_dir
+from forgather_hydra.rundir.names import HYDRA, LAUNCH
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ def _files(root: Path) -> Iterator[Path]:
 def _without_hidden(root: Path) -> Iterator[Path]:
     """Files below a folder, without those of runs, which have hidden folders of their own."""
     for folder, folders, names in os.walk(root):
-        is_output = ".hydra" in folders or ".launch" in folders
+        is_output = HYDRA in folders or LAUNCH in folders
         folders[:] = [] if is_output else [f for f in folders if not f.startswith((".", "__"))]
         if not is_output:
             yield from (Path(folder, name) for name in names if not name.startswith("."))

@@ -11,6 +11,7 @@ from typing import Any
 
 from forgather_hydra.rundir.files import is_locked, locked_by_nobody_else, read_json
 from forgather_hydra.rundir.names import (
+    ATTEMPT_PREFIX,
     FAILURE,
     GIVEN_UP,
     LAUNCH,
@@ -68,7 +69,7 @@ def attempts(directory: Path) -> list[Path]:
     """The folders of a job's attempts, each with a log of every process, oldest first."""
     numbers = {
         int(number): path
-        for path in launch_dir(directory).glob("attempt_*")
+        for path in launch_dir(directory).glob(f"{ATTEMPT_PREFIX}*")
         if (number := path.name.rpartition("_")[2]).isdecimal()
     }
     return [numbers[number] for number in sorted(numbers)]
@@ -77,7 +78,7 @@ def attempts(directory: Path) -> list[Path]:
 def new_attempt(directory: Path) -> Path:
     """The folder of the next attempt at a job, which no other launcher has."""
     while True:
-        folder = launch_dir(directory) / f"attempt_{len(attempts(directory)) + 1}"
+        folder = launch_dir(directory) / f"{ATTEMPT_PREFIX}{len(attempts(directory)) + 1}"
         try:
             folder.mkdir(parents=True)
         except FileExistsError:

@@ -156,11 +156,12 @@ OWNER = _entry(LAUNCH_OF_RUN, "OWNER", "locked by its first process; names that 
 GIVEN_UP = _entry(LAUNCH_OF_RUN, "CANCELLED", "the user does not want it any more")
 USED_UP = _entry(LAUNCH_OF_RUN, "USED_UP", "it has been queued as often as is allowed")
 WARNED = _entry(LAUNCH_OF_RUN, "WARNED", "the cluster has said that its time is up")
-FIRST_ATTEMPT = "attempt_1"
+ATTEMPT_PREFIX = "attempt_"
+FIRST_ATTEMPT = f"{ATTEMPT_PREFIX}1"
 TORCHRUN_LOG = _entry(ATTEMPT, "torchrun.log", "what torchrun says, where there are processes")
 
 
-def rank_log(rank: int) -> str:
+def rank_log(rank: int | str) -> str:
     """The name of the log of a process, in the folder of an attempt."""
     return f"rank_{rank}.log"
 

@@ -17,7 +17,7 @@ from tempfile import TemporaryFile
 
 COMMAND_LINE = (
     "forgather_hydra.cli.app",
-    "forgather_hydra.jobs.local.run",
+    "forgather_hydra.jobs.local.pool",
     "forgather_hydra.jobs.sweep_alone",
     "forgather_hydra.report.page",
     "forgather_hydra.sweep.sweeper",

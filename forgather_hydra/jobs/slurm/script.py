@@ -16,6 +16,8 @@ import submitit
 from forgather_hydra.jobs.options import SlurmOptions
 from forgather_hydra.jobs.snapshot import project_roots, site_packages
 from forgather_hydra.jobs.topology import Topology
+from forgather_hydra.rundir import names
+from forgather_hydra.rundir.states import State
 
 JOBS = "jobs.txt"
 PATIENCE_S = 120  # for an earlier start of the same job to end
@@ -27,13 +29,13 @@ PATIENCE_S = 120  # for an earlier start of the same job to end
 _TAIL = r"""
 RUN=$(sed -n "$((${SLURM_ARRAY_TASK_ID:-0} + 1))p" @LIST@)
 ID=${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}
-LAUNCH=$RUN/.launch
+LAUNCH=$RUN/@LAUNCH@
 mkdir -p "$LAUNCH"
-flock -w @PATIENCE@ "$LAUNCH/OWNER" true  # an earlier start may be about to end on a lost node
-grep -qsE '^  "status": "(finished|failed)"' "$LAUNCH/result.json" && exit 0
-rm -f "$RUN/"{STOP,REQUEUE,traceback.txt} "$LAUNCH/"{result.json,failure.json,WARNED,USED_UP}
-NUMBER=$(($(ls -d "$LAUNCH"/attempt_* 2>/dev/null | wc -l) + 1))
-ATTEMPT=$LAUNCH/attempt_$NUMBER
+flock -w @PATIENCE@ "$LAUNCH/@OWNER@" true  # an earlier start may be about to end on a lost node
+grep -qsE '^  "status": "(@FINISHED@|@FAILED@)"' "$LAUNCH/@RESULT@" && exit 0
+rm -f "$RUN/"{@STOP@,@REQUEUE@,@TRACEBACK@} "$LAUNCH/"{@RESULT@,@FAILURE@,@WARNED@,@USED_UP@}
+NUMBER=$(($(ls -d "$LAUNCH"/@ATTEMPT@* 2>/dev/null | wc -l) + 1))
+ATTEMPT=$LAUNCH/@ATTEMPT@$NUMBER
 mkdir -p "$ATTEMPT"
 MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 getent hosts "$MASTER_ADDR" >/dev/null \
@@ -42,19 +44,29 @@ MASTER_PORT=$((20000 + SLURM_JOB_ID % 12000))
 export MASTER_ADDR MASTER_PORT RUN ATTEMPT
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}
 @EXPORT@
-warned() { [ -e "$LAUNCH/attempt_$((NUMBER + 1))" ] || touch "$LAUNCH/WARNED" "$RUN/STOP"; }
+warned() { [ -e "$LAUNCH/@ATTEMPT@$((NUMBER + 1))" ] || touch "$LAUNCH/@WARNED@" "$RUN/@STOP@"; }
 trap warned USR2 TERM
-@SRUN@ --output="${ATTEMPT//%/%%}/rank_%t.log" bash -c @RANK@ &
+@SRUN@ --output="${ATTEMPT//%/%%}/@LOG@" bash -c @RANK@ &
 step=$!
 while :; do wait $step; code=$?; kill -0 $step 2>/dev/null || break; done
-if [ $code = 0 ] && [ -e "$RUN/REQUEUE" ] && [ "$(squeue -h -j "$ID" -o %T)" = RUNNING ]; then
-  if [ -e "$LAUNCH/WARNED" ] || grep -q SIG "$RUN/REQUEUE"; then
-    [ "${SLURM_RESTART_COUNT:-0}" -lt @REQUEUES@ ] || { touch "$LAUNCH/USED_UP"; exit 0; }
+if [ $code = 0 ] && [ -e "$RUN/@REQUEUE@" ] && [ "$(squeue -h -j "$ID" -o %T)" = RUNNING ]; then
+  if [ -e "$LAUNCH/@WARNED@" ] || grep -q SIG "$RUN/@REQUEUE@"; then
+    [ "${SLURM_RESTART_COUNT:-0}" -lt @MOST_STARTS@ ] || { touch "$LAUNCH/@USED_UP@"; exit 0; }
     scontrol requeue "$ID" && sleep 60
   fi
 fi
 exit $code
 """
+
+_NAMES = {
+    name: getattr(names, name)
+    for name in ("LAUNCH", "OWNER", "RESULT", "FAILURE", "WARNED", "USED_UP")
+} | {
+    **{name: getattr(names, name) for name in ("STOP", "REQUEUE", "TRACEBACK")},
+    **{state.name: state.value for state in (State.FINISHED, State.FAILED)},
+    "ATTEMPT": names.ATTEMPT_PREFIX,
+    "LOG": names.rank_log("%t"),  # which srun replaces
+}
 
 # What each process is told about itself, where there are several.
 _RANK = (
@@ -210,7 +222,8 @@ def tail(
         "SRUN": shlex.join(srun),
         "RANK": shlex.quote("; ".join([*rank, worker])),
         "PATIENCE": str(PATIENCE_S),
-        "REQUEUES": str(options.max_requeues),
+        "MOST_STARTS": str(options.max_requeues),
+        **_NAMES,
     }
     text = _TAIL
     for name, value in values.items():

@@ -6,7 +6,6 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hydra.core.utils import JobReturn, JobStatus
 
@@ -19,6 +18,7 @@ from forgather_hydra.jobs.outcome import (
     write_outcome,
 )
 from forgather_hydra.jobs.slurm import scheduler
+from forgather_hydra.jobs.slurm.cluster import Cluster
 from forgather_hydra.jobs.watch.display import Display
 from forgather_hydra.jobs.watch.view import View, with_state
 from forgather_hydra.rundir.launch import (
@@ -31,9 +31,6 @@ from forgather_hydra.rundir.launch import (
 )
 from forgather_hydra.rundir.names import USED_UP
 from forgather_hydra.rundir.states import State
-
-if TYPE_CHECKING:
-    from forgather_hydra.jobs.slurm.run import Cluster
 
 LOOK_S = 0.5  # at the files of jobs, or as often as at the cluster
 # After the cluster has called a job over, its result may take a moment to be seen from here.

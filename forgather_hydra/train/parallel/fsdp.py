@@ -18,8 +18,8 @@ from forgather_hydra.train.checkpoint.rng import seed_everything
 from forgather_hydra.train.loss import Objective, count_targets
 from forgather_hydra.train.optim.low_rank import LowRankAdam
 from forgather_hydra.train.packing import check_documents_apart, second_document
-from forgather_hydra.train.parallel.accel import DataParallel
 from forgather_hydra.train.parallel.base import SingleProcess
+from forgather_hydra.train.parallel.data_parallel import DataParallel
 
 WHOLE = (torch.optim.Adafactor, LowRankAdam)
 

@@ -56,6 +56,7 @@ class ProcessLauncher(Launcher):
         from forgather_hydra.config.command_line import application_of
         from forgather_hydra.config.given import directory_of
         from forgather_hydra.jobs.launch import run_jobs
+        from forgather_hydra.jobs.unfinished import Launch
 
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         if not job_overrides:
@@ -63,7 +64,8 @@ class ProcessLauncher(Launcher):
         jobs, options = self.prepared(job_overrides, initial_job_idx)
         with application_of(self.hydra_context.config_loader).reporting():
             sweep_dir = directory_of(self.config, "hydra.sweep.dir")
-            return run_jobs(jobs, sweep_dir, options, self.hydra_context, self.task_function)
+            launch = Launch(jobs, sweep_dir, self.hydra_context, self.task_function)
+            return run_jobs(launch, options)
 
     def prepared(
         self, job_overrides: Sequence[Sequence[str]], first: int
