@@ -66,7 +66,8 @@ def _misspelt_additions(
     cfg: DictConfig, overrides: list[str], record: Composition
 ) -> Iterator[ForgatherError]:
     """An error for each key that an override adds to a plain section, beside one of nearly the same
-    name. Sections that are read whole are judged by who reads them."""
+    name. Sections that are read whole are judged by who reads them.
+    """
     read = set(record.references.values())
     for override in OverridesParser.create().parse_overrides(overrides):
         path = definition_of(override.key_or_group, record.references)

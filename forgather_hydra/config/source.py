@@ -103,7 +103,8 @@ class ForgatherSource(ConfigSource):
 
 class ForgatherOverlaySource(ForgatherSource):
     """``forgather-auto://FOLDER``: only the templates of a folder, and files that cannot be read;
-    the rest is left to Hydra."""
+    the rest is left to Hydra.
+    """
 
     @staticmethod
     def scheme() -> str:

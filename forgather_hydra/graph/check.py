@@ -36,7 +36,8 @@ def raise_all(problems: Iterable[ForgatherError], kind: str = "bad_arguments") -
 
 def problems(graph: Any) -> Iterator[ForgatherError]:
     """An error for each call whose target cannot be imported or does not take its arguments, and
-    one for each argument of a type that its parameter does not have."""
+    one for each argument of a type that its parameter does not have.
+    """
     for path, element in with_paths(graph):
         if isinstance(element, Call) and not split_spec(element.spec).is_relative:
             for problem in _problems(element):

@@ -5,13 +5,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from forgather_hydra.dtypes import default_dtype
-
-    from .build import build_model
-    from .export import export_model
-    from .hub import load_pretrained, load_tokenizer, new_model
-    from .preflight import check_model, check_new_model, check_pretrained, refuse_choice
-    from .source import modeling_code
-    from .weights import load_checkpoint, no_init_weights, save_checkpoint
+    from forgather_hydra.model.build import build_model
+    from forgather_hydra.model.export import export_model
+    from forgather_hydra.model.hub import load_pretrained, load_tokenizer, new_model
+    from forgather_hydra.model.preflight import (
+        check_model,
+        check_new_model,
+        check_pretrained,
+        refuse_choice,
+    )
+    from forgather_hydra.model.source import modeling_code
+    from forgather_hydra.model.weights import load_checkpoint, no_init_weights, save_checkpoint
 
 __all__ = [
     "build_model",

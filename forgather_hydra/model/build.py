@@ -14,7 +14,7 @@ from typing import Any
 
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
-from .export import export_model
+from forgather_hydra.model.export import export_model
 
 
 def build_model(

@@ -13,11 +13,10 @@ import torch
 import transformers
 from transformers import GenerationConfig, PreTrainedTokenizerBase
 
+from forgather_hydra.model import identity
+from forgather_hydra.model.draft import draft_folder, remove_leftovers
+from forgather_hydra.model.parts import collect_parts
 from forgather_hydra.tokenizer_files import save_tokenizer
-
-from . import identity
-from .draft import draft_folder, remove_leftovers
-from .parts import collect_parts
 
 _MODEL_TYPE = re.compile(r'^model_type = "(?P<name>\w+)"$', re.MULTILINE)
 _CLASSES = {
@@ -93,7 +92,8 @@ def export_model(
 
 def under_one_name(config: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a configuration, in which `max_sequence_length`, as Forgather calls it, is
-    `max_position_embeddings`, as transformers does."""
+    `max_position_embeddings`, as transformers does.
+    """
     values = {**config}
     if "max_sequence_length" in values:
         values["max_position_embeddings"] = values.pop("max_sequence_length")

@@ -18,7 +18,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from .export import tokenizer_values
+from forgather_hydra.model.export import tokenizer_values
 
 logger = logging.getLogger(__name__)
 

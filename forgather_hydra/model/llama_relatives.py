@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from .families import FAMILIES, Family, Values, Weights
+from forgather_hydra.model.families import FAMILIES, Family, Values, Weights
 
 _LLAMA = FAMILIES["llama"]
 _LAYER = _LLAMA.modules["model.layers.*.mlp.up_proj"].removesuffix(".up_proj")

@@ -17,10 +17,9 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 from forgather_hydra.errors import misspelt, nearest
-
-from .build import build_model
-from .hub import floating_type
-from .parts import collect_parts
+from forgather_hydra.model.build import build_model
+from forgather_hydra.model.hub import floating_type
+from forgather_hydra.model.parts import collect_parts
 
 _READ = re.compile(r'\bconfig(?:\.(?!json\b)|, ")([a-z]\w*)')
 _NEEDED = re.compile(r"=config\.(\w+),$", re.MULTILINE)

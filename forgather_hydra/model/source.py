@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from forgather_hydra.graph.codegen.generate import generate_code
-
-from .import_block import tidy_imports
+from forgather_hydra.model.import_block import tidy_imports
 
 TEMPLATE = Path(__file__).with_name("causal_lm.py.jinja")
 

@@ -20,8 +20,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from forgather_hydra.cached_generation import TOLERANCE, cache_error
-
-from .trial_data import Batch, batches
+from forgather_hydra.model.trial_data import Batch, batches
 
 
 @dataclass

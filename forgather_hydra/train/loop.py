@@ -115,7 +115,8 @@ def _train_epoch(trainer: Trainer, output: OutputDirectory) -> None:
 
 def _train_step(trainer: Trainer, group: list[Batch]) -> None:
     """One step of the optimizer, on one accumulation group; a group that has no target, or whose
-    gradient the guard refuses, counts as a step without a change."""
+    gradient the guard refuses, counts as a step without a change.
+    """
     strategy, guard, state = trainer.strategy, trainer.guard, trainer.state
     trainer.fire("on_step_begin")
     # Each time, for a callback may have left the model or the optimizer in evaluation mode.

@@ -54,7 +54,8 @@ def check_loss_function(function: LossFunction) -> None:
 
 def label_smoothing(factor: float) -> LossFunction:
     """The loss of targets of which `factor` is spread over all words of the vocabulary (Szegedy et
-    al. 2015, https://arxiv.org/abs/1512.00567)."""
+    al. 2015, https://arxiv.org/abs/1512.00567).
+    """
 
     def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: int) -> torch.Tensor:
         logits = logits_of(outputs)
@@ -88,7 +89,8 @@ def loss_of(model: torch.nn.Module, outputs: Any) -> torch.Tensor:
 
 def logits_of(outputs: Any, *, behind_loss: bool = False) -> torch.Tensor | None:
     """The logits [B, T, V] among a model's outputs, if there are any; in a tuple they come first,
-    or `behind_loss`."""
+    or `behind_loss`.
+    """
     if isinstance(outputs, torch.Tensor):
         return outputs
     if isinstance(outputs, Mapping):

@@ -12,7 +12,8 @@ from forgather_hydra.rundir.files import dumps
 
 class MetricsFiles:
     """What such scripts call of a trainer behind `train` and `evaluate`; the first process prints
-    and writes."""
+    and writes.
+    """
 
     def is_world_process_zero(self: Any) -> bool:
         return bool(self.state.is_world_process_zero)

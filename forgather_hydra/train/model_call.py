@@ -41,7 +41,8 @@ class ModelCall:
 
     def inputs(self, batch: Mapping[str, Any], *, with_labels: bool) -> dict[str, Any]:
         """The keywords of a call; `labels` default to `input_ids`, and are there for the loss in
-        any case `with_labels`."""
+        any case `with_labels`.
+        """
         inputs = self.known({"labels": batch["input_ids"], **batch})
         if not (with_labels or self._takes_more or self.takes("labels")):
             del inputs["labels"]

@@ -14,7 +14,8 @@ from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 @contextmanager
 def numerics(args: TrainingArguments) -> Iterator[None]:
     """Matrix precision, attention kernels, anomaly detection and off-loading as the arguments ask;
-    as before afterwards."""
+    as before afterwards.
+    """
     with ExitStack() as stack:
         if args.float32_matmul_precision:
             before = torch.get_float32_matmul_precision()

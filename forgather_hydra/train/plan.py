@@ -30,7 +30,8 @@ class Progress(Protocol):
 @dataclass
 class Plan:
     """The current epoch, or what is left of it: from which step to which, and how much of the run's
-    epochs that is. `steps_per_epoch` is None for data without a length."""
+    epochs that is. `steps_per_epoch` is None for data without a length.
+    """
 
     steps_per_epoch: int | None
     first_step: int = 0

@@ -26,7 +26,8 @@ class EvalPrediction(NamedTuple):
 
 class PredictionOutput(NamedTuple):
     """Result of `Trainer.predict`: `predictions` are logits [N, T, V], or what
-    `preprocess_logits_for_metrics` made of them; shorter rows are filled up with -100."""
+    `preprocess_logits_for_metrics` made of them; shorter rows are filled up with -100.
+    """
 
     predictions: np.ndarray
     label_ids: np.ndarray

@@ -26,10 +26,10 @@ class TrainerState:
     global_step: int = 0
     max_steps: int = 0
     num_train_epochs: int = 0
-    logging_steps: int = 50
-    eval_steps: int = 100
-    save_steps: int = 1000
-    train_batch_size: int = 16
+    logging_steps: int = TrainingArguments.logging_steps
+    eval_steps: int = TrainingArguments.eval_steps
+    save_steps: int = TrainingArguments.save_steps
+    train_batch_size: int = TrainingArguments.per_device_train_batch_size
     num_input_tokens_seen: int = 0
     train_seconds: float = 0.0
     total_flos: float = 0.0

@@ -268,7 +268,8 @@ class Trainer(Overridable, MetricsFiles):
 
     def prepare(self, checkpoint: Path | None) -> None:
         """Makes everything a run needs, from the seed and the arguments alone; for a run of the
-        length that it has where it goes on from a checkpoint."""
+        length that it has where it goes on from a checkpoint.
+        """
         args = self.args
         if idle := idle_settings(args, self.optimizer_factory):
             logger.warning(idle)

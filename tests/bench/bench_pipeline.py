@@ -98,7 +98,8 @@ def analytic(schedule: str, processes: int, microbatches: int, op: float) -> flo
 
 def median_seconds(steps: list[Callable[[], object]], repeat: int) -> list[float]:
     """Of steps that all processes begin and end together, taken in turn, after one each that sets
-    everything up."""
+    everything up.
+    """
     seconds: list[list[float]] = [[] for _ in steps]
     for _ in range(1 + repeat):
         for step, mine in zip(steps, seconds, strict=True):

@@ -172,7 +172,8 @@ def write_samples(kind: type[Trainer], output_dir: Path, **options: Any) -> list
 
 def four_processes(output_dir: Path, former: Path) -> dict[str, Any]:
     """Copies of the model, stopped in mid-epoch; then the model divided, from a checkpoint of a
-    single process."""
+    single process.
+    """
     options = {"per_device_train_batch_size": 2, "masked": True}
     copied = make(AccelTrainer, output_dir / "copied", **options, callbacks=[StopAt(5)])
     copied.train()

@@ -23,7 +23,8 @@ BEST = {
 
 def kept(make_trainer, values: list[float], save_steps: int = 2, **options) -> list[int]:
     """The steps whose checkpoints have the weights that a run ends with, whose evaluations every 2
-    steps have these values."""
+    steps have these values.
+    """
     given = iter(values)
     trainer = make_trainer(
         **BEST, save_steps=save_steps, save_total_limit=None, metric_for_best_model="x_loss",

@@ -26,9 +26,8 @@ def stack(samples: Samples) -> dict[str, Any]:
 
 
 def check_samples(samples: Sequence[Any]) -> None:
-    """
-    Raises:
-        TypeError: for samples that are no mappings.
+    """Raises:
+    TypeError: for samples that are no mappings.
     """
     if not isinstance(samples[0], Mapping):
         raise TypeError(

@@ -168,7 +168,8 @@ def _loader(
 
 def accumulation_groups(loader: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
     """The rest of an epoch in groups of `size` batches, one optimizer step each; the last may be
-    smaller."""
+    smaller.
+    """
     batches = _batches(loader)
     try:
         while group := list(islice(batches, size)):

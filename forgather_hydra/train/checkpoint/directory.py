@@ -131,7 +131,8 @@ def rotate(directory: Path, newest: Path, limit: int | None, keep: str | None) -
 
 def set_aside(directory: Path) -> None:
     """Moves the checkpoints of a former run out of a new run's way, to the first of
-    `<directory>.old`, `<directory>.old-2` and so on that is free."""
+    `<directory>.old`, `<directory>.old-2` and so on that is free.
+    """
     if not checkpoints(directory):
         return
     old = free_name(directory)

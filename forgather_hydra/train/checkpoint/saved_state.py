@@ -145,7 +145,8 @@ def _share_out(
     stem: str, mine: Mapping[str, torch.Tensor], strategy: Strategy
 ) -> tuple[dict[str, dict[str, torch.Tensor]], dict[str, bytes]]:
     """Files for this process's tensors, named together with those of the others; and the index,
-    in the first process, if there are several."""
+    in the first process, if there are several.
+    """
     parts = split(mine)
     sizes = strategy.gather([{n: t.nbytes for n, t in part.items()} for part in parts])
     if not any(sizes):  # an optimizer without state

@@ -29,7 +29,8 @@ def cosine(
     optimizer: Optimizer, num_training_steps: int, *, warmup_steps: float = 0, min_ratio: float = 0
 ) -> LambdaLR:
     """Falls along half a cosine to `min_ratio` at the end (Loshchilov & Hutter 2017,
-    https://arxiv.org/abs/1608.03983)."""
+    https://arxiv.org/abs/1608.03983).
+    """
     warmup = count(warmup_steps, num_training_steps)
     fall = _falling(_half_cosine, warmup, num_training_steps, min_ratio)
     return LambdaLR(optimizer, _warming(warmup, fall))

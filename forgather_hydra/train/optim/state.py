@@ -178,7 +178,8 @@ def _settings(
     names: list[str], by_name: dict[str, dict[str, Any]], now: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The settings that these parameters had together, with those of `now` that are others than the
-    configured ones were; and these alone."""
+    configured ones were; and these alone.
+    """
     if missing := [name for name in names if name not in by_name]:
         raise ValueError(
             f"the checkpoint has no optimizer state for {', '.join(missing[:5])}: resume with the "

@@ -24,7 +24,8 @@ T = TypeVar("T")
 
 class GroupResult(NamedTuple):
     """Mean loss over all targets of a group, on the device, or None if it has no target; and its
-    number of input tokens."""
+    number of input tokens.
+    """
 
     loss: torch.Tensor | None
     tokens: int
@@ -86,18 +87,21 @@ class Strategy(Group, Protocol):
 
     def predict(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The loss of a batch, as `loss` has it, with its logits [B, T, V] in one of the processes
-        that have this batch."""
+        that have this batch.
+        """
 
     def named_parameters(self) -> Iterable[tuple[str, torch.nn.Parameter]]:
         """All parameters of the model, for the optimizer; those of other processes are stood in for
-        by ones of their shape that have no memory and never get a gradient."""
+        by ones of their shape that have no memory and never get a gradient.
+        """
 
     def owns(self, parameter: torch.Tensor) -> bool:
         """Whether this process has a parameter, or only the one that stands in for it."""
 
     def tensors_to_save(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
         """Those that this process saves of the tensors of all, of a model or an optimizer, each
-        in full. Every tensor has one process that saves it."""
+        in full. Every tensor has one process that saves it.
+        """
 
     def gather_tensors(self, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
         """All of the tensors of all processes, each in full, in the first process."""
@@ -107,7 +111,8 @@ class Strategy(Group, Protocol):
 
     def full_model(self) -> torch.nn.Module | None:
         """The model with all its weights, at least in the first process; to be called by all. With
-        `loss_is_collective` it computes in all processes together."""
+        `loss_is_collective` it computes in all processes together.
+        """
 
     def add_up(self, *numbers: int) -> list[int]:
         """The sum over processes of each number."""
@@ -172,7 +177,8 @@ class SingleProcess:
 
     def backward(self, batch: Batch, count: int, total: int, *, last: bool) -> list[torch.Tensor]:
         """Adds the gradients of one batch, with `count` of the group's `total` targets; returns its
-        part of the group's loss, if it has any."""
+        part of the group's loss, if it has any.
+        """
         if not count:
             return []
         loss = self.loss(batch)

@@ -120,7 +120,8 @@ class DataParallel(SingleProcess):
 
 def make_accelerator(args: TrainingArguments, options: dict[str, Any]) -> Accelerator:
     """An accelerator that places and replicates the model, and leaves precision and accumulation
-    to the trainer."""
+    to the trainer.
+    """
     owned = {"cpu": "use_cpu", "mixed_precision": "bf16", "gradient_accumulation_steps": ""}
     for name in owned.keys() & options.keys():
         raise ValueError(

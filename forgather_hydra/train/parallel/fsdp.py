@@ -27,7 +27,8 @@ WHOLE = (torch.optim.Adafactor, LowRankAdam)
 class Sharded(DataParallel):
     """One of several processes, each of which keeps a part of every weight, gradient and optimizer
     state, and has the whole of a layer only while computing with it (Zhao et al. 2023,
-    https://arxiv.org/abs/2304.11277)."""
+    https://arxiv.org/abs/2304.11277).
+    """
 
     loss_is_collective = True
 
@@ -128,7 +129,8 @@ def check_optimizer(optimizer: torch.optim.Optimizer) -> None:
 
 def layers(model: torch.nn.Module) -> list[torch.nn.Module]:
     """The modules that are divided one by one: those of the classes which the model does not want
-    to be split, and otherwise the members of its lists and dictionaries of modules."""
+    to be split, and otherwise the members of its lists and dictionaries of modules.
+    """
     classes = getattr(model, "_no_split_modules", None) or ()
     named = [module for module in model.modules() if type(module).__name__ in classes]
     containers = (torch.nn.ModuleList, torch.nn.ModuleDict)

@@ -163,8 +163,9 @@ def _stage_count(options: PipelineOptions, processes: int) -> int:
 
 
 def schedule_name(name: str) -> str:
-    """torch's name of a schedule, which may be written `interleaved_1f1b` or
-    `ScheduleInterleaved1F1B`; or `name` as it is, if there is none."""
+    """Torch's name of a schedule, which may be written `interleaved_1f1b` or
+    `ScheduleInterleaved1F1B`; or `name` as it is, if there is none.
+    """
     plain = name.lower().replace("_", "").replace("-", "").removeprefix("schedule")
     known = {each.lower(): each for each in SCHEDULES} | {"zbv": "ZBVZeroBubble"}
     return known.get(plain, name)

@@ -36,9 +36,8 @@ class Launch(NamedTuple):
 
     @classmethod
     def from_environment(cls) -> Launch:
-        """
-        Raises:
-            RuntimeError: if no launcher has started this process.
+        """Raises:
+        RuntimeError: if no launcher has started this process.
         """
         names = ("RANK", "LOCAL_RANK", "WORLD_SIZE")
         if missing := [name for name in names if name not in os.environ]:

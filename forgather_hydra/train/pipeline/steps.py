@@ -91,7 +91,8 @@ class PipelineSteps:
 
     def train(self, batch: Batch, total: int, scale: float) -> list[torch.Tensor]:
         """Adds up the gradients of `scale` times the loss; returns this process's parts of the
-        loss, which is the sum over the targets divided by `total`."""
+        loss, which is the sum over the targets divided by `total`.
+        """
         return self._pass(self._begin(batch, total, scale), backward=True)[0]
 
     def evaluate(
