@@ -9,7 +9,7 @@ from yaml import MarkedYAMLError
 
 from forgather_hydra.config.claim import is_template_file
 from forgather_hydra.errors import ForgatherError, did_you_mean
-from forgather_hydra.graph.tags import WORDS
+from forgather_hydra.graph.words import WORDS
 from forgather_hydra.template.diagnose import KEYWORDS
 from forgather_hydra.template.outline import outline
 

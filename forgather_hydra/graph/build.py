@@ -192,7 +192,7 @@ class Session:
     def function(self, node: Call) -> Callable[..., Any]:
         """What a node calls, imported."""
         try:
-            function = resolve(node.spec, self.folders(node))
+            function: Callable[..., Any] = resolve(node.spec, self.folders(node))
         except ForgatherError as error:
             raise self._failed(error, node) from error.__cause__
         if not callable(function):

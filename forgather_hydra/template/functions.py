@@ -88,7 +88,8 @@ def trim(value: Any) -> str:
 def _path(value: Any) -> str:
     if isinstance(value, Undefined):
         value._fail_with_undefined_error()
-    return os.fspath(value)
+    path: str = os.fspath(value)
+    return path
 
 
 class _InlineDumper(yaml.SafeDumper):

@@ -80,4 +80,5 @@ class RenderVariables(Namespace):
 
 def variables_of(namespace: RenderVariables) -> dict[str, Any]:
     """The variables of a namespace by name."""
-    return object.__getattribute__(namespace, "_Namespace__attrs")
+    values: dict[str, Any] = object.__getattribute__(namespace, "_Namespace__attrs")
+    return values
