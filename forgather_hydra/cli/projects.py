@@ -33,7 +33,7 @@ def add_commands(add: Any) -> None:
 
 def show(options: argparse.Namespace) -> None:
     """Print a project with its configurations, and what its meta.yaml says."""
-    _show(options.project_dir or ".")
+    _printed(options.project_dir or ".")
     print()
     _meta(options)
 
@@ -48,12 +48,12 @@ def _ls(options: argparse.Namespace) -> None:
             told = f"there is no project in {', '.join(folders)} or below"
             raise ForgatherError("no_project", told, hint="make one: forgather project create DIR")
         folders = found
-    are_good = [_show(folder) for folder in folders]
+    are_good = [_printed(folder) for folder in folders]
     if not all(are_good):
         sys.exit(EXIT_BROKEN)
 
 
-def _show(folder: str) -> bool:
+def _printed(folder: str) -> bool:
     """Print a project with its configurations, and say whether all can be loaded."""
     from forgather_hydra.project.listing import listed
     from forgather_hydra.project.meta import load_meta

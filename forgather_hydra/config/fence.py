@@ -36,7 +36,7 @@ def refusal(node: Call, prefixes: Sequence[str]) -> str | None:
     parts = split_spec(node.spec)
     why: str | None = None
     if parts.is_file:
-        why = None if _is_below(parts.module or "", prefixes) else ""
+        why = None if _is_in_folder(parts.module or "", prefixes) else ""
     elif not parts.is_relative and node.spec not in OPERATIONS:
         why = _refused_name(node.spec, prefixes)
         why = _refused_object(node.spec, prefixes) if why is None else why
@@ -108,7 +108,7 @@ def _is_on_the_way(module: str, prefixes: Iterable[str]) -> bool:
     return is_below(module, prefixes) or any(prefix.startswith(around) for prefix in prefixes)
 
 
-def _is_below(file: str, prefixes: Iterable[str]) -> bool:
+def _is_in_folder(file: str, prefixes: Iterable[str]) -> bool:
     real = os.path.realpath(file)
     folders = (os.path.realpath(prefix) for prefix in prefixes if os.path.isabs(prefix))
     return any(real.startswith(os.path.join(folder, "")) for folder in folders)

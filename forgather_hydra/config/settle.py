@@ -16,7 +16,7 @@ from yaml import YAMLError
 from forgather_hydra.config.composition import Composed, Composition, recording
 from forgather_hydra.errors import ForgatherError
 
-MAX_PASSES = 5
+MAX_PASSES = 5  # two are usual; each more follows a variable that another one sets
 FAILURES = (ForgatherError, HydraException, OmegaConfBaseException, YAMLError)
 Compose = Callable[[list[str]], DictConfig]
 
@@ -101,7 +101,7 @@ class Settling:
     def settle_sweep(self) -> Composed:
         try:
             return self.settle(self.structure())
-        except FAILURES:
+        except FAILURES:  # a variable of a group that only a swept option brings along
             return self.settle([o for o in self.structure() if not o.lstrip("+").startswith("ns.")])
 
     def settle(self, overrides: list[str]) -> Composed:
@@ -111,6 +111,9 @@ class Settling:
                 cfg = self.attempt(overrides, pins, typed)
                 found = pins | self.changed(cfg)
             except FAILURES:
+                # An override may have met a reference that was not typed yet, or a key that
+                # appears only once a group has set a variable: neither is a mistake before the
+                # pass that knows. What still fails when nothing new is known is one.
                 if self.passed() == typed:
                     found = self.pins_of_structure(pins, typed)
                     if found == pins:
@@ -118,6 +121,7 @@ class Settling:
                 else:
                     found = pins
             else:
+                # Without templates there is nothing that a pin could change.
                 if not self.record.documents or (found == pins and self.passed() == typed):
                     return self.checked(cfg)
             pins, typed = found, self.passed()
@@ -156,7 +160,7 @@ class Settling:
 
         A value may be for a key that exists only once these are known.
         """
-        failed = self.record
+        failed = self.record  # which the attempt below replaces, and whose error is to be told
         structure = self.structure()
         if not failed.documents or len(structure) == len(self.overrides):
             return pins

@@ -81,10 +81,10 @@ class LocalCorpus(ABC):
 
     def fingerprint(self) -> str:
         """Hash of every document and of the split, computed once an object."""
-        return self._fingerprint
+        return self._hash_of_texts
 
     @cached_property
-    def _fingerprint(self) -> str:
+    def _hash_of_texts(self) -> str:
         return content_hash(chain([self.name, self.eval_fraction], self.texts()))
 
 

@@ -107,13 +107,13 @@ class Session:
 
     def build(self, value: Any) -> Any:
         """The object for a graph value."""
-        return self._build(value, self.objects)
+        return self._value(value, self.objects)
 
     def bind(self, node: Call) -> Callable[..., Any]:
         """The callable that a partial yields."""
         return BoundPartial(self, node)
 
-    def _build(self, value: Any, memo: Memo) -> Any:
+    def _value(self, value: Any, memo: Memo) -> Any:
         if isinstance(value, Call):
             return self._build_call(value, memo)
         if isinstance(value, Var):
@@ -130,17 +130,17 @@ class Session:
 
     def _build_container(self, value: Any, memo: Memo) -> Any:
         if isinstance(value, DList):
-            return [self._build(item, memo) for item in value.values() if item is not None]
+            return [self._value(item, memo) for item in value.values() if item is not None]
         if isinstance(value, dict):
-            return {key: self._build(item, memo) for key, item in value.items()}
-        items = [self._build(item, memo) for item in value]
+            return {key: self._value(item, memo) for key, item in value.items()}
+        items = [self._value(item, memo) for item in value]
         return tuple(items) if isinstance(value, tuple) else items
 
     def _build_var(self, var: Var, memo: Memo) -> Any:
         if var.name in self.variables:
             return self.variables[var.name]
         if var.default is not MISSING:
-            return self._build(var.default, memo)
+            return self._value(var.default, memo)
         raise self._failed(
             ForgatherError(
                 "unbound_var",
@@ -210,11 +210,11 @@ class Session:
         """The arguments of a node: constructed, or the bare nodes for ``!meta``."""
         if node.kind == Kind.META:
             return list(node.args), dict(node.kwargs)
-        args = [self._build(arg, memo) for arg in node.args]
-        kwargs = {key: self._build(arg, memo) for key, arg in node.kwargs.items()}
+        args = [self._value(arg, memo) for arg in node.args]
+        kwargs = {key: self._value(arg, memo) for key, arg in node.kwargs.items()}
         if node.latent_args is None:
             return args, kwargs
-        injected = self._build(node.latent_args, memo)
+        injected = self._value(node.latent_args, memo)
         if injected is not None and not isinstance(injected, dict):
             told = f"latent_args is a mapping, not {type(injected).__name__}"
             raise self._failed(ForgatherError("bad_tag_argument", told), node)

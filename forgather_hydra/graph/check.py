@@ -40,12 +40,12 @@ def problems(graph: Any) -> Iterator[ForgatherError]:
     """
     for path, element in with_paths(graph):
         if isinstance(element, Call) and not split_spec(element.spec).is_relative:
-            for problem in _problems(element):
+            for problem in _problems_of_call(element):
                 problem.path = ".".join(filter(None, (path_text(path), problem.path)))
                 yield problem.locate(origin_of(element))
 
 
-def _problems(node: Call) -> Iterator[ForgatherError]:
+def _problems_of_call(node: Call) -> Iterator[ForgatherError]:
     if isinstance(node.search_path, Var):
         return
     try:

@@ -55,13 +55,13 @@ def run_elsewhere(cfg: DictConfig) -> JobReturn | None:
         ForgatherError: the job needs several processes, and the launcher can't start them.
     """
     try:
-        return _run_elsewhere(cfg)
+        return _handed_over(cfg)
     except ForgatherError:
         put_back_configuration(Path(HydraConfig.get().runtime.output_dir))
         raise
 
 
-def _run_elsewhere(cfg: DictConfig) -> JobReturn | None:
+def _handed_over(cfg: DictConfig) -> JobReturn | None:
     hydra = HydraConfig.get()
     kind = options_class(str(hydra.launcher._target_))
     is_sweep = not OmegaConf.is_missing(hydra.job, "num")

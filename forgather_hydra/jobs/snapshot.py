@@ -66,11 +66,11 @@ def take_snapshot(code: Path) -> None:
 
 def project_roots() -> list[Path]:
     """The projects that a job's code comes from: around the working directory, and this one's."""
-    return _project_roots(Path.cwd())
+    return _roots_seen_from(Path.cwd())
 
 
 @functools.cache  # asking git takes time
-def _project_roots(here: Path) -> list[Path]:
+def _roots_seen_from(here: Path) -> list[Path]:
     roots = [_repository(here) or here]
     checkout = conf_dir().parent
     if checkout != Path(__file__).resolve().parents[1]:  # where a wheel has it

@@ -167,7 +167,7 @@ class Trainer(Overridable, MetricsFiles):
             return {}
         self._begin_evaluation(dataset)
         if self.compute_metrics:
-            metrics = self._predict().metrics
+            metrics = self._predictions().metrics
         else:
             with numerics(self.args):
                 metrics = evaluate_loss(
@@ -187,12 +187,12 @@ class Trainer(Overridable, MetricsFiles):
         `preprocess_logits_for_metrics`.
         """
         self._begin_evaluation(test_dataset, test=True)
-        predictions, labels, found = self._predict()
+        predictions, labels, found = self._predictions()
         metrics = renamed(found, metric_key_prefix)
         self.fire("on_predict", metrics=metrics)
         return PredictionOutput(predictions, labels, metrics)
 
-    def _predict(self) -> PredictionOutput:
+    def _predictions(self) -> PredictionOutput:
         after_batch = partial(self.fire, "on_prediction_step")
         with numerics(self.args):
             output = prediction.predict(

@@ -36,7 +36,7 @@ def store(port: int = 0, timeout_s: float = TIMEOUT_S) -> Any:
         port: to listen at; any that is free if 0.
         timeout_s: for those who wait for a key.
     """
-    from torch.distributed import TCPStore
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
     listener = socket.create_server((ADDRESS, port))
     return TCPStore(

@@ -35,12 +35,12 @@ class Follow:
     def show(self) -> bool:
         """Print what is new; whether there was anything."""
         before = self.position
-        self._show()
+        self._print_new()
         if (newest := self.newest) == self.path:
             return self.position > before
         is_new = self.position > before
         self._open(0, newest)
-        self._show()
+        self._print_new()
         return is_new or self.position > 0
 
     def end_line(self) -> None:
@@ -53,7 +53,7 @@ class Follow:
         self.path, self.position = path or self.newest, position
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
-    def _show(self) -> None:
+    def _print_new(self) -> None:
         if not self.path.exists():
             return
         with open(self.path, "rb") as file:

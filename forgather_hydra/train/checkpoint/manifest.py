@@ -16,7 +16,7 @@ MANIFEST = "manifest.json"
 def describe(directory: Path, name: str) -> tuple[str, dict[str, Any]]:
     """Name, size and hash of a file in `directory`, which is on the disk when this returns."""
     sync(directory / name)
-    return name, _describe(directory / name)
+    return name, _size_and_hash(directory / name)
 
 
 def seal(directory: Path, step: int, files: dict[str, Any]) -> None:
@@ -43,7 +43,7 @@ def damage(directory: Path) -> str | None:
             return f"{name} is missing"
         if (size := path.stat().st_size) != expected.get("size"):
             return f"{name} has {size} bytes instead of {expected.get('size')}"
-        if _describe(path) != expected:
+        if _size_and_hash(path) != expected:
             return f"{name} does not have the content that was written (its hash differs)"
     return None
 
@@ -57,7 +57,7 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _describe(path: Path) -> dict[str, Any]:
+def _size_and_hash(path: Path) -> dict[str, Any]:
     with path.open("rb") as stream:
         # Against accidents, not attacks; several times as fast as the disk, which SHA-256 is not.
         digest = hashlib.file_digest(stream, xxh3_128).hexdigest()
