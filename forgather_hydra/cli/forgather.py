@@ -84,7 +84,7 @@ def _interact(parser: Any, commands: Any, options: argparse.Namespace) -> None:
     from forgather_hydra.cli.shell import Shell
 
     def parse(words: Sequence[str]) -> argparse.Namespace:
-        found, _ = parser.parse_known_args(words)
+        found: argparse.Namespace = parser.parse_known_args(words)[0]
         return found
 
     Shell(options.project_dir, options.config, parse, list(commands.choices)).cmdloop()

@@ -42,7 +42,7 @@ def _show_progress_on_terminals_only() -> None:
     from transformers.utils import logging
 
     if not sys.stderr.isatty():
-        logging.disable_progress_bar()
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _with_experiment(overrides: list[str]) -> list[str]:
@@ -134,7 +134,7 @@ def _is_made_of_parts(factory: Any) -> bool:
 
 
 def _short_name(factory: Any) -> str:
-    return factory.node.kwargs["code"].kwargs["short_name"]
+    return str(factory.node.kwargs["code"].kwargs["short_name"])
 
 
 def _tokenizer(directory: Path) -> Any:
@@ -192,7 +192,8 @@ def _dataset(options: argparse.Namespace, tokenizer: Any) -> Iterable[Any] | Non
     from forgather_hydra.project.project import Project
 
     project = Project(options.dataset_config, options.dataset_project)
-    return project("train_dataset", tokenizer=tokenizer)
+    samples: Iterable[Any] = project("train_dataset", tokenizer=tokenizer)
+    return samples
 
 
 @contextmanager

@@ -125,7 +125,8 @@ def keep_configuration(run_dir: Path) -> None:
 
 def forget_plan(run_dir: Path, log: str, made: Sequence[Path] = ()) -> None:
     """Take away what Hydra has written for a job that was planned only, its empty `log` too, and
-    the folders that were `made` for it, the innermost first."""
+    the folders that were `made` for it, the innermost first.
+    """
     kept = run_dir / HYDRA_FORMER
     shutil.rmtree(run_dir / HYDRA, ignore_errors=True)
     if kept.is_dir():

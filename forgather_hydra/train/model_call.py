@@ -26,7 +26,7 @@ class ModelCall:
         self._named = {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}
         self._takes_more = any(p.kind is p.VAR_KEYWORD for p in parameters)
         if any(base.__module__ == "transformers.modeling_utils" for base in type(model).__mro__):
-            from transformers.utils import TransformersKwargs
+            from transformers.utils import TransformersKwargs  # type: ignore[attr-defined]
 
             # What else a model of transformers is given is for its attention function, or refused.
             self._takes_more = False

@@ -17,7 +17,8 @@ class OutputDirectory:
         self._is_there = self.path.is_dir()
 
     def check(self) -> None:
-        """
+        """Looks whether the directory is still there.
+
         Raises:
             FileNotFoundError: if it is gone.
         """

@@ -267,9 +267,7 @@ class Trainer(Overridable, MetricsFiles):
         self.state.is_local_process_zero = self.strategy.local_rank == 0
 
     def prepare(self, checkpoint: Path | None) -> None:
-        """Makes everything a run needs, from the seed and the arguments alone; for a run of the
-        length that it has where it goes on from a checkpoint.
-        """
+        """Makes all a run needs, from seed and arguments; goes on as long as a checkpoint says."""
         args = self.args
         if idle := idle_settings(args, self.optimizer_factory):
             logger.warning(idle)

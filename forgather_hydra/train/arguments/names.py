@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from functools import wraps
 from typing import Any, TypeVar
+
+from forgather_hydra.errors import nearest
 
 T = TypeVar("T", bound=type)
 
@@ -58,7 +59,7 @@ def names_explained(cls: T) -> T:
 def advice(name: str, known: list[str]) -> str:
     if name in _INSTEAD:
         return _INSTEAD[name]
-    if near := difflib.get_close_matches(name, known, 1):
+    if near := nearest(name, known):
         return f"did you mean {near[0]}?"
     from transformers import TrainingArguments  # seconds of imports, for the message alone
 
