@@ -97,7 +97,7 @@ def picture() -> str:
         leans = f" -> {', '.join(sorted(direct))}" if direct else ""
         inside = f"  [{' '.join(sorted(rooms[part]))}]" if rooms[part] else ""
         size = f"{len(sizes[part])} files, {sum(sizes[part]):,} lines"
-        lines.append(f"{part:<16}{size:<24}{leans}{inside}".rstrip())
+        lines.append(f"{part:<18}{size:<24}{leans}{inside}".rstrip())
     return "\n".join(lines)
 
 
