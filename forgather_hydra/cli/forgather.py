@@ -20,6 +20,7 @@ from forgather_hydra.cli import (
     projects,
     tensorboard,
     train,
+    use,
 )
 from forgather_hydra.cli.dashes import meant
 from forgather_hydra.cli.selection import selected
@@ -127,6 +128,7 @@ def _parser() -> tuple[argparse.ArgumentParser, Any]:
     control.add_options(add("control", control.control, "tell running jobs what to do"))
     for name, (_, told) in jobs.COMMANDS.items():
         add(name, _job, told, passes_on=True)
+    use.add_commands(add)
     comparison.add_command(add)
     tensorboard.add_command(add)
     env.add_command(add)

@@ -1,0 +1,104 @@
+"""A saved model that writes: it continues a text, or answers in a conversation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, TextIteratorStreamer, set_seed
+
+from forgather_hydra.errors import ForgatherError, error_like
+
+
+def model_directory(path: Path) -> Path:
+    """The directory of the model that a run has written, or `path` itself if it is one.
+
+    Raises:
+        ForgatherError: `missing_model` (also a FileNotFoundError), where there is none with
+            weights; `security`, where another user could have written it: its code is run.
+    """
+    directory = path / "model" if (path / "model").is_dir() else path
+    if not (directory / "config.json").is_file() or not [*directory.glob("*.safetensors*")]:
+        raise error_like(
+            FileNotFoundError(),
+            "missing_model",
+            f"{path} holds no model with weights",
+            hint="name the directory of a finished run, or one that save_pretrained has written",
+        )
+    for file in (directory, *directory.glob("*.py")):
+        found = file.stat()
+        if found.st_uid != os.getuid() or found.st_mode & 0o002:
+            raise ForgatherError(
+                "security",
+                f"{file} could have been written by another user, and its code would be run",
+                hint="read the code, and copy the directory to one of your own",
+            )
+    return directory
+
+
+class Writer:
+    """A model and its tokenizer, from a directory that `from_pretrained` reads.
+
+    Args:
+        device: such as "cuda"; None: an accelerator where there is one, else the CPU.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str], device: str | None = None) -> None:
+        accelerator = torch.accelerator.current_accelerator()
+        place = device or (str(accelerator) if accelerator else "cpu")
+        self.tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=True)
+        model: Any = AutoModelForCausalLM.from_pretrained(directory, trust_remote_code=True)
+        self.model = model.to(place).eval()
+
+    @property
+    def converses(self) -> bool:
+        """Whether the tokenizer knows how a conversation is written."""
+        return bool(self.tokenizer.chat_template)
+
+    def continue_text(self, text: str, **options: Any) -> Iterator[str]:
+        """What follows a text, piece by piece; options as of `_write`."""
+        return self._write(self.tokenizer(text, return_tensors="pt"), **options)
+
+    def answer(self, messages: list[dict[str, str]], **options: Any) -> Iterator[str]:
+        """What follows the messages of a conversation, each with `role` and `content`."""
+        inputs = self.tokenizer.apply_chat_template(
+            messages, add_generation_prompt=True, return_dict=True, return_tensors="pt"
+        )
+        return self._write(inputs, **options)
+
+    def _write(
+        self,
+        inputs: Any,
+        *,
+        max_new_tokens: int = 100,
+        temperature: float = 0.7,
+        seed: int | None = None,
+    ) -> Iterator[str]:
+        """Generate in a thread, so that each piece of text can be shown when it is there.
+
+        Args:
+            temperature: of the sampling; 0 takes the likeliest token each time.
+            seed: of the sampling; None: go on with the random numbers of before.
+        """
+        if seed is not None:
+            set_seed(seed)
+        streamer = TextIteratorStreamer(self.tokenizer, skip_prompt=True, skip_special_tokens=True)
+        sampling = {"do_sample": True, "temperature": temperature} if temperature else {}
+        thread = Thread(
+            target=self.model.generate,
+            kwargs={
+                **{"do_sample": False, **sampling},
+                **inputs.to(self.model.device),
+                "max_new_tokens": max_new_tokens,
+                "pad_token_id": self.tokenizer.pad_token_id or self.tokenizer.eos_token_id,
+                "streamer": streamer,
+            },
+            daemon=True,
+        )
+        thread.start()
+        yield from streamer
+        thread.join()
