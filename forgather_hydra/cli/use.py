@@ -111,12 +111,8 @@ def _serve(options: argparse.Namespace) -> None:
 
 
 def _writer(options: argparse.Namespace) -> Any:
-    from transformers.utils.logging import disable_progress_bar, set_verbosity_error
-
     from forgather_hydra.model.writer import Writer, model_directory
 
-    disable_progress_bar()
-    set_verbosity_error()
     return Writer(model_directory(options.run), options.device)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, TextIteratorStreamer, set_seed
+from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from forgather_hydra.errors import ForgatherError, error_like
 
@@ -48,6 +49,8 @@ class Writer:
     """
 
     def __init__(self, directory: str | os.PathLike[str], device: str | None = None) -> None:
+        disable_progress_bar()  # it would stand between a prompt and its text
+        set_verbosity_error()
         accelerator = torch.accelerator.current_accelerator()
         place = device or (str(accelerator) if accelerator else "cpu")
         self.tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=True)
