@@ -134,7 +134,8 @@ def _unused_parts(environment: TemplateEnvironment, load: Load) -> Iterator[Find
             yield Finding(
                 "unused_template",
                 f"the text below the marker of sub-template {source.name!r} is used nowhere",
-                "if the line is meant as a comment, leave out the dashes on one side of the word",
+                f"use it: -- include '{source.name}'; or, if the line is meant as a comment, leave "
+                "out the dashes on one side of the word",
                 Origin(place.template, place.offset, place.file),
             )
 
