@@ -137,6 +137,12 @@ def test_a_model_that_is_not_saved(load) -> None:
     assert project.config.main.kwargs["model_dir"] is None
 
 
+def test_a_model_that_is_there_already(load) -> None:
+    project = load(f"-- extends '{TYPE}'\n", "ns.create_new_model=false")
+    assert project.config.model.spec.endswith("load_pretrained")
+    assert given(project, "model")["path"] == "./output_models/causal_lm"
+
+
 def test_a_training_without_a_model_of_the_library_is_checked_too(load, tmp_path: Path) -> None:
     load(
         f"-- extends '{TYPE}'\n[model_definition]\n"
