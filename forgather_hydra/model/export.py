@@ -26,6 +26,9 @@ _CLASSES = {
     "AutoModelForSequenceClassification": "DynamicForSequenceClassification",
     "AutoModelForTokenClassification": "DynamicForTokenClassification",
     "AutoModelForQuestionAnswering": "DynamicForQuestionAnswering",
+    # By which `transformers serve` finds code that lies in a directory: where it goes on, it asks the
+    # namespace of transformers for the class.
+    "AutoModelForDecision": "DynamicCasualLM",
 }
 _SPECIAL = ("bos", "eos", "pad")
 

@@ -14,16 +14,13 @@ import openai
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedTokenizerFast,
-)
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
+import forgather_hydra as fg
 from forgather_hydra.cli.forgather import main
+from forgather_hydra.model import build_model, modeling_code
 
+LLAMA = Path(__file__).parents[1] / "model/llama.yaml"
 WORDS = ["<s>", "</s>", "user", "assistant", ":", *"abcdefghijklmnop"]
 CHAT = "{% for m in messages %}{{ m.role }} : {{ m.content }} {% endfor %}assistant : "
 
@@ -33,23 +30,29 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a run with a model of words, each of which matters to the next."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("use") / "run"
-    config = LlamaConfig(
-        vocab_size=len(WORDS), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
-        num_attention_heads=2, bos_token_id=0, eos_token_id=1, initializer_range=0.5,
-    )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(folder / "model")
     backend = Tokenizer(models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="a"))
     backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<s>", eos_token="</s>")
     tokenizer.chat_template = CHAT
-    tokenizer.save_pretrained(folder / "model")
+    graph = fg.ConfigEnvironment().parse(LLAMA.read_text()).config
+    code = modeling_code(graph.model_factory, short_name="worded")
+    values = {
+        "hidden_size": 32, "num_attention_heads": 2, "num_kv_heads": 2, "d_head": 16,
+        "num_hidden_layers": 2, "dim_feedforward": 64, "max_sequence_length": 256,
+        "rope_theta": 10000.0, "rms_norm_eps": 1e-5, "vocab_size": len(WORDS),
+    }  # fmt: skip
+    model = build_model(code, values, folder / "model", tokenizer)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(4)
+    model.save_pretrained(folder / "model")
     return folder
 
 
 def likeliest(run: Path, text: str, new_tokens: int) -> str:
     """What transformers' own loop writes."""
-    tokenizer = AutoTokenizer.from_pretrained(run / "model")
-    model = AutoModelForCausalLM.from_pretrained(run / "model")
+    tokenizer = AutoTokenizer.from_pretrained(run / "model", trust_remote_code=True)
+    model = AutoModelForCausalLM.from_pretrained(run / "model", trust_remote_code=True)
     inputs = tokenizer(text, return_tensors="pt")
     written = model.generate(**inputs, max_new_tokens=new_tokens, do_sample=False, pad_token_id=1)
     return tokenizer.decode(written[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
@@ -90,14 +93,14 @@ def test_a_directory_without_a_model_is_told(command, tmp_path, capsys) -> None:
 
 
 def test_code_that_others_could_have_written_is_not_run(run, tmp_path, capsys) -> None:
-    (run / "model/parts.py").write_text("")
-    os.chmod(run / "model/parts.py", 0o666)
+    (run / "model/more.py").write_text("")
+    os.chmod(run / "model/more.py", 0o666)
     try:
         with pytest.raises(SystemExit, match="2"):
             main(["generate", str(run), "a"])
     finally:
-        (run / "model/parts.py").unlink()
-    assert "parts.py could have been written by another user" in capsys.readouterr().err
+        (run / "model/more.py").unlink()
+    assert "more.py could have been written by another user" in capsys.readouterr().err
 
 
 def until_it_answers(url: str, server: subprocess.Popen[bytes]) -> None:
