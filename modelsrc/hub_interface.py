@@ -23,6 +23,9 @@ from .causal_mask import LayerMasks
 _OUTPUTS = {field.name for field in fields(BaseModelOutputWithPast)}
 CACHE = "cache" if "cache" in _OUTPUTS else "past_key_values"
 
+# What `generate` is given for itself, as for stop strings, and hands on to the model as well.
+_OF_GENERATE = ("tokenizer", "assistant_tokenizer")
+
 # What these ask for is not there in a model of parts.
 _REFUSED = {
     "output_router_logits": "this model hands out no router logits; leave the argument out",
@@ -45,6 +48,7 @@ def split_arguments(
             function of somebody else's reads.
         ValueError: for an argument that asks for what a model of parts has not.
     """
+    kwargs = {key: value for key, value in kwargs.items() if key not in _OF_GENERATE}
     if not kwargs:
         return {}
     unknown = kwargs.keys() - TransformersKwargs.__annotations__.keys() - _paged_arguments()

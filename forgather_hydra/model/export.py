@@ -26,7 +26,7 @@ _CLASSES = {
     "AutoModelForSequenceClassification": "DynamicForSequenceClassification",
     "AutoModelForTokenClassification": "DynamicForTokenClassification",
     "AutoModelForQuestionAnswering": "DynamicForQuestionAnswering",
-    # By which `transformers serve` finds code that lies in a directory: where it goes on, it asks the
+    # By which `transformers serve` finds code that lies in a directory; elsewhere, it asks the
     # namespace of transformers for the class.
     "AutoModelForDecision": "DynamicCasualLM",
 }

@@ -67,3 +67,11 @@ def test_cache_filled_in_pieces_gives_the_same_logits(model, random_ids):
         pieces = [model(part, past_key_values=cache).logits for part in parts]
         assert_close(torch.cat(pieces, 1), model(ids).logits)
     assert cache.get_seq_length() == 9
+
+
+def test_a_stop_string_ends_the_text(build, random_ids, tokenizer):
+    model, ids = sharp(build()), random_ids(1, 6)
+    whole = greedy(model, ids)[0, ids.shape[1] :]
+    stop = tokenizer.decode(whole[3:4])
+    stopped = greedy(model, ids, stop_strings=[stop], tokenizer=tokenizer)
+    assert ids.shape[1] < stopped.shape[1] < ids.shape[1] + len(whole)

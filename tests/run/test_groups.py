@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.hydra_config import HydraConfig
 
 import forgather_hydra as fg
+from forgather_hydra.cli.composed import composed
 from forgather_hydra.config.check import check_job
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.paths import conf_dir
@@ -28,18 +27,16 @@ CHOICES = [
 
 def test_keys_of_ones_own_may_be_added(hydra_restore_singletons) -> None:
     words = ["+experiment=stories", "+note=first", "+data.note=mine", "+callbacks.sample=null"]
-    with initialize_config_dir(str(conf_dir()), version_base=None):
-        check_job(compose("config", words, return_hydra_config=True))
+    with composed(words) as job:
+        check_job(job)
 
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_a_choice_composes_and_takes_what_it_is_given(hydra_restore_singletons, choice) -> None:
-    with initialize_config_dir(str(conf_dir()), version_base=None):
-        cfg = compose("config", ["+experiment=stories", choice], return_hydra_config=True)
-        HydraConfig.instance().set_config(cfg.copy())
-        check_job(cfg)
+    with composed(["+experiment=stories", choice]) as job:
+        check_job(job)
     if choice.startswith(("+callback", "+tracker")):
-        assert {"metrics", "control"} < set(cfg.callbacks)
+        assert {"metrics", "control"} < set(job.cfg.callbacks)
 
 
 WRONG = {
