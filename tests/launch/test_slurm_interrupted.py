@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from command_line import CommandLine
 from slurm_cluster import call, has_text, needs_cluster, place, start_again, until
@@ -94,6 +95,13 @@ def test_a_job_whose_time_is_up_goes_on_in_another(
     assert metrics(folder / "run") == whole
 
 
+def step_daemons(job: str) -> list[int]:
+    """What would still tell the controller of a job's end while its node is going down."""
+    title = f"slurmstepd: [{job}."
+    named = psutil.process_iter(["cmdline"])
+    return [each.pid for each in named if " ".join(each.info["cmdline"] or []).startswith(title)]
+
+
 def is_back(node: str) -> bool:
     """Whether a node takes jobs; one that is down is resumed, which may be before it answers."""
     found = call("sinfo", "-h", "-n", node, "-o", "%T")
@@ -111,8 +119,8 @@ def test_a_node_that_fails_is_replaced(start: Run, tmp_path: Path) -> None:
     job = place(tmp_path / "run")
     node = call("squeue", "-h", "-j", job, "-o", "%N").strip()
     daemons = Path(os.environ["SLURM_CONF"]).parent / "run"
-    crash = [int((daemons / f"slurmd-{node}.pid").read_text()), int((tmp_path / "pid").read_text())]
-    for pid in crash:
+    daemon = int((daemons / f"slurmd-{node}.pid").read_text())
+    for pid in (daemon, *step_daemons(job), int((tmp_path / "pid").read_text())):
         os.kill(pid, signal.SIGKILL)
     try:
         call("scontrol", "update", f"nodename={node}", "state=down", "reason=crash")
