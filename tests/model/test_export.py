@@ -203,7 +203,7 @@ def test_the_tokenizer_knows_the_length_of_the_model(
     if own is not None:
         tokenizer.model_max_length = own
     before = tokenizer.model_max_length
-    export_model(code, config | {"max_position_embeddings": 48}, tmp_path, tokenizer)
+    export_model(code, config | {"max_sequence_length": 48}, tmp_path, tokenizer)
     loaded = PreTrainedTokenizerFast.from_pretrained(tmp_path)
     assert len(loaded("w1 " * 100, truncation=True).input_ids) == loaded.model_max_length == written
     assert tokenizer.model_max_length == before
