@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -59,10 +60,9 @@ exit $code
 """
 
 _NAMES = {
-    name: getattr(names, name)
-    for name in ("LAUNCH", "OWNER", "RESULT", "FAILURE", "WARNED", "USED_UP")
-} | {
-    **{name: getattr(names, name) for name in ("STOP", "REQUEUE", "TRACEBACK")},
+    **{
+        mark: getattr(names, mark) for mark in re.findall(r"@(\w+)@", _TAIL) if hasattr(names, mark)
+    },
     **{state.name: state.value for state in (State.FINISHED, State.FAILED)},
     "ATTEMPT": names.ATTEMPT_PREFIX,
     "LOG": names.rank_log("%t"),  # which srun replaces
