@@ -1,6 +1,7 @@
-"""For all tests: a place of their own for the code of models that transformers copies.
+"""For all tests: places of their own for what sessions and workers at the same time share.
 
-Sessions at the same time would otherwise write, and import half written, the same files.
+Those are the code of models that transformers copies, which would be imported half written, and the
+locks of devices, for which jobs of other tests would wait.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from warm import COMMAND_LINE, WarmProcess
 
 collect_ignore = [] if "CLIENT_MODELS" in os.environ else ["clients"]
 
-_CACHE = tempfile.mkdtemp(prefix="modules-")
-os.environ["HF_MODULES_CACHE"] = _CACHE  # read once, when transformers is imported
+_PLACE = tempfile.mkdtemp(prefix="tests-")
+os.environ["HF_MODULES_CACHE"] = f"{_PLACE}/modules"  # read once, when transformers is imported
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["TMPDIR"] = tempfile.tempdir = _PLACE
 
 
 @pytest.fixture(scope="session")
@@ -27,5 +31,18 @@ def warm() -> Iterator[WarmProcess]:
     warm.close()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file to a worker, whose fixtures it makes once; and the one cluster to a single worker."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Files(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "cluster" if "/test_slurm" in file else file
+
+    return Files(config, log)
+
+
 def pytest_unconfigure() -> None:
-    shutil.rmtree(_CACHE, ignore_errors=True)
+    shutil.rmtree(_PLACE, ignore_errors=True)
