@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from forgather_hydra.graph.explain import Setting, explain
@@ -25,6 +25,8 @@ class Config:
         source_map: from rendered lines back to template lines.
         assigned: what the templates assigned to variables of ``ns``.
         files: the template files that took part, with their stamps.
+        lookups: the names of templates that were looked up, with the file of each, or None.
+        reads_clock: whether a template asked for the time.
     """
 
     pp_config: str
@@ -32,6 +34,8 @@ class Config:
     source_map: SourceMap
     assigned: dict[str, Any]
     files: list[Stamp]
+    lookups: dict[str, str | None] = field(default_factory=dict)
+    reads_clock: bool = False
 
     def explain(self, path: str) -> list[Setting]:
         """The template lines that set a value such as ``optimizer.lr``, in order; the last wins.
@@ -81,4 +85,12 @@ class ConfigEnvironment:
     def _config(self, rendered: Rendered) -> Config:
         graph = parse(rendered.text, rendered.source_map)
         tell_lost_lines(graph, rendered, strict=bool(self.renderer.errors))
-        return Config(rendered.text, graph, rendered.source_map, rendered.assigned, rendered.files)
+        return Config(
+            rendered.text,
+            graph,
+            rendered.source_map,
+            rendered.assigned,
+            rendered.files,
+            rendered.lookups,
+            rendered.reads_clock,
+        )

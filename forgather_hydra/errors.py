@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
@@ -88,6 +90,24 @@ class ForgatherError(Exception):
 
 
 _told: dict[Any, Any] = {}  # what Python's warnings keep in order to tell each once
+_withheld: ContextVar[list[tuple[str, str, int]] | None] = ContextVar("withheld", default=None)
+
+
+@contextmanager
+def withheld() -> Iterator[list[tuple[str, str, int]]]:
+    """Keep warnings back; `tell` gives them later: text, file and line of each."""
+    kept: list[tuple[str, str, int]] = []
+    token = _withheld.set(kept)
+    try:
+        yield kept
+    finally:
+        _withheld.reset(token)
+
+
+def tell(told: Iterable[Sequence[Any]]) -> None:
+    """Give warnings that were kept back, each once in a process."""
+    for text, place, line in told:
+        warnings.warn_explicit(text, ForgatherWarning, place, line, registry=_told)
 
 
 def warn(message: str, origin: Any, hint: str | None = None) -> None:
@@ -100,7 +120,11 @@ def warn(message: str, origin: Any, hint: str | None = None) -> None:
     """
     text = f"{message} ({hint})" if hint else message
     place = display_path(origin.file) if origin.file else origin.template
-    warnings.warn_explicit(text, ForgatherWarning, place, origin.line, registry=_told)
+    kept = _withheld.get()
+    if kept is None:
+        tell([(text, place, origin.line)])
+    else:
+        kept.append((text, place, origin.line))
 
 
 def error_like(

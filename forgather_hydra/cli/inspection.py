@@ -7,8 +7,6 @@ import inspect
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from forgather_hydra.cli.composed import composed
-from forgather_hydra.config import application
 from forgather_hydra.errors import ForgatherError, error_like
 
 if TYPE_CHECKING:
@@ -47,11 +45,15 @@ def add_commands(add: Any) -> None:
 
 
 def _composed(options: argparse.Namespace) -> AbstractContextManager[Composed]:
+    from forgather_hydra.cli.composed import composed
+
     return composed(options.overrides, options.config_dir, options.config_name)
 
 
 def graph_of(options: argparse.Namespace) -> Any:
     """The node graph of the configuration that a command line chooses."""
+    from forgather_hydra.config import application
+
     return application.graph_of(options.overrides, options.config_dir, options.config_name)
 
 
@@ -122,14 +124,19 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _trefs(options: argparse.Namespace) -> None:
-    from forgather_hydra.cli.references import files, tree
+    from forgather_hydra.cli.kept_references import kept_lines
 
-    with _composed(options) as composed:
-        documents = [document.rendered for _, document in composed.record.documents.values()]
-    if options.files:
-        print(*files(documents), sep="\n")
-    else:
-        print(*(line for document in documents for line in tree(document)), sep="\n")
+    def make() -> tuple[list[str], Composed]:
+        from forgather_hydra.cli.references import files, tree
+
+        with _composed(options) as composed:
+            documents = [document.rendered for _, document in composed.record.documents.values()]
+        if options.files:
+            return files(documents), composed
+        return [line for document in documents for line in tree(document)], composed
+
+    chosen = (options.files, options.config_dir, options.config_name)
+    print(*kept_lines([*options.overrides, *map(str, chosen)], make), sep="\n")
 
 
 def _explain(options: argparse.Namespace) -> None:

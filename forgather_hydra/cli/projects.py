@@ -11,6 +11,7 @@ from forgather_hydra.errors import ForgatherError, display_path
 
 if TYPE_CHECKING:
     from forgather_hydra.project.meta import Meta
+    from forgather_hydra.template.kept import Disk
 
 EXIT_BROKEN = 1
 
@@ -40,7 +41,10 @@ def show(options: argparse.Namespace) -> None:
 
 def _ls(options: argparse.Namespace) -> None:
     from forgather_hydra.project.listing import projects_below
+    from forgather_hydra.project.survey import survey
+    from forgather_hydra.template.kept import Disk
 
+    disk = Disk()
     folders = options.folders or [options.project_dir or "."]
     if options.recursive:
         found = [project for folder in folders for project in projects_below(folder)]
@@ -48,12 +52,13 @@ def _ls(options: argparse.Namespace) -> None:
             told = f"there is no project in {', '.join(folders)} or below"
             raise ForgatherError("no_project", told, hint="make one: forgather project create DIR")
         folders = found
-    are_good = [_printed(folder) for folder in folders]
+        survey(found, disk)
+    are_good = [_printed(folder, disk) for folder in folders]
     if not all(are_good):
         sys.exit(EXIT_BROKEN)
 
 
-def _printed(folder: str) -> bool:
+def _printed(folder: str, disk: Disk | None = None) -> bool:
     """Print a project with its configurations, and say whether all can be loaded."""
     from forgather_hydra.project.listing import listed
     from forgather_hydra.project.meta import load_meta
@@ -61,7 +66,7 @@ def _printed(folder: str) -> bool:
     place = display_path(os.path.abspath(folder))
     try:
         meta = load_meta(folder)
-        rows = [*listed(meta)]
+        rows = [*listed(meta, disk)]
         default = meta.config() if rows else ""
     except ForgatherError as error:
         print(f"{place}\n  error: {_indented(error)}")
@@ -122,7 +127,9 @@ def _meta(options: argparse.Namespace) -> None:
 
 
 def _tlist(options: argparse.Namespace) -> None:
-    search_path = _meta_of(options).renderer.environment.search_path
+    from forgather_hydra.template.files import SearchPath
+
+    search_path = SearchPath(_meta_of(options).folders)
     for folder in search_path.folders:
         print(folder)
         for name in search_path.names():

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from forgather_hydra.errors import ForgatherError
-from forgather_hydra.graph.parse import parse
+from forgather_hydra.errors import ForgatherError, tell
 from forgather_hydra.project.meta import Meta
 from forgather_hydra.project.workspace import is_project
+from forgather_hydra.template.kept import Disk, holds, read, write
+
+_KIND = "configurations"
+_OF_AN_ERROR = ("kind", "message", "template", "file", "line", "path", "hint", "chain")
 
 
 @dataclass(frozen=True)
@@ -39,20 +42,50 @@ def projects_below(folder: str) -> Iterator[str]:
             yield root
 
 
-def listed(meta: Meta) -> Iterator[Listed]:
-    """The configurations of a project, each as its target ``meta`` describes it."""
+def listed(meta: Meta, disk: Disk | None = None) -> Iterator[Listed]:
+    """The configurations of a project, each as its target ``meta`` describes it.
+
+    What was rendered once is taken from the user's cache for as long as it holds; warnings are
+    given in either case.
+
+    Args:
+        meta: of the project.
+        disk: what the files say, if other projects were looked at just now.
+    """
+    disk = disk or Disk()
+    former = read(_KIND, meta.project_dir)
+    rows = {}
     for file in meta.configs():
-        try:
-            rendered = meta.renderer.render(f"{meta.config_prefix}/{file}")
-            about = _about(parse(rendered.text, rendered.source_map))
-        except ForgatherError as error:
-            yield Listed(file, error=error)
-        else:
-            yield Listed(file, *about)
+        row = former.get(file)
+        if row is None or row["basis"] is None or not _is_still(meta, disk, row):
+            from forgather_hydra.project.outline import outline
+
+            row = outline(meta, disk, file)
+        rows[file] = row
+        tell(row["warnings"])
+    if rows != former:
+        write(rows, _KIND, meta.project_dir)
+    for file, row in rows.items():
+        wrong = row["error"] and _error(row["error"])
+        yield Listed(file, row["name"], row["description"], wrong)
 
 
-def _about(graph: Any) -> tuple[str, str]:
-    about = graph.get("meta") if isinstance(graph, dict) else None
-    values = about if isinstance(about, dict) else {}
-    name, description = values.get("config_name"), values.get("config_description")
-    return str(name or ""), str(description or "")
+def is_kept(meta: Meta, disk: Disk) -> bool:
+    """Whether nothing needs rendering in order to list a project."""
+    former = read(_KIND, meta.project_dir)
+    files = meta.configs()
+    rows = [former.get(file) for file in files]
+    return all(row is not None and row["basis"] and _is_still(meta, disk, row) for row in rows)
+
+
+def _is_still(meta: Meta, disk: Disk, row: dict[str, Any]) -> bool:
+    return row["basis"]["folders"] == meta.folders and holds(disk, row["basis"])
+
+
+def told(error: ForgatherError) -> dict[str, Any]:
+    """An error in words that can be kept."""
+    return {name: getattr(error, name) for name in _OF_AN_ERROR}
+
+
+def _error(words: dict[str, Any]) -> ForgatherError:
+    return ForgatherError(**words)

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import os
-import platform
-import socket
 import sys
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import platformdirs
+from forgather_hydra.errors import ForgatherError, did_you_mean
+from forgather_hydra.paths import library_dirs
+from forgather_hydra.project.workspace import WORKSPACE, find_workspace
+from forgather_hydra.template.files import Stamp, are_current, file_stamp
 
-from forgather_hydra.environment import Config, ConfigEnvironment
-from forgather_hydra.errors import ForgatherError, did_you_mean, warn
-from forgather_hydra.graph.build import materialize
-from forgather_hydra.paths import conf_dir, library_dirs
-from forgather_hydra.project.workspace import META_FILE, WORKSPACE, workspace_root
-from forgather_hydra.template.files import Stamp, are_current
-from forgather_hydra.template.render import Renderer
-from forgather_hydra.template.source_map import Origin
-
-_SYNONYMS = {"project_name": "name", "project_description": "description"}
-_KEYS = ("name", "description", "searchdir", "config_prefix", "default_config", "system_path")
+if TYPE_CHECKING:  # Jinja and YAML are imported where something is rendered
+    from forgather_hydra.template.render import Renderer
 
 
 @dataclass(eq=False)
@@ -60,11 +51,15 @@ class Meta:
     @cached_property
     def variables(self) -> dict[str, Any]:
         """The variables that every template of the project sees."""
+        from forgather_hydra.project.meta_file import project_globals
+
         return project_globals(self.project_dir, self.workspace_root)
 
     @cached_property
     def renderer(self) -> Renderer:
         """Renders the project's templates."""
+        from forgather_hydra.template.render import Renderer
+
         return Renderer(self.folders, self.variables)
 
     def configs(self) -> list[str]:
@@ -114,90 +109,23 @@ def load_meta(project_dir: str) -> Meta:
     project_dir = os.path.abspath(project_dir)
     known = _known.get(project_dir)
     if known is None or not are_current(known.files):
-        known = _known[project_dir] = _read(project_dir)
+        known = _known[project_dir] = _kept(project_dir) or _read(project_dir)
     return known
 
 
+def _kept(project_dir: str) -> Meta | None:
+    """What another process has read, where the files still say so."""
+    from forgather_hydra.template.kept import Disk, holds, read
+
+    kept = read("meta", project_dir)
+    if not kept or kept["meta"]["workspace_root"] != find_workspace(project_dir):
+        return None
+    if not holds(Disk(), kept["basis"]):
+        return None
+    return Meta(**kept["meta"] | {"files": [*map(file_stamp, kept["basis"]["digests"])]})
+
+
 def _read(project_dir: str) -> Meta:
-    if not os.path.isfile(os.path.join(project_dir, META_FILE)):
-        raise ForgatherError(
-            "no_project",
-            f"{project_dir} is not a project: it has no {META_FILE}",
-            hint="name a project's folder: -p DIR; 'forgather ls -r' finds projects",
-        )
-    root = workspace_root(project_dir)
-    folders = [
-        project_dir,
-        os.path.join(root, WORKSPACE),
-        os.path.join(platformdirs.user_config_dir("forgather"), "templates"),
-    ]
-    config = ConfigEnvironment(folders, project_globals(project_dir, root)).load(META_FILE)
-    values = materialize(config.config)
-    _check(config, values := {} if values is None else values)
-    known = {_SYNONYMS.get(key, key): value for key, value in values.items()}
-    _warn_unread(config, values)
-    searchdir = known.get("searchdir") or ["templates"]
-    entries = [searchdir] if isinstance(searchdir, str) else searchdir
-    system_path = known.get("system_path")
-    return Meta(
-        project_dir,
-        root,
-        name=known.get("name"),
-        description=known.get("description"),
-        searchpath=[os.path.normpath(os.path.join(project_dir, entry)) for entry in entries],
-        config_prefix=known.get("config_prefix") or "configs",
-        default_config=known.get("default_config"),
-        system_path=system_path and os.path.normpath(os.path.join(project_dir, system_path)),
-        files=config.files,
-    )
+    from forgather_hydra.project.meta_file import read_meta
 
-
-def project_globals(project_dir: str, root: str) -> dict[str, Any]:
-    """The variables that every template of a project sees."""
-    return {
-        "project_dir": project_dir,
-        "workspace_root": root,
-        "forgather_dir": str(conf_dir().parent),
-        "hostname": socket.gethostname(),
-        "uname": platform.uname(),
-        "versions": _versions(),
-    }
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": sys.version.split()[0]}
-    for package in ("torch", "transformers", "accelerate"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _check(config: Config, values: Any) -> None:
-    if not isinstance(values, dict):
-        told = f"a {META_FILE} is a mapping, not {type(values).__name__}"
-        raise ForgatherError("bad_meta", told, hint="write lines such as name: My project").locate(
-            config.source_map.origin(1)
-        )
-    for key, value in values.items():
-        is_list = isinstance(value, list) and all(isinstance(item, str) for item in value)
-        if value is None or isinstance(value, str) or (key == "searchdir" and is_list):
-            continue
-        if _SYNONYMS.get(key, key) in _KEYS:
-            wanted = "a folder or a list of folders" if key == "searchdir" else "text"
-            told = f"it is {wanted}, not {type(value).__name__}"
-            raise ForgatherError("bad_meta", told, path=key).locate(_origin(config, key))
-
-
-def _origin(config: Config, key: Any) -> Origin | None:
-    lines = getattr(config.config, "_lines_", None) or {}
-    return config.source_map.origin(lines.get(key, [1])[-1])
-
-
-def _warn_unread(config: Config, values: dict[Any, Any]) -> None:
-    for key in values:
-        if key not in _KEYS and key not in _SYNONYMS:
-            origin = _origin(config, key)
-            told = f"nothing reads the key {key!r}"
-            warn(told, origin or Origin(META_FILE, 1), did_you_mean(key, _KEYS))
+    return read_meta(project_dir)

@@ -80,6 +80,7 @@ class TemplateEnvironment(SandboxedEnvironment):
         source = load.parts.get(name)
         if source is None:
             file = self.search_path.get(name)
+            load.lookups[name] = file and file.stamp[0]
             if file is None:
                 raise TemplateNotFound(name)
             source = load.enter(file)

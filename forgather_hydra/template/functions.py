@@ -14,6 +14,7 @@ import platformdirs
 import yaml
 from jinja2 import Undefined
 
+from forgather_hydra.template.load import CURRENT
 from forgather_hydra.template.source_map import retraced
 
 CLOCK: ContextVar[datetime | None] = ContextVar("forgather_clock", default=None)
@@ -22,6 +23,9 @@ _ABSENT = object()
 
 def utcnow() -> datetime:
     """The time of this render, in UTC; the same throughout one render."""
+    load = CURRENT.get(None)
+    if load is not None:
+        load.reads_clock = True
     return CLOCK.get() or datetime.now(UTC)
 
 

@@ -43,6 +43,8 @@ class Load:
         self.used: set[str] = set()
         self.parents: dict[str, str] = {}
         self.references: dict[Reference, None] = {}
+        self.lookups: dict[str, str | None] = {}
+        self.reads_clock = False
 
     def enter(self, file: TemplateFile) -> Source:
         """Take note of a file: from now on its parts can be used by name."""

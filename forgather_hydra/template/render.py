@@ -30,6 +30,8 @@ class Rendered:
         files: the template files that took part, with their stamps.
         references: which template used which, in order.
         parents: the templates that those of a file extend, by the file's name.
+        lookups: the names that were looked up, with the file of each, or None.
+        reads_clock: whether a template asked for the time.
     """
 
     text: str
@@ -38,6 +40,8 @@ class Rendered:
     files: list[Stamp] = field(default_factory=list)
     references: list[Reference] = field(default_factory=list)
     parents: dict[str, list[str]] = field(default_factory=dict)
+    lookups: dict[str, str | None] = field(default_factory=dict)
+    reads_clock: bool = False
 
 
 class Renderer:
@@ -117,6 +121,8 @@ class Renderer:
             list(load.stamps.values()),
             list(load.references),
             load.parents_of_files(),
+            load.lookups,
+            load.reads_clock,
         )
 
     def _entry(self, entry: str | Source) -> Template:
