@@ -104,7 +104,6 @@ class CommandLine(Application):
             UsageExit: the configuration cannot be composed.
         """
         from forgather_hydra.config.hints import misspelt_group, no_option, told
-        from forgather_hydra.config.plain import fault_below
 
         if wrong := no_option(settling):
             raise UsageExit(wrong)
@@ -112,10 +111,6 @@ class CommandLine(Application):
             composed = settling.run(is_sweep)
         except FAILURES as error:
             raise UsageExit(told(error, settling)) from error
-        except ValueError as error:  # of a file that is not UTF-8, or a number that is too long
-            if fault := fault_below(settling.folders, settling.overrides):
-                raise UsageExit(fault) from error
-            raise
         if wrong := misspelt_group(settling):
             raise UsageExit(wrong)
         return composed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -59,7 +59,9 @@ class ForgatherConfigLoader(ConfigLoader):
             )
 
         settling = self._settling(compose, overrides)
-        composed = self.application.compose(settling, is_sweep=run_mode == RunMode.MULTIRUN)
+        reporting = self.application.reporting() if from_shell else nullcontext()
+        with reporting:
+            composed = self.application.compose(settling, is_sweep=run_mode == RunMode.MULTIRUN)
         return self.application.for_hydra(composed)
 
     def load_sweep_config(

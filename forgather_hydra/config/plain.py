@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from yaml import events
 
 from forgather_hydra.errors import ForgatherError
 
-MAX_NODES = 1_000_000  # of a file whose aliases are followed, as OmegaConf follows them
-_DIGITS = re.compile(r"[-+]?[0-9_]+")
+MAX_ADDED = 20_000  # values that aliases stand for: OmegaConf makes them in about two seconds
+MAX_DEPTH = 60  # OmegaConf copies values by recursion, some ten calls a level
+TEXT_OF_A_VALUE = 1000  # characters that are written again for each alias, as much as a value
+_NUMBER = re.compile(r"[-+]?(?:0x[0-9a-fA-F_]+|0b[01_]+|[0-9_:]+)")
+_INT_TAG = "tag:yaml.org,2002:int"
 
 _known: dict[str, tuple[int, int, ForgatherError | None]] = {}
 
@@ -31,13 +33,6 @@ def fault_of(path: str) -> ForgatherError | None:
     return known[2]
 
 
-def fault_below(folders: Iterable[str], overrides: Iterable[str]) -> ForgatherError | None:
-    """The error for the first file that cannot be read, in folders and those of a search path."""
-    added = re.findall(r"file://([^'\",\]]+)", " ".join(overrides))
-    files = (file for folder in (*folders, *added) for file in Path(folder).rglob("*.yaml"))
-    return next(filter(None, (fault_of(str(file)) for file in sorted(files))), None)
-
-
 def _fault(path: str) -> ForgatherError | None:
     with open(path, "rb") as file:
         content = file.read()
@@ -47,45 +42,105 @@ def _fault(path: str) -> ForgatherError | None:
         told = f"byte {content[error.start]:#x} is no UTF-8"
         line = content.count(b"\n", 0, error.start) + 1
         return _at(path, line, told, "save the file in UTF-8")
-    longest = sys.get_int_max_str_digits()
-    is_long = longest and re.search(rf"[0-9_]{{{longest},}}", text)
-    if not is_long and not re.search(r"[*]\S", text):
+    if not _may_be_large(text):
         return None
     from forgather_hydra.graph.events import SyntaxProblem, read_events
 
     try:
-        return _too_large(path, read_events(text), longest)
-    except SyntaxProblem:
+        return _Reader(path).first_fault(read_events(text))
+    except SyntaxProblem as problem:
+        if "nesting depth" in problem.error.message:
+            return _too_deep(path, problem.line)
         return None  # told by who reads it
 
 
-def _too_large(path: str, stream: list[Any], longest: int) -> ForgatherError | None:
-    """The error for the first value that is too large; the size of each anchor is counted once."""
-    sizes: dict[str, int] = {}
-    open_nodes: list[tuple[str | None, int]] = []
-    total = 0
-    for event in stream:
-        anchor = getattr(event, "anchor", None)
+def _may_be_large(text: str) -> bool:
+    """Whether a text has an alias, a number of thousands of digits, or deep levels."""
+    return bool(
+        re.search(r"[*]\S", text)
+        or re.search(rf"[0-9a-fA-F_:]{{{_longest()},}}", text)
+        or re.search(rf"(?m)^ {{{MAX_DEPTH},}}|(?:[-?] ){{10,}}", text)
+        or text.count("[") + text.count("{") > MAX_DEPTH
+    )
+
+
+def _longest() -> int:
+    """The digits of the longest number that can be printed, in base 16 too."""
+    return (sys.get_int_max_str_digits() or 1 << 30) * 4 // 5
+
+
+@dataclass
+class _Node:
+    """A value that is being read, or has been: how many there are in it, and its depth."""
+
+    anchor: str | None
+    size: int = 1
+    added: int = 0
+    depth: int = 1
+
+    def take(self, child: _Node) -> None:
+        self.size += child.size
+        self.added += child.added
+        self.depth = max(self.depth, child.depth + 1)
+
+
+class _Reader:
+    """Finds the first value of a file that is too large to be made."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.open = [_Node(None)]  # the stream, then what is around the present value
+        self.anchors: dict[str, _Node] = {}
+
+    def first_fault(self, stream: list[Any]) -> ForgatherError | None:
+        return next(filter(None, map(self.fault, stream)), None)
+
+    def fault(self, event: Any) -> ForgatherError | None:
+        """The error for an event, after which a value is too large."""
         line = event.start_mark.line + 1
         if isinstance(event, events.CollectionStartEvent):
-            open_nodes.append((anchor, total))
+            self.open.append(_Node(event.anchor))
         elif isinstance(event, events.CollectionEndEvent):
-            name, before = open_nodes.pop()
-            if name:
-                sizes[name] = total - before + 1
-        elif isinstance(event, events.AliasEvent):
-            total += sizes.get(anchor or "", 1)
+            self.close(self.open.pop())
         elif isinstance(event, events.ScalarEvent):
-            sizes |= {anchor: 1} if anchor else {}
-            is_number = event.implicit[0] and _DIGITS.fullmatch(event.value)
-            if is_number and longest and len(event.value) > longest:
-                told = f"a number of {len(event.value)} digits"
-                return _at(path, line, told, "quote it, if it is text")
-        total += 1
-        if total > MAX_NODES:
-            told = f"its aliases stand for more than {MAX_NODES:,} values"
-            return _at(path, line, told, "refer to what is shared by interpolation: ${key}")
-    return None
+            if told := _too_long(event):
+                return _at(self.path, line, told, "quote it, if it is text")
+            self.close(_Node(event.anchor, 1 + len(event.value) // TEXT_OF_A_VALUE))
+        elif isinstance(event, events.AliasEvent):
+            if any(node.anchor == event.anchor for node in self.open):
+                told = f"*{event.anchor} stands inside of what it stands for"
+                return _at(self.path, line, told, "write the value once more, or leave it out")
+            known = self.anchors.get(event.anchor, _Node(None))
+            self.close(_Node(None, known.size, known.size, known.depth))
+        return self.too_large(line)
+
+    def close(self, node: _Node) -> None:
+        self.open[-1].take(node)
+        if node.anchor:
+            self.anchors[node.anchor] = node
+
+    def too_large(self, line: int) -> ForgatherError | None:
+        if self.open[-1].added > MAX_ADDED:
+            told = f"its aliases stand for more than {MAX_ADDED:,} values"
+            return _at(self.path, line, told, "refer to what is shared by interpolation: ${key}")
+        if len(self.open) + self.open[-1].depth > MAX_DEPTH + 2:
+            return _too_deep(self.path, line)
+        return None
+
+
+def _too_long(event: events.ScalarEvent) -> str | None:
+    """What is wrong with a number of thousands of digits."""
+    is_number = event.tag == _INT_TAG or (event.implicit[0] and _NUMBER.fullmatch(event.value))
+    digits = len(event.value)
+    is_decimal = re.fullmatch(r"[-+]?[0-9_]+", event.value)
+    if not is_number or digits <= (_longest() if not is_decimal else _longest() * 5 // 4):
+        return None
+    return f"a number of {digits} digits"
+
+
+def _too_deep(path: str, line: int) -> ForgatherError:
+    told = f"its values lie more than {MAX_DEPTH} levels deep"
+    return _at(path, line, told, "keep such data in a file of its own")
 
 
 def _at(path: str, line: int, told: str, hint: str) -> ForgatherError:

@@ -56,6 +56,7 @@ class ForgatherGlobalHydra(GlobalHydra):
         return made
 
     def initialize(self, hydra: Hydra) -> None:
+        from forgather_hydra.config.guarded import GuardedRepository
         from forgather_hydra.config.loader import ForgatherConfigLoader
 
         self.before.hydra = None
@@ -66,6 +67,8 @@ class ForgatherGlobalHydra(GlobalHydra):
             if _add_overlays(search_path):
                 loader_class: Any = type(hydra.config_loader)
                 hydra.config_loader = loader_class(config_search_path=search_path)
+            inner: Any = hydra.config_loader
+            inner.repository = GuardedRepository(inner.repository)
             hydra.config_loader = ForgatherConfigLoader(hydra.config_loader, self.application)
 
     def clear(self) -> None:
@@ -75,7 +78,7 @@ class ForgatherGlobalHydra(GlobalHydra):
 
 def folders_of(search_path: ConfigSearchPath) -> tuple[str, ...]:
     """The folders of an application's config sources, in search order."""
-    folders = [_folder(element) for element in search_path.get_path()]
+    folders = [folder_of(element) for element in search_path.get_path()]
     return tuple(dict.fromkeys(folder for folder in folders if folder is not None))
 
 
@@ -116,7 +119,7 @@ def _add_overlays(search_path: ConfigSearchPath) -> bool:
     elements = search_path.get_path()
     added = False
     for element in list(elements):
-        folder = _folder(element)
+        folder = folder_of(element)
         overlay = f"forgather-auto://{folder}"
         if folder is None or any(e.path in (overlay, f"forgather://{folder}") for e in elements):
             continue
@@ -126,7 +129,7 @@ def _add_overlays(search_path: ConfigSearchPath) -> bool:
     return added
 
 
-def _folder(element: SearchPathElement) -> str | None:
+def folder_of(element: SearchPathElement) -> str | None:
     """The folder of a search path element that may hold templates, or None."""
     if element.path is None or element.provider in ("hydra", "schema"):
         return None

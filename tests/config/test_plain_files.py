@@ -26,8 +26,17 @@ def bomb(first: str, following: str, levels: int = 40) -> bytes:
     [
         (HEAD + b"x: caf\xe9\n", 2, "no UTF-8"),
         (HEAD + b"a: 1\nx: " + b"9" * 6000 + b"\n", 3, "a number of 6000 digits"),
-        (bomb("[x]", "[*, *]"), None, "1,000,000 values"),
-        (bomb("{a: 1}", "{<<: [*, *]}"), None, "1,000,000 values"),
+        (HEAD + b"a: 1\nx: 0x" + b"f" * 4000 + b"\n", 3, "a number of 4002 digits"),
+        (HEAD + b"x: 59" + b":59" * 3000 + b"\n", 2, "a number of 9002 digits"),
+        (HEAD + b"x: !!int '" + b"9" * 6000 + b"'\n", 2, "a number of 6000 digits"),
+        (bomb("[x]", "[*, *]"), None, "20,000 values"),
+        (bomb("{a: 1}", "{<<: [*, *]}"), None, "20,000 values"),
+        (HEAD + b"t: &t " + b"x" * 10_000 + b"\nl: [" + b"*t, " * 5000 + b"]\n", 3, "20,000"),
+        (HEAD + b"a: 1\nb: &b {c: *b}\n", 3, "*b stands inside of what it stands for"),
+        (HEAD + b"x: " + b"[" * 99 + b"]" * 99 + b"\n", 2, "60 levels deep"),
+        (HEAD + b"x: " + b"[" * 5000 + b"]" * 5000 + b"\n", 2, "60 levels deep"),
+        (HEAD + b"\n".join(b" " * i + b"a:" for i in range(99)), None, "60 levels deep"),
+        (bomb("[x]", "[*]", 99), None, "60 levels deep"),
     ],
 )
 def test_faults(content: bytes, line: int | None, told: str, tmp_path: Path) -> None:
@@ -46,7 +55,8 @@ def test_faults(content: bytes, line: int | None, told: str, tmp_path: Path) -> 
     [
         HEAD + b"x: '" + b"9" * 6000 + b"'\n",
         HEAD + b"a: &a [1, 2]\nb: [*a, *a]\nc: {<<: {d: 1}}\n",
-        HEAD + b"glob: '**/*.txt'\n",
+        HEAD + b"glob: '**/*.txt'\nhash: " + b"0123456789abcdef" * 300 + b"g\n",
+        HEAD + b"x: " + b"[" * 50 + b"]" * 50 + b"\n",
         b"\xef\xbb\xbfx: caf\xc3\xa9\n",
         b"x: [1\n",
     ],
@@ -59,12 +69,46 @@ def test_files_that_can_be_read_or_are_told_of_by_who_reads_them(
     assert fault_of(str(file)) is None
 
 
-@pytest.mark.parametrize("name", ["latin", "digits"])
-def test_a_file_on_the_search_path(name: str, tmp_path: Path, monkeypatch: Any) -> None:
+FILES = {
+    "latin": HEAD + b"x: caf\xe9\n",
+    "digits": HEAD + b"x: " + b"9" * 6000 + b"\n",
+    "deep": HEAD + b"x: " + b"[" * 300 + b"]" * 300 + b"\n",
+}
+FILES["aliases"] = HEAD + b"{" + bomb("[x]", "[*, *]", 18)[len(HEAD) :].replace(b"\n", b", ") + b"}"
+
+
+@pytest.mark.parametrize("place", ["file://{}", "{}"])
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_on_the_search_path(name: str, place: str, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine/choice").mkdir(parents=True)
-    text = b"x: caf\xe9\n" if name == "latin" else b"x: " + b"9" * 6000 + b"\n"
-    (tmp_path / f"mine/choice/{name}.yaml").write_bytes(HEAD + text)
-    with pytest.raises(ForgatherError) as caught:
-        fg.launch(f"hydra.searchpath=[file://{tmp_path}/mine]", f"+choice={name}")
-    assert f"mine/choice/{name}.yaml:2" in str(caught.value)
+    (tmp_path / f"mine/choice/{name}.yaml").write_bytes(FILES[name])
+    (tmp_path / "mine/choice/by_default.yaml").write_text(f"defaults: [{name}]\n")
+    for choice in (name, "by_default"):
+        with pytest.raises(ForgatherError) as caught:
+            fg.launch(f"hydra.searchpath=[{place.format(tmp_path / 'mine')}]", f"+choice={choice}")
+        assert f"mine/choice/{name}.yaml:2" in str(caught.value)
+
+
+def test_an_ordinary_application_with_a_template(application: Any, run_commands: Any) -> None:
+    bomb_of_18 = FILES["aliases"].decode()
+    files = {"config.yaml": "x: 1\n", "db/a.yaml": bomb_of_18, "t.yaml": "x: !call:dict {}\n"}
+    folder = application(files)
+    (folder / "more/db").mkdir(parents=True)
+    (folder / "more/db/b.yaml").write_text(bomb_of_18)
+    words = "hydra.searchpath=[file://more] +db=b"
+    done = run_commands(folder, [["+db=a"], words.split()])
+    for command, name in (("+db=a", "a"), (words, "b")):
+        outcome = done.of[command]
+        assert outcome.code == 1
+        assert f"db/{name}.yaml:2: its aliases stand for" in outcome.error
+        assert "Traceback" not in outcome.error
+
+
+def test_an_application_without_templates(application: Any, run_commands: Any) -> None:
+    """There, what Hydra can read is read."""
+    folder = application({"config.yaml": "x: 1\n"})
+    (folder / "more/db").mkdir(parents=True)
+    (folder / "more/db/b.yaml").write_text("a: [" + "[" * 64 + "]" * 64 + "]\n")
+    words = "hydra.searchpath=[file://more] +db=b --cfg job"
+    assert run_commands(folder, [words.split()]).of[words].code == 0

@@ -1,0 +1,68 @@
+"""Hydra's config sources, where plain YAML that cannot be held is refused before it is read."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from hydra._internal.config_repository import IConfigRepository
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathElement
+from hydra.core.object_type import ObjectType
+from hydra.plugins.config_source import ConfigResult, ConfigSource
+
+from forgather_hydra.config.plain import fault_of
+from forgather_hydra.config.search_path import folder_of
+
+
+class GuardedRepository(IConfigRepository):
+    """Looks at files of Hydra's own sources, in an application that has one of ours.
+
+    Args:
+        inner: Hydra's.
+    """
+
+    def __init__(self, inner: IConfigRepository) -> None:
+        self.inner = inner
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        sources = self.inner.get_sources()
+        if any(source.scheme().startswith("forgather") for source in sources):
+            file = _file_of(config_path, sources)
+            if file and (fault := fault_of(file)):
+                raise fault
+        return self.inner.load_config(config_path)
+
+    def get_schema_source(self) -> ConfigSource:
+        return self.inner.get_schema_source()
+
+    def group_exists(self, config_path: str) -> bool:
+        return self.inner.group_exists(config_path)
+
+    def config_exists(self, config_path: str) -> bool:
+        return self.inner.config_exists(config_path)
+
+    def get_group_options(
+        self, group_name: str, results_filter: ObjectType | None = ObjectType.CONFIG
+    ) -> list[str]:
+        return self.inner.get_group_options(group_name, results_filter)
+
+    def get_sources(self) -> list[ConfigSource]:
+        return self.inner.get_sources()
+
+    def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
+        self.inner.initialize_sources(config_search_path)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "inner":  # while being copied
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+
+def _file_of(config_path: str, sources: list[ConfigSource]) -> str | None:
+    """The file that Hydra reads for a config, if one of its own sources has it."""
+    source = next((each for each in sources if each.is_config(config_path)), None)
+    if source is None or source.scheme() not in ("file", "pkg"):
+        return None
+    folder = folder_of(SearchPathElement(source.provider, f"{source.scheme()}://{source.path}"))
+    file = folder and os.path.join(folder, source._normalize_file_name(config_path))
+    return file if file and os.path.isfile(file) else None
