@@ -90,7 +90,7 @@ class _Reader:
     def __init__(self, path: str) -> None:
         self.path = path
         self.open = [_Node(None)]  # the stream, then what is around the present value
-        self.anchors: dict[str, _Node] = {}
+        self.anchors: dict[str | None, _Node] = {}
 
     def first_fault(self, stream: list[Any]) -> ForgatherError | None:
         return next(filter(None, map(self.fault, stream)), None)
