@@ -85,7 +85,7 @@ def _is_unfinished(trainer: Trainer) -> bool:
     state = trainer.state
     return (
         state.global_step < state.max_steps
-        and (trainer.args.max_steps > 0 or trainer.sampler.epoch < state.num_train_epochs)
+        and (trainer.args.max_steps >= 0 or trainer.sampler.epoch < state.num_train_epochs)
         and not trainer.control.should_training_stop
     )
 

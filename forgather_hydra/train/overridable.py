@@ -135,7 +135,7 @@ class Overridable(HuggingFaceNames):
         is_ours = loader is self.sampler or getattr(loader, "batch_sampler", 0) is self.sampler
         if not is_ours:
             self.sampler = loader = self._in_turns(GivenLoader)(loader)
-            if loader.batches is None and self.args.max_steps <= 0:
+            if loader.batches is None and self.args.max_steps < 0:
                 raise ValueError("the training loader has no length: set max_steps")
         self.train_dataloader = loader
 

@@ -40,7 +40,7 @@ def run_training(
     Args:
         trainer: its `args.output_dir` receives metrics, checkpoints and logs.
         resume: as `resume_from_checkpoint` of `Trainer.train`.
-        model_dir: where to save model and tokenizer; not saved if None.
+        model_dir: where to save model and tokenizer; not saved if None, or if nothing was trained.
         prompts: texts that the trained model continues, by `max_new_tokens` tokens each.
         temperature: of the sampling of these tokens; None takes the likeliest token each time.
         unigram_entropy: entropy of the evaluation tokens in nats, or a callable that computes it:
@@ -62,8 +62,9 @@ def run_training(
         metrics["unigram_entropy"] = (
             unigram_entropy() if callable(unigram_entropy) else unigram_entropy
         )
-    if model_dir is not None:
-        trainer.save_model(model_dir)
+    saved_in = model_dir if trainer.state.global_step else None
+    if saved_in is not None:
+        trainer.save_model(saved_in)
     texts = []
     if prompts:
         texts = text_of_run(
@@ -83,7 +84,7 @@ def run_training(
     )
     if prompts and texts:
         print_samples(prompts, texts)
-    print_report(trainer.args.output_dir, metrics, model_dir)
+    print_report(trainer.args.output_dir, metrics, saved_in)
     return metrics
 
 

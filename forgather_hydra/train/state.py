@@ -66,7 +66,7 @@ def set_length(state: TrainerState, args: TrainingArguments, plan: Plan) -> None
     state.max_steps, state.num_train_epochs = args.max_steps, sys.maxsize
     if plan.steps_per_epoch is None:
         return
-    if args.max_steps > 0:
+    if args.max_steps >= 0:
         state.num_train_epochs = math.ceil(args.max_steps / plan.steps_per_epoch)
     else:
         state.max_steps = plan.steps_in_all(args.num_train_epochs)

@@ -104,6 +104,23 @@ def test_a_resumed_job_remembers_its_first_evaluation(make_job) -> None:
     assert [record["step"] for record in lines(trainer) if "eval_loss" in record] == [0, 6, 6]
 
 
+def test_no_steps_evaluate_and_train_nothing(make_job, tmp_path) -> None:
+    trainer = make_job(max_steps=0, num_train_epochs=1)
+    before = {name: p.clone() for name, p in llama_of_seed(trainer).named_parameters()}
+    result = run_training(trainer, model_dir=tmp_path / "model")
+    assert result["global_step"] == 0
+    assert result["eval_loss"] == result["initial_eval_loss"] == lines(trainer)[0]["eval_loss"]
+    assert all(torch.equal(p, before[name]) for name, p in trainer.model.named_parameters())
+    assert not losses(trainer)
+    assert not (tmp_path / "model").exists()
+    assert not list(trainer.args.checkpoint_dir.glob("*"))
+
+
+def llama_of_seed(trainer) -> transformers.LlamaForCausalLM:
+    torch.manual_seed(trainer.args.seed)
+    return llama()
+
+
 def test_a_job_without_evaluation_set(make_job) -> None:
     result = run_training(make_job(eval_dataset=None))
     assert "eval_loss" not in result

@@ -89,10 +89,10 @@ def _range_problems(args: TrainingArguments) -> Iterator[str]:
     for name in ("seed", "learning_rate", "weight_decay", "warmup_steps", "eval_delay"):
         if getattr(args, name) < 0:
             yield f"{name} is {getattr(args, name)}: give 0 or more"
-    if args.max_steps <= 0 and args.num_train_epochs <= 0:
+    if args.max_steps < 0 and args.num_train_epochs <= 0:
         yield (
             f"max_steps is {args.max_steps} and num_train_epochs is {args.num_train_epochs}:"
-            " give one of them above 0"
+            " give one of them above 0, or max_steps=0 to evaluate only"
         )
     if args.max_grad_norm is not None and args.max_grad_norm < 0:
         yield f"max_grad_norm is {args.max_grad_norm}: give a positive one, or null"

@@ -26,14 +26,14 @@ class IntervalStrategy(StrEnum):
 class TrainingArguments:
     """What a training run is asked to do.
 
-    Names follow `transformers.TrainingArguments`. Steps are optimizer steps. `max_steps > 0`
-    overrides `num_train_epochs`. `max_grad_norm` of `None` or 0 measures the norm without clipping.
-    `warmup_steps` below 1 is a share of all steps. `device` defaults to the first accelerator, else
-    the CPU. `seed` decides the initial weights and dropout (each process has its own), and the
-    order of the data unless `data_seed` does. `nan_policy` says what happens where loss or
-    gradients are not finite: `stop` ends training at the next log or save, `skip` leaves the step
-    out, at the price of one read of the device a step. `default_dtype` is the type in which
-    `model_init` makes parameters. The trainer reads the arguments late, so they may be changed
+    Names follow `transformers.TrainingArguments`. Steps are optimizer steps. `max_steps`
+    overrides `num_train_epochs`, unless it is negative; with 0, a run evaluates and trains nothing.
+    `max_grad_norm` of `None` or 0 measures the norm without clipping. `warmup_steps` below 1 is a
+    share of all steps. `device` defaults to the first accelerator, else the CPU. `seed` decides the
+    initial weights and dropout (each process has its own), and the order of the data unless
+    `data_seed` does. `nan_policy` says what happens where loss or gradients are not finite: `stop`
+    ends training at the next log or save, `skip` leaves the step out, at the price of one read of
+    the device a step. `default_dtype` is the type in which `model_init` makes parameters. The trainer reads the arguments late, so they may be changed
     until `train()` is called.
 
     Raises:

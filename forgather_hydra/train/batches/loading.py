@@ -105,7 +105,7 @@ def _stream_loader(
     args: TrainingArguments, dataset: Any, collate: Collator, strategy: Strategy
 ) -> StreamLoader:
     length = length_of(dataset)
-    if args.max_steps <= 0 and length is None:
+    if args.max_steps < 0 and length is None:
         raise ValueError("the training set has no length: say how long to train with max_steps")
     if args.group_by_length:
         raise ValueError("group_by_length needs samples that can be got by number: leave it out")
