@@ -14,6 +14,7 @@ from forgather_hydra.cli import (
     creation,
     dataset,
     env,
+    evaluation,
     inspection,
     jobs,
     model,
@@ -129,6 +130,7 @@ def _parser() -> tuple[argparse.ArgumentParser, Any]:
     for name, (_, told) in jobs.COMMANDS.items():
         add(name, _job, told, passes_on=True)
     use.add_commands(add)
+    evaluation.add_command(add)
     comparison.add_command(add)
     tensorboard.add_command(add)
     env.add_command(add)

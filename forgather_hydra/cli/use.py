@@ -42,13 +42,14 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_writing(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--max-new-tokens", type=_positive, default=100, metavar="N")
+    parser.add_argument("--max-new-tokens", type=positive, default=100, metavar="N")
     parser.add_argument(
         "--temperature", type=_temperature, default=0.7, metavar="T", help="0: the likeliest token"
     )
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A number of an option, 1 or more."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is not 1 or more")

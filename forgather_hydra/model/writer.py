@@ -41,21 +41,31 @@ def model_directory(path: Path) -> Path:
     return directory
 
 
+def load_for_use(directory: str | os.PathLike[str], device: str | None = None) -> tuple[Any, Any]:
+    """The model of a directory, in evaluation mode, and its tokenizer.
+
+    Args:
+        directory: as `model_directory` returns it; code in it is run.
+        device: such as "cuda"; None: an accelerator where there is one, else the CPU.
+    """
+    disable_progress_bar()  # it would stand amid what is printed
+    set_verbosity_error()
+    accelerator = torch.accelerator.current_accelerator()
+    place = device or (str(accelerator) if accelerator else "cpu")
+    tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=True)
+    model: Any = AutoModelForCausalLM.from_pretrained(directory, trust_remote_code=True)
+    return model.to(place).eval(), tokenizer
+
+
 class Writer:
     """A model and its tokenizer, from a directory that `from_pretrained` reads.
 
     Args:
-        device: such as "cuda"; None: an accelerator where there is one, else the CPU.
+        device: as of `load_for_use`.
     """
 
     def __init__(self, directory: str | os.PathLike[str], device: str | None = None) -> None:
-        disable_progress_bar()  # it would stand between a prompt and its text
-        set_verbosity_error()
-        accelerator = torch.accelerator.current_accelerator()
-        place = device or (str(accelerator) if accelerator else "cpu")
-        self.tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=True)
-        model: Any = AutoModelForCausalLM.from_pretrained(directory, trust_remote_code=True)
-        self.model = model.to(place).eval()
+        self.model, self.tokenizer = load_for_use(directory, device)
 
     @property
     def converses(self) -> bool:

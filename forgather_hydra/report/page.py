@@ -10,6 +10,7 @@ from typing import Any
 from forgather_hydra.errors import counted
 from forgather_hydra.report import interactive
 from forgather_hydra.report.columns import TABLE, Row
+from forgather_hydra.report.evaluations import columns_with_evaluations
 from forgather_hydra.report.parameters import parameters
 from forgather_hydra.report.plot import COLORS, Point, Series, plot
 from forgather_hydra.report.results import JobResult, best_of, differing, ranked
@@ -60,7 +61,7 @@ def write_page(
         parameters=[Markup(drawn) for drawn in by_parameters if drawn],
         seeds=COLUMNS,
         groups=grouped(results, direction),
-        columns=TABLE,
+        columns=columns_with_evaluations(TABLE, sweep_dir, results, all_of_them=False),
         rows=_rows(results, words, direction),
     )
     path.write_text(text, encoding="utf-8")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, JobStatus
 
-from forgather_hydra.report.columns import CSV, OVERRIDES, TABLE, Row, table_of
+from forgather_hydra.report.columns import CSV, OVERRIDES, TABLE, Column, Row, table_of
 from forgather_hydra.rundir import numbers, record
 from forgather_hydra.rundir.files import locked, write_json
 from forgather_hydra.rundir.names import MANIFEST, MANIFEST_LOCK, RESULTS_CSV
@@ -197,14 +197,22 @@ def brief(overrides: Sequence[Sequence[str]]) -> list[str]:
     return [" ".join(map(cut, each)) for each in overrides]
 
 
-def table(results: Sequence[JobResult], metric: str) -> Table:
+def table(
+    results: Sequence[JobResult], metric: str, columns: Sequence[Column[Row]] = TABLE
+) -> Table:
     """A table of results in the order given."""
     texts = brief(differing([r.overrides for r in results]))
-    return table_of(TABLE, map(Row, results, texts), metric)
+    return table_of(columns, map(Row, results, texts), metric)
 
 
-def save(sweep_dir: Path, results: Sequence[JobResult], metric: str, direction: str) -> None:
-    """Write ``sweep.json`` and ``results.csv`` into a sweep's directory."""
+def save(
+    sweep_dir: Path,
+    results: Sequence[JobResult],
+    metric: str,
+    direction: str,
+    columns: Sequence[Column[Row]] = CSV,
+) -> None:
+    """Write ``sweep.json`` and ``results.csv``, of some columns, into a sweep's directory."""
     best = best_of(results, direction)
     content = {
         "metric": metric,
@@ -215,17 +223,20 @@ def save(sweep_dir: Path, results: Sequence[JobResult], metric: str, direction: 
     with locked(sweep_dir / MANIFEST_LOCK, wait=True):
         write_json(sweep_dir / MANIFEST, SweepDirectory(sweep_dir).manifest | content)
     with open(sweep_dir / RESULTS_CSV, "w", newline="", encoding="utf-8") as file:
-        _write_rows(file, results, metric)
+        _write_rows(file, results, metric, columns)
 
 
-def _write_rows(file: Any, results: Sequence[JobResult], metric: str) -> None:
+def _write_rows(
+    file: Any, results: Sequence[JobResult], metric: str, columns: Sequence[Column[Row]]
+) -> None:
     settings = [dict(map(_setting, each)) for each in differing([r.overrides for r in results])]
     keys = dict.fromkeys(key for each in settings for key in each)
     writer = csv.writer(file)
-    writer.writerow(name for c in CSV for name in (keys if c is OVERRIDES else [c.title(metric)]))
+    headings = [keys if c is OVERRIDES else [c.title(metric)] for c in columns]
+    writer.writerow(name for names in headings for name in names)
     for result, given in zip(results, settings, strict=True):
         row = Row(result, "")
-        values = [[c.value(row)] if c is not OVERRIDES else map(given.get, keys) for c in CSV]
+        values = [[c.value(row)] if c is not OVERRIDES else map(given.get, keys) for c in columns]
         writer.writerow(value for cells in values for value in cells)
 
 

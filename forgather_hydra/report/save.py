@@ -10,6 +10,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from forgather_hydra.report.columns import CSV, TABLE
+from forgather_hydra.report.evaluations import columns_with_evaluations
 from forgather_hydra.report.page import write_page
 from forgather_hydra.report.results import JobResult, best_of, ranked, save, table
 from forgather_hydra.report.seeds import Group, grouped, save_seeds, seeds_table
@@ -44,7 +46,8 @@ def report_results(
     groups = grouped(results, direction)
     _print(sweep_dir, results, groups, metric, direction, are_failures_told)
     try:
-        save(sweep_dir, results, metric, direction)
+        columns = columns_with_evaluations(CSV, sweep_dir, results, all_of_them=True)
+        save(sweep_dir, results, metric, direction, columns)
         page = sweep_dir / RESULTS_PAGE
         write_page(page, sweep_dir, results, metric, direction, is_interactive)
         if groups:
@@ -72,7 +75,8 @@ def _print(
 ) -> None:
     console = console_for_tables()
     console.print(f"\nresults of {sweep_dir}, best first", markup=False, soft_wrap=True)
-    console.print(table(ranked(results, direction), metric))
+    columns = columns_with_evaluations(TABLE, sweep_dir, results, all_of_them=False)
+    console.print(table(ranked(results, direction), metric, columns))
     for result in results:
         if result.status == State.FAILED and not are_failures_told:
             line = f"job {result.number} failed: {result.error}"

@@ -108,6 +108,15 @@ TRACEBACK = _entry(RUN, "traceback.txt", "the calls that led to an exception, if
 CHECKPOINTS = _entry(RUN, "checkpoints", "`checkpoint-STEP/`, each complete")
 TENSORBOARD = _entry(RUN, "runs", "logs for TensorBoard")
 MODEL = _entry(RUN, "model", "the trained model, which needs nothing of ours")
+EVALUATIONS = _entry(
+    RUN,
+    "eval.json",
+    "what `forgather eval` and `+callback=eval_tasks` have found, by data or task",
+    metrics="the numbers, by name",
+    time="when",
+    limit="how many samples at most, or null",
+    step="of the optimizer, where it was during training",
+)
 
 # What a launcher keeps about it.
 LAUNCH = ".launch"

@@ -65,17 +65,7 @@ def run_training(
     saved_in = model_dir if trainer.state.global_step else None
     if saved_in is not None:
         trainer.save_model(saved_in)
-    texts = []
-    if prompts:
-        texts = text_of_run(
-            trainer.strategy,
-            trainer.processing_class,
-            prompts,
-            max_new_tokens=max_new_tokens,
-            do_sample=temperature is not None,
-            temperature=temperature or 1.0,
-        )
-        _check_cache(trainer, prompts[0])
+    texts = _texts(trainer, prompts or [], max_new_tokens, temperature)
     if not trainer.state.is_world_process_zero:
         return metrics
     append_line(
@@ -86,6 +76,24 @@ def run_training(
         print_samples(prompts, texts)
     print_report(trainer.args.output_dir, metrics, saved_in)
     return metrics
+
+
+def _texts(
+    trainer: Trainer, prompts: Sequence[str], max_new_tokens: int, temperature: float | None
+) -> list[str]:
+    """How the model continues each prompt, in the first process."""
+    if not prompts:
+        return []
+    texts = text_of_run(
+        trainer.strategy,
+        trainer.processing_class,
+        prompts,
+        max_new_tokens=max_new_tokens,
+        do_sample=temperature is not None,
+        temperature=temperature or 1.0,
+    )
+    _check_cache(trainer, prompts[0])
+    return texts
 
 
 def _was_told_to_end(trainer: Trainer) -> bool:

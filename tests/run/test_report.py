@@ -17,6 +17,7 @@ from forgather_hydra.report.parameters import parameters
 from forgather_hydra.report.plot import Series, plot
 from forgather_hydra.report.results import JobResult, brief
 from forgather_hydra.report.save import report_results
+from forgather_hydra.rundir import evaluations
 
 
 @pytest.fixture
@@ -69,6 +70,25 @@ def test_the_page_stands_alone(sweep_dir: Path) -> None:
     assert "<b>" not in labels
     (best,) = re.findall(r'<tr class="best">(.*)</tr>', page)
     assert "optimizer.lr=0.001 trainer.args.seed=1" in best
+
+
+def test_evaluations_of_jobs_have_columns(tmp_path: Path, results: list[JobResult], capsys) -> None:
+    own = {"loss": 2.0, "perplexity": 7.4, "bits_per_byte": 1.5}
+    evaluations.save(tmp_path / "0", "own data", own)
+    evaluations.save(tmp_path / "0", "choice", {"acc": 0.25})
+    evaluations.save(tmp_path / "2", "own data", own | {"bits_per_byte": 1.25})
+    report_results(tmp_path, results, "eval_loss", "minimize")
+    heading = next(line for line in capsys.readouterr().out.splitlines() if "job " in line)
+    brief = ["eval_loss", "own data bits_per_byte", "choice acc", "status"]
+    assert re.split(r"\s{2,}", heading.strip())[2:6] == brief
+    page = (tmp_path / "results.html").read_text()
+    assert '<th class="number">own data bits_per_byte<th class="number">choice acc' in page
+    assert '<td class="number">1.25' in page
+    with open(tmp_path / "results.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["own data bits_per_byte"] for row in rows] == ["1.5", "", "1.25", "", ""]
+    assert [row["own data loss"] for row in rows] == ["2.0", "", "2.0", "", ""]
+    assert [row["choice acc"] for row in rows] == ["0.25", "", "", "", ""]
 
 
 def test_a_curve_of_one_value_is_seen() -> None:

@@ -33,8 +33,8 @@ class TrainingArguments:
     initial weights and dropout (each process has its own), and the order of the data unless
     `data_seed` does. `nan_policy` says what happens where loss or gradients are not finite: `stop`
     ends training at the next log or save, `skip` leaves the step out, at the price of one read of
-    the device a step. `default_dtype` is the type in which `model_init` makes parameters. The trainer reads the arguments late, so they may be changed
-    until `train()` is called.
+    the device a step. `default_dtype` is the type in which `model_init` makes parameters. The
+    trainer reads the arguments late, so they may be changed until `train()` is called.
 
     Raises:
         ValueError: naming every argument that cannot work, each with its cure.

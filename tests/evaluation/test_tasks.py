@@ -1,0 +1,90 @@
+"""Tasks of lm-eval from files: after training and during it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from word_models import ROWS, word_model, word_tokenizer
+
+from forgather_hydra.cli.forgather import main
+from forgather_hydra.errors import ForgatherError
+from forgather_hydra.evaluation import TaskEvaluation, evaluate_tasks
+from forgather_hydra.train import JsonlCallback, Trainer, TrainingArguments
+
+
+@pytest.fixture(autouse=True)
+def caches(tmp_path_factory, monkeypatch) -> None:
+    import datasets
+
+    folder = tmp_path_factory.mktemp("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", folder)
+
+
+@torch.no_grad()
+def accuracy(model) -> float:
+    """How often the right letter is the likelier one."""
+    tokenizer = word_tokenizer()
+    hits = 0
+    for row in ROWS:
+        scores = model(torch.tensor([tokenizer(row["question"]).input_ids])).logits[0, -1]
+        first, second = (scores[tokenizer(row[key]).input_ids[0]] for key in ("first", "second"))
+        hits += (second > first) == bool(row["right"])
+    return hits / len(ROWS)
+
+
+def test_the_command_keeps_what_the_harness_finds(copied, task, capsys) -> None:
+    main(["eval", str(copied), "--tasks", str(task), "--device", "cpu"])
+    kept = json.loads((copied / "eval.json").read_text())
+    model = AutoModelForCausalLM.from_pretrained(copied / "model")
+    assert kept["letters"]["metrics"] == {"acc": accuracy(model)}
+    assert "letters\n  acc" in capsys.readouterr().out
+
+
+def test_a_file_that_is_no_task_is_told(words, tmp_path) -> None:
+    (tmp_path / "no_task.yaml").write_text("dataset_path: json\n")
+    model = AutoModelForCausalLM.from_pretrained(words)
+    with pytest.raises(ForgatherError, match=r"no_task\.yaml: what is asked cannot be loaded"):
+        evaluate_tasks(
+            model, AutoTokenizer.from_pretrained(words), [str(tmp_path / "no_task.yaml")]
+        )
+
+
+def rows(count: int) -> list[dict[str, torch.Tensor]]:
+    return [{"input_ids": torch.arange(8).roll(-i) + 1} for i in range(count)]
+
+
+def trained(folder: Path, *callbacks) -> Trainer:
+    args = TrainingArguments(
+        output_dir=str(folder), max_steps=5, learning_rate=0.01, logging_steps=1, use_cpu=True,
+        save_strategy="no", per_device_train_batch_size=4,
+    )  # fmt: skip
+    trainer = Trainer(
+        args, model_init=word_model, train_dataset=rows(40), processing_class=word_tokenizer(),
+        callbacks=[JsonlCallback(), *callbacks],
+    )  # fmt: skip
+    trainer.train()
+    return trainer
+
+
+def test_training_logs_tasks_every_so_many_steps_and_is_not_disturbed(task, tmp_path) -> None:
+    plain = trained(tmp_path / "plain")
+    trainer = trained(tmp_path / "tasks", TaskEvaluation([str(task)], every=2, limit=4))
+    history = trainer.state.log_history
+    assert [record["step"] for record in history if "letters/acc" in record] == [2, 4, 5]
+    assert history[-1]["letters/acc"] == accuracy(trainer.model.eval())
+    assert [r["loss"] for r in history] == [r["loss"] for r in plain.state.log_history]
+    lines = (tmp_path / "tasks/metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line).get("letters/acc") is not None for line in lines].count(True) == 3
+    kept = json.loads((tmp_path / "tasks/eval.json").read_text())["letters"]
+    assert (kept["step"], kept["limit"]) == (5, 4)
+    assert kept["metrics"]["acc"] == history[-1]["letters/acc"]
+
+
+@pytest.mark.parametrize(("tasks", "every"), [([], 2), ("letters", 2), (["letters"], 0)])
+def test_a_callback_that_could_do_nothing_is_refused(tasks, every) -> None:
+    with pytest.raises(ValueError, match="give"):
+        TaskEvaluation(tasks, every)
