@@ -13,7 +13,20 @@ from typing import Any
 
 
 class ForgatherWarning(UserWarning):
-    """Something in a template that probably does not do what its author wanted."""
+    """Something in a template that probably does not do what its author wanted.
+
+    Args:
+        message: what is wrong.
+        kind: one word that names it.
+        hint: what to do about it.
+        origin: the `Origin` of the line, if it is known.
+    """
+
+    def __init__(
+        self, message: str, kind: str = "no_effect", hint: str | None = None, origin: Any = None
+    ) -> None:
+        super().__init__(f"{message} ({hint})" if hint else message)
+        self.message, self.kind, self.hint, self.origin = message, kind, hint, origin
 
 
 class ForgatherError(Exception):
@@ -110,21 +123,22 @@ def tell(told: Iterable[Sequence[Any]]) -> None:
         warnings.warn_explicit(text, ForgatherWarning, place, line, registry=_told)
 
 
-def warn(message: str, origin: Any, hint: str | None = None) -> None:
+def warn(kind: str, message: str, origin: Any, hint: str | None = None) -> None:
     """Warn of something in a template, once for each of its lines.
 
     Args:
+        kind: one word that names it.
         message: what is wrong.
         origin: the `Origin` of the line.
         hint: what to do about it.
     """
-    text = f"{message} ({hint})" if hint else message
     place = display_path(origin.file) if origin.file else origin.template
+    told = ForgatherWarning(message, kind, hint, origin)
     kept = _withheld.get()
     if kept is None:
-        tell([(text, place, origin.line)])
+        warnings.warn_explicit(told, None, place, origin.line, registry=_told)
     else:
-        kept.append((text, place, origin.line))
+        kept.append((str(told), place, origin.line))
 
 
 def error_like(

@@ -29,6 +29,7 @@ ALLOWED = {
     "environment": {"graph", "template"},
     "config": {"environment", "graph", "template"},
     "project": {"config", "environment", "graph", "template"},
+    "editor": {"config", "graph", "project", "template"},
     "model": {"environment", "graph", "template"},
     "data": {"errors"},
     "train": {"errors"},
@@ -38,7 +39,7 @@ ALLOWED = {
     "sweep": {"config", "report"},
     "jobs": {"config", "graph", "report", "run"},
     "cli": {
-        *("config", "environment", "evaluation", "graph", "jobs", "model", "project"),
+        *("config", "editor", "environment", "evaluation", "graph", "jobs", "model", "project"),
         *("report", "run", "template"),
     },
     "plugins": {"config", "jobs", "project", "sweep"},

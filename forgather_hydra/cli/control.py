@@ -6,11 +6,14 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.rundir.names import STATUS
-from forgather_hydra.rundir.run import Heartbeat, RunDirectory
 from forgather_hydra.rundir.states import State
+
+if TYPE_CHECKING:
+    from forgather_hydra.rundir.run import Heartbeat, RunDirectory
 
 WORDS = {"save": ("save",), "stop": ("stop",), "save-stop": ("save", "stop"), "abort": ("abort",)}
 ACTIONS = {
@@ -37,6 +40,8 @@ def control(options: argparse.Namespace) -> None:
     Raises:
         ForgatherError: ``no_run``, where a directory holds no run that can be told anything.
     """
+    from forgather_hydra.rundir.run import RunDirectory
+
     if not options.directory.is_dir():
         raise ForgatherError("no_run", f"there is no directory {options.directory}")
     if options.action == "list":
@@ -54,6 +59,8 @@ def control(options: argparse.Namespace) -> None:
 
 def runs_below(directory: Path) -> list[RunDirectory]:
     """The runs at and below a directory that say how they are doing."""
+    from forgather_hydra.rundir.run import RunDirectory
+
     runs = [RunDirectory(path.parent) for path in sorted(directory.rglob(STATUS))]
     found = [run for run in runs if run.heartbeat]
     if not found:

@@ -13,6 +13,7 @@ from forgather_hydra.cli import (
     control,
     creation,
     dataset,
+    editing,
     env,
     evaluation,
     inspection,
@@ -65,7 +66,8 @@ def main(words: list[str] | None = None) -> None:
     try:
         if options.about == CONFIGURATION:
             sys.path.append(os.getcwd())  # where python -m, too, finds modules
-            _select(options)
+            if not getattr(options, "is_json", False):  # which may be about files
+                _select(options)
         options.command(options)
         sys.stdout.flush()
     except ForgatherError as error:
@@ -134,6 +136,7 @@ def _parser() -> tuple[argparse.ArgumentParser, Any]:
     comparison.add_command(add)
     tensorboard.add_command(add)
     env.add_command(add)
+    editing.add_command(add)
     return parser, commands
 
 

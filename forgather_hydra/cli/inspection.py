@@ -7,6 +7,7 @@ import inspect
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+from forgather_hydra.cli import editing
 from forgather_hydra.errors import ForgatherError, error_like
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def add_commands(add: Any) -> None:
     formats = ("yaml", "python", "repr")
     commands["graph"].add_argument("--format", choices=formats, default="yaml", help=told)
     commands["code"].add_argument("--target", help="print only what constructs this target")
+    told = "print problems as JSON, of files too; import nothing that they name"
+    commands["check"].add_argument("--json", action="store_true", dest="is_json", help=told)
     commands["construct"].add_argument("--target", default="main", help="default: main")
     commands["construct"].add_argument("--call", action="store_true", help="call it, too")
     commands["trefs"].add_argument("--files", action="store_true", help="only their files")
@@ -116,6 +119,8 @@ def _called(built: Any, target: str) -> Any:
 
 
 def _check(options: argparse.Namespace) -> None:
+    if options.is_json:
+        return editing.check(options)
     from forgather_hydra.config.check import check_job
 
     with _composed(options) as job:

@@ -54,12 +54,23 @@ def check_job(job: Composed, is_swept: bool = False) -> None:
         _construct_preflight(graph, job)
 
 
+def static_problems_of_job(job: Composed) -> Iterator[ForgatherError]:
+    """The problems of a composed configuration that can be told without importing what it names."""
+    from forgather_hydra.graph.static.check import static_problems
+
+    overrides = task_overrides(job.cfg.hydra)
+    for problem in static_problems(decoded_job(job)):
+        yield _traced(problem, overrides, job.record)
+    yield from _misspelt_additions(job.cfg, overrides, job.record)
+    _tell_unread(job.cfg, job.record)
+
+
 def _tell_unread(cfg: DictConfig, record: Composition) -> None:
     for key, origin, hint in unread(cfg, record):
         told = f"nothing reads the root key {key!r}"
         if record.strict or origin is None:
             raise ForgatherError("unknown_key", told, hint=hint).locate(origin)
-        warn(told, origin, hint)
+        warn("unknown_key", told, origin, hint)
 
 
 def _misspelt_additions(

@@ -61,12 +61,12 @@ def _problems_of_call(node: Call) -> Iterator[ForgatherError]:
         signature = inspect.signature(target)
     except (TypeError, ValueError):  # builtins without a signature
         return
-    is_open = node.kind == Kind.PARTIAL or node.latent_args is not None
-    bind = signature.bind_partial if is_open else signature.bind
+    bind = signature.bind_partial if is_open(node) else signature.bind
     try:
         bound = bind(*node.args, **node.kwargs)
     except TypeError as error:
-        yield _does_not_bind(node, signature, error)
+        unknown = [name for name in node.kwargs if name not in signature.parameters]
+        yield does_not_bind(node, signature, error, _advice(node, unknown) if unknown else None)
         return
     for name, told, hint in misfits(target, bound):
         yield ForgatherError("bad_arguments", f"{node.spec} {told}", path=name, hint=hint).locate(
@@ -91,14 +91,29 @@ def _line_of(node: Call, name: str) -> Origin | None:
     return source.origin(lines[-1]) if lines and source else None
 
 
-def _does_not_bind(node: Call, signature: inspect.Signature, error: TypeError) -> ForgatherError:
+def is_open(node: Call) -> bool:
+    """Whether a call may get more arguments later."""
+    return node.kind == Kind.PARTIAL or node.latent_args is not None
+
+
+def does_not_bind(
+    node: Call, signature: inspect.Signature, error: TypeError, advice: str | None = None
+) -> ForgatherError:
+    """The error for arguments that a signature does not take.
+
+    Args:
+        node: the call.
+        signature: of its target.
+        error: what binding raised.
+        advice: the cure, if the target knows one.
+    """
     known = list(signature.parameters)
     unknown = [k for k in node.kwargs if k not in known]
     takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     if unknown and not takes_any:
         names = ", ".join(map(repr, unknown))
-        hint = _advice(node, unknown) or did_you_mean(unknown[0], known)
-        hint = hint or f"it takes {', '.join(known)}"
+        hint = advice or did_you_mean(unknown[0], known)
+        hint = hint or f"it takes {', '.join(known) or 'none'}"
         told = ForgatherError("bad_arguments", f"{node.spec} takes no argument {names}", hint=hint)
         told.key = unknown[0]
         return told.locate(_line_of(node, unknown[0]))

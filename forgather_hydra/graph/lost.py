@@ -29,7 +29,7 @@ def tell_lost_lines(graph: Any, rendered: Rendered, strict: bool = False) -> Non
         hint = "write it into the block that holds that line, below '== super()'"
         if strict:
             raise ForgatherError("lost_line", told, hint=hint).locate(lost)
-        warn(told, lost, hint)
+        warn("lost_line", told, lost, hint)
 
 
 def _lost_lines(graph: Any, rendered: Rendered) -> Iterator[tuple[tuple[Any, ...], Origin, Origin]]:

@@ -273,7 +273,7 @@ class _Parser:
         return error.locate(self.origin(line))
 
     def warn(self, message: str) -> None:
-        warn(message, self.origin(self.line))
+        warn("ambiguous_number", message, self.origin(self.line))
 
 
 def _as_key(value: Any) -> Any:

@@ -136,4 +136,5 @@ def _warn_unread(config: Config, values: dict[Any, Any]) -> None:
         if key not in _KEYS and key not in _SYNONYMS:
             origin = _origin(config, key)
             told = f"nothing reads the key {key!r}"
-            warn(told, origin or Origin(META_FILE, 1), did_you_mean(key, _KEYS))
+            hint = did_you_mean(key, _KEYS)
+            warn("unknown_key", told, origin or Origin(META_FILE, 1), hint)

@@ -44,7 +44,7 @@ def report(environment: TemplateEnvironment, load: Load, errors: Collection[str]
         for kind, message, hint, origin in checked(environment, load):
             if kind in errors:
                 raise ForgatherError(kind, message, hint=hint).locate(origin)
-            warn(message, origin, hint)
+            warn(kind, message, origin, hint)
 
 
 def _text_outside_blocks(environment: TemplateEnvironment, load: Load) -> Iterator[Finding]:

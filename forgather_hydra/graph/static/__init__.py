@@ -1,0 +1,1 @@
+"""What a graph calls, judged by reading source files; nothing is imported."""
