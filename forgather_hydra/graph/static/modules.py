@@ -93,7 +93,8 @@ def _find_spec(name: str) -> ModuleSpec | None:
     if top in sys.builtin_module_names and not below:
         return ModuleSpec(top, None)
     try:
-        spec = importlib.util.find_spec(top)
+        # Once it runs, a module may have another spec than its file.
+        spec = PathFinder.find_spec(top) or importlib.util.find_spec(top)
     except ValueError:  # of a module that is running, without a spec
         return ModuleSpec(name, None)
     for step in below:
