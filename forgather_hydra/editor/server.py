@@ -5,11 +5,12 @@ A file is checked when it is opened and when it is saved.
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 from pygls.uris import from_fs_path, to_fs_path
 
-from forgather_hydra import __version__
 from forgather_hydra.editor.check import problems_of
 from forgather_hydra.editor.definition import definition
 from forgather_hydra.editor.hover import hover
@@ -24,7 +25,7 @@ _SEVERITIES = {
 
 def make_server() -> LanguageServer:
     """The server, ready to be started."""
-    server = LanguageServer("forgather", __version__)
+    server = LanguageServer("forgather", version("forgather-hydra"))
 
     @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
     def opened(params: types.DidOpenTextDocumentParams) -> None:
