@@ -11,10 +11,9 @@ if TYPE_CHECKING:
         TokenizeArguments,
         tokenize_documents,
     )
-    from forgather_hydra.data.folder import FolderCorpus
+    from forgather_hydra.data.files import FilesCorpus, FolderCorpus, SavedCorpus
     from forgather_hydra.data.hub import HubCorpus, hub_or_grammar
     from forgather_hydra.data.mixture import MixedDataset
-    from forgather_hydra.data.saved import SavedCorpus
     from forgather_hydra.data.sotu import SotuCorpus
     from forgather_hydra.data.stories import StoryCorpus
     from forgather_hydra.data.tokenizer import train_tokenizer
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Corpus",
     "Documents",
+    "FilesCorpus",
     "FolderCorpus",
     "HubCorpus",
     "LocalCorpus",
@@ -41,11 +41,12 @@ __all__ = [
 _HOME = {
     "Corpus": "corpus",
     "Documents": "corpus",
-    "FolderCorpus": "folder",
+    "FilesCorpus": "files",
+    "FolderCorpus": "files",
     "HubCorpus": "hub",
     "LocalCorpus": "corpus",
     "MixedDataset": "mixture",
-    "SavedCorpus": "saved",
+    "SavedCorpus": "files",
     "SotuCorpus": "sotu",
     "StoryCorpus": "stories",
     "TokenBlocks": "blocks",

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from functools import cached_property
 from itertools import chain, islice
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from forgather_hydra.data.cache import content_hash
 
 Document = dict[str, str]
+Row = dict[str, Any]
 Split = Literal["train", "eval"]
 
 

@@ -15,6 +15,7 @@ from forgather_hydra.data.cache import content_hash
 from forgather_hydra.data.corpus import (
     Corpus,
     Documents,
+    Row,
     Split,
     check_eval_fraction,
     select_split,
@@ -121,7 +122,7 @@ class HubCorpus:
         return islice(documents, self.max_documents)
 
     def _texts(self, hub_split: str) -> Iterator[str]:
-        rows: Iterable[dict[str, str]] = load_dataset(
+        rows: Iterable[Row] = load_dataset(
             self.path,
             self.config_name,
             split=hub_split,

@@ -29,7 +29,7 @@ def test_what_is_missing_is_named_with_what_there_is(tmp_path: Path) -> None:
     DatasetDict({"test": Dataset.from_dict({"body": TEXTS})}).save_to_disk(tmp_path)
     with pytest.raises(ValueError, match="no part 'train'; it has test"):
         list(SavedCorpus(tmp_path).train)
-    with pytest.raises(ValueError, match="no column 'text'; it has body"):
+    with pytest.raises(ValueError, match="no field 'text'; it has body"):
         list(SavedCorpus(tmp_path, part="test").train)
     with pytest.raises(FileNotFoundError):
         list(SavedCorpus(tmp_path / "absent").train)

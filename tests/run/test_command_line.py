@@ -125,7 +125,7 @@ def test_bad_input_gets_one_message_and_exit_code_2(
 
 
 @pytest.mark.parametrize(
-    ("prepare", "told"), [(False, "no folder"), (True, "no .txt or .jsonl file")]
+    ("prepare", "told"), [(False, "no folder"), (True, "no file that can be read")]
 )
 def test_a_missing_or_empty_data_folder(
     forgather: Run, tmp_path: Path, prepare: bool, told: str

@@ -1,0 +1,156 @@
+"""The user's own files."""
+
+import csv
+import gzip
+import json
+from itertools import chain
+from pathlib import Path
+
+import fsspec
+import pytest
+from datasets import Dataset
+
+from forgather_hydra.data import FilesCorpus, FolderCorpus
+
+
+def texts(folder: Path, **settings) -> list[str]:
+    return list(FolderCorpus(folder, **settings).texts())
+
+
+def test_reads_both_kinds_recursively_in_sorted_order(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "deep.txt").write_text("deep\n\ntext", encoding="utf-8")
+    (tmp_path / "c.jsonl").write_text('{"text": "one"}\n\n{"text": "zwölf"}\n', encoding="utf-8")
+    (tmp_path / "a.txt").write_text("\ufefffirst", encoding="utf-8")
+    (tmp_path / "blank.txt").write_text(" \n", encoding="utf-8")
+    (tmp_path / "notes.md").write_text("not read", encoding="utf-8")
+    assert texts(tmp_path) == ["first", "deep\n\ntext", "one", "zwölf"]
+    assert texts(tmp_path, pattern="*.jsonl") == ["one", "zwölf"]
+
+
+def test_another_text_field(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"body": "hello", "text": 1}', encoding="utf-8")
+    assert texts(tmp_path, text_field="body") == ["hello"]
+
+
+def test_a_single_file_gives_both_splits(tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_text("line of the book\n" * 200, encoding="utf-8")
+    corpus = FolderCorpus(tmp_path)
+    (train,), (held_out,) = corpus.train, corpus.eval
+    assert train["text"] + held_out["text"] == "line of the book\n" * 200
+    assert 200 < len(held_out["text"]) < 400
+
+
+def test_fingerprint_follows_the_content(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("before", encoding="utf-8")
+    before = FolderCorpus(tmp_path).fingerprint()
+    assert FolderCorpus(tmp_path).fingerprint() == before
+    (tmp_path / "a.txt").write_text("after!", encoding="utf-8")
+    assert FolderCorpus(tmp_path).fingerprint() != before
+
+
+def test_nothing_is_read_before_use(tmp_path: Path) -> None:
+    corpus = FolderCorpus(tmp_path / "missing")
+    with pytest.raises(FileNotFoundError, match=r"missing.*data\.path="):
+        next(iter(corpus.train))
+
+
+def test_folder_without_text_files(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("x", encoding="utf-8")
+    with pytest.raises(FileNotFoundError, match=r"only \.md: \.txt, \.jsonl"):
+        texts(tmp_path)
+
+
+TABLES = {
+    "a.jsonl.gz": "json",
+    "b.json": "json",
+    "c.csv": "csv",
+    "d.tsv.xz": "tsv",
+    "e.parquet": "parquet",
+    "f.txt.bz2": "txt",
+}
+ROWS = ["first of {}", 'it says "zwölf",\nand goes on']
+
+
+def write_table(file: Path, kind: str) -> list[str]:
+    """A file of one kind, as other programs write it; the documents in it."""
+    rows = [row.format(file.name) for row in ROWS]
+    if kind == "parquet":
+        Dataset.from_dict({"text": rows}).to_parquet(file)
+        return rows
+    with fsspec.open(str(file), "wt", encoding="utf-8", newline="", compression="infer") as out:
+        if kind == "txt":
+            rows = ["\n".join(rows)]
+            out.write(rows[0])
+        elif kind == "json" and ".jsonl" in file.name:
+            out.writelines(json.dumps({"text": row}) + "\n" for row in rows)
+        elif kind == "json":
+            json.dump([{"text": row} for row in rows], out)
+        else:
+            table = csv.writer(out, delimiter="\t" if kind == "tsv" else ",")
+            table.writerows([["text"], *([row] for row in rows)])
+    return rows
+
+
+def test_every_kind_of_file_alone_together_and_by_pattern(tmp_path: Path) -> None:
+    folder = tmp_path / "of [mine]"
+    folder.mkdir()
+    expected = {name: write_table(folder / name, kind) for name, kind in TABLES.items()}
+    for name, documents in expected.items():
+        assert list(FilesCorpus(folder / name).texts()) == documents
+    assert list(FilesCorpus(folder).texts()) == [*chain(*expected.values())]
+    several = FilesCorpus([f"{tmp_path}/*/*.jsonl.*", folder / "c.csv"])
+    assert list(several.texts()) == expected["a.jsonl.gz"] + expected["c.csv"]
+
+
+def test_documents_for_evaluation_from_files_of_their_own(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}.txt").write_text(f"text of {name}", encoding="utf-8")
+    corpus = FilesCorpus(tmp_path / "a.txt", eval_path=tmp_path / "b.txt")
+    assert [list(corpus.train), list(corpus.eval)] == [
+        [{"text": "text of a"}],
+        [{"text": "text of b"}],
+    ]
+    before = corpus.fingerprint()
+    (tmp_path / "b.txt").write_text("another", encoding="utf-8")
+    assert FilesCorpus(tmp_path / "a.txt", eval_path=tmp_path / "b.txt").fingerprint() != before
+
+
+def test_empty_cells_are_no_documents_and_numbers_no_text(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,n\none,1\n,2\ntwo,3\n", encoding="utf-8")
+    assert texts(tmp_path) == ["one", "two"]
+    with pytest.raises(ValueError, match=r"row 0: field 'n' holds int, not a string"):
+        texts(tmp_path, text_field="n")
+    with pytest.raises(ValueError, match=r"row 0: no field 'body'; it has text, n: name the one"):
+        texts(tmp_path, text_field="body")
+
+
+def test_a_broken_line_of_a_compressed_file_is_named(tmp_path: Path) -> None:
+    with gzip.open(tmp_path / "a.jsonl.gz", "wt") as lines:
+        lines.write('{"text": "fine"}\n{"text": \n')
+    with pytest.raises(ValueError, match=r"a\.jsonl\.gz:2: not a JSON line"):
+        texts(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"text": ', r"a\.jsonl:2: not a JSON line: .* column"),
+        ("[1, 2]", r"a\.jsonl:2: expected a JSON object"),
+        ('{"body": "x", "id": 3}', r"a\.jsonl:2: no field 'text'; it has body, id"),
+        ('{"text": 3}', r"a\.jsonl:2: field 'text' holds int"),
+        (r'{"text": "half \ud83d"}', r"a\.jsonl:2: field 'text' has half of a surrogate pair"),
+        ("[" * 100_000, r"a\.jsonl:2: not a JSON line"),
+    ],
+)
+def test_broken_line_is_named(tmp_path: Path, line: str, message: str) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "fine"}\n' + line, encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        texts(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["old.txt", "old.jsonl"])
+def test_file_in_another_encoding_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes('{"text": "zwölf"}'.encode("latin-1"))
+    with pytest.raises(ValueError, match=rf"{name}(:1)? is not UTF-8"):
+        texts(tmp_path)
