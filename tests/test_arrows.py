@@ -20,6 +20,7 @@ ALLOWED = {
     "errors": set(),
     "paths": set(),
     "cached_generation": set(),
+    "chat_templates": set(),
     "permissions": set(),
     "rundir": {"errors"},
     "tokenizer_files": set(),
@@ -45,7 +46,14 @@ ALLOWED = {
     "plugins": {"config", "jobs", "project", "sweep"},
 }
 FREE_OF_OURS = ("data", "rundir", "train")
-GROUND = {"cached_generation", "dtypes", "permissions", "rundir", "tokenizer_files"}
+GROUND = {
+    "cached_generation",
+    "chat_templates",
+    "dtypes",
+    "permissions",
+    "rundir",
+    "tokenizer_files",
+}
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -125,7 +125,13 @@ def _parser() -> tuple[argparse.ArgumentParser, Any]:
     inspection.add_commands(add)
     projects.add_commands(add)
     creation.add_commands(add)
-    add("model", _model, "construct, test or convert a model", CONFIGURATION, passes_on=True)
+    add(
+        "model",
+        _model,
+        "construct, test or convert a model, or merge an adapter into it",
+        CONFIGURATION,
+        passes_on=True,
+    )
     told = "show samples, lengths and numbers of tokens of the data"
     dataset.add_options(add("dataset", dataset.show, told, CONFIGURATION))
     control.add_options(add("control", control.control, "tell running jobs what to do"))

@@ -1,4 +1,4 @@
-"""``forgather model construct|test|convert``."""
+"""``forgather model construct|test|convert|merge``."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def main(words: list[str] | None = None, prog: str = "forgather model") -> None:
     try:
         command = model_options.command_of(words)
         overrides = _with_experiment(model_options.overrides_of(words))
-        values = {} if command == "convert" else _model_config(overrides)
+        values = {} if command in model_options.OF_DIRECTORIES else _model_config(overrides)
         options = model_options.parse(prog, words, command, values)
         _show_progress_on_terminals_only()
-        {"construct": _construct, "test": _test, "convert": _convert}[str(command)](options)
+        _COMMANDS[str(command)](options)
     except ForgatherError as error:
         print(f"error: {error}", file=sys.stderr)
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
@@ -112,6 +112,21 @@ def _convert(options: argparse.Namespace) -> None:
     with _told():
         convert(source, target, options.to, model_type=options.model_type)
     print(f"wrote {target}; both models compute the same logits")
+
+
+def _merge(options: argparse.Namespace) -> None:
+    from forgather_hydra.model.adapters import merge
+    from forgather_hydra.model.writer import model_directory
+
+    run, *target = map(Path, options.arguments)
+    directory = model_directory(run)
+    out = target[0] if target else run / "merged"
+    with _told():
+        merge(directory, out)
+    print(f"wrote {out}: the model of {directory} with the adapter in its weights")
+
+
+_COMMANDS = {"construct": _construct, "test": _test, "convert": _convert, "merge": _merge}
 
 
 def _factory(options: argparse.Namespace) -> Any:

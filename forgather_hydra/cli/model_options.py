@@ -10,7 +10,9 @@ COMMANDS = {
     "construct": "write the standalone directory of a model and show what it is made of",
     "test": "train a new model for a few steps and check what any model must satisfy",
     "convert": "turn a model of transformers into a standalone directory, or back",
+    "merge": "write the model that an adapter was trained on, with the adapter in its weights",
 }
+OF_DIRECTORIES = ("convert", "merge")  # and of no configuration
 DTYPES = ("float32", "bfloat16", "float16")
 BACK_ENDS = ("eager", "sdpa", "flash_attention_2", "flex_attention")
 # Options that are also known under the names of earlier configurations.
@@ -64,6 +66,9 @@ def parse(
     if command == "convert":
         if len(rest) != 2:
             parser.error("convert takes two directories: the one to read and the one to write")
+    elif command == "merge":
+        if len(rest) not in (1, 2):
+            parser.error("merge takes the directory of a run, and perhaps the one to write")
     elif rest:
         parser.error(f"{rest[0]!r} is neither a command nor an override such as model=llama")
     options.arguments = rest
@@ -94,7 +99,7 @@ def _parser(
     parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
     if command in ("convert", None):
         _add_convert_options(parser)
-    if command != "convert":
+    if command not in OF_DIRECTORIES:
         _add_options(parser)
     if command in ("test", None):
         _add_test_options(parser)

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import chain, islice
 from typing import Any, Literal, Protocol
 
@@ -102,16 +102,26 @@ def select_split(texts: Iterable[str], eval_fraction: float, split: Split) -> It
     depends on nothing but the order, and text appended later leaves it as it was. A
     single document is cut in two instead: its end is held out.
     """
-    share = Fraction(str(eval_fraction))
+    share = _exact(eval_fraction)
     stream = iter(texts)
     first = list(islice(stream, 2))
     if len(first) == 1 and share:
         yield _cut(first[0], share)[split]
         return
     for index, text in enumerate(chain(first, stream)):
-        held_out = index * share.numerator % share.denominator < share.numerator
-        if held_out == (split == "eval"):
+        if held_out(index, eval_fraction) == (split == "eval"):
             yield text
+
+
+def held_out(index: int, eval_fraction: float) -> bool:
+    """Whether the document of this index is for evaluation."""
+    share = _exact(eval_fraction)
+    return index * share.numerator % share.denominator < share.numerator
+
+
+@cache
+def _exact(eval_fraction: float) -> Fraction:
+    return Fraction(str(eval_fraction))
 
 
 def _cut(text: str, share: Fraction) -> dict[Split, str]:

@@ -18,6 +18,7 @@ from forgather_hydra.data.corpus import (
     Row,
     Split,
     check_eval_fraction,
+    held_out,
     select_split,
 )
 from forgather_hydra.data.stories import StoryCorpus
@@ -121,15 +122,27 @@ class HubCorpus:
             documents = self._texts(self.train_split if split == "train" else self.eval_split)
         return islice(documents, self.max_documents)
 
-    def _texts(self, hub_split: str) -> Iterator[str]:
-        rows: Iterable[Row] = load_dataset(
+    def rows(self, split: Split) -> Iterator[Row]:
+        """The rows of a split, whole and without a limit."""
+        if self.eval_split is not None:
+            yield from self._rows(self.train_split if split == "train" else self.eval_split)
+            return
+        for index, row in enumerate(self._rows(self.train_split)):
+            if held_out(index, self.eval_fraction) == (split == "eval"):
+                yield row
+
+    def _rows(self, hub_split: str) -> Iterable[Row]:
+        found: Iterable[Row] = load_dataset(
             self.path,
             self.config_name,
             split=hub_split,
             revision=self._commit,
             streaming=self.streaming,
         )
-        for row in rows:
+        return found
+
+    def _texts(self, hub_split: str) -> Iterator[str]:
+        for row in self._rows(hub_split):
             if self.text_field not in row:
                 raise ValueError(
                     f"dataset {self.path} has no column {self.text_field!r}; it has "

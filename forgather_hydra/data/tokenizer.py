@@ -3,13 +3,14 @@
 import logging
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import tokenizers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from forgather_hydra.chat_templates import with_chat_template
 from forgather_hydra.data.cache import build_once, cache_path, content_hash
 from forgather_hydra.data.corpus import Corpus, Document
 
@@ -29,6 +30,9 @@ def train_tokenizer(
     model_max_length: int | None = None,
     max_training_bytes: int = 4_000_000,
     cache_dir: str | os.PathLike[str] | None = None,
+    chat_template: str | None = None,
+    special_tokens: Sequence[str] = (),
+    end_token: str | None = None,
 ) -> PreTrainedTokenizerFast:
     """Train on the corpus's training documents, or load what was trained on them before.
 
@@ -42,6 +46,8 @@ def train_tokenizer(
         max_training_bytes: train on about this much UTF-8 text, spread evenly over the
             first 16 times as much.
         cache_dir: where trained tokenizers are kept; None is the user's cache folder.
+        chat_template, special_tokens, end_token: how conversations are written, as of
+            `forgather_hydra.chat_templates.with_chat_template`; None for texts alone.
 
     Raises:
         ValueError: `vocab_size` has no room for the bytes and the special tokens, or the
@@ -63,6 +69,7 @@ def train_tokenizer(
     key = content_hash((corpus.fingerprint(), *settings))
     folder = build_once(cache_path(cache_dir, "tokenizers", key), build)
     tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(folder)
+    with_chat_template(tokenizer, chat_template, special_tokens, end_token)
     return tokenizer
 
 

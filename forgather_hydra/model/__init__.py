@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from forgather_hydra.dtypes import default_dtype
+    from forgather_hydra.model.adapters import check_trainer, lora, prefix
     from forgather_hydra.model.build import build_model
     from forgather_hydra.model.export import export_model
     from forgather_hydra.model.hub import load_pretrained, load_tokenizer, new_model
@@ -22,14 +23,17 @@ __all__ = [
     "check_model",
     "check_new_model",
     "check_pretrained",
+    "check_trainer",
     "default_dtype",
     "export_model",
     "load_checkpoint",
     "load_pretrained",
     "load_tokenizer",
+    "lora",
     "modeling_code",
     "new_model",
     "no_init_weights",
+    "prefix",
     "refuse_choice",
     "save_checkpoint",
 ]
@@ -39,14 +43,17 @@ _HOME = {
     "check_model": ".preflight",
     "check_new_model": ".preflight",
     "check_pretrained": ".preflight",
+    "check_trainer": ".adapters",
     "default_dtype": "forgather_hydra.dtypes",
     "export_model": ".export",
     "load_checkpoint": ".weights",
     "load_pretrained": ".hub",
     "load_tokenizer": ".hub",
+    "lora": ".adapters",
     "modeling_code": ".source",
     "new_model": ".hub",
     "no_init_weights": ".weights",
+    "prefix": ".adapters",
     "refuse_choice": ".preflight",
     "save_checkpoint": ".weights",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from forgather_hydra.chat_templates import with_chat_template
+from forgather_hydra.model.adapters import Adapter, with_adapter
 from forgather_hydra.model.export import tokenizer_values
 
 logger = logging.getLogger(__name__)
@@ -37,19 +39,31 @@ def new_model(
 
 
 def load_pretrained(
-    path: str | os.PathLike[str], dtype: str | None = None, save_dtype: str | None = None
+    path: str | os.PathLike[str],
+    dtype: str | None = None,
+    save_dtype: str | None = None,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    adapter: Adapter | None = None,
 ) -> PreTrainedModel:
     """A trained model: that of a directory, whose own code is run if it has any, or of the hub.
 
     Args:
+        path: of the model, or of a run that has written one.
         dtype: of the weights while they train; None for torch's default type, as new models have.
         save_dtype: of the weights that the trainer saves, as the attribute `save_dtype` of the
             model; None for the type that its configuration names.
+        tokenizer: the model gets embeddings for what it has more of, near the mean of the others,
+            and ends texts with its `eos_token`.
+        adapter: makes the configuration of peft's adapter which is trained in place of the model's
+            own weights, as `forgather_hydra.model.lora` does.
 
     Raises:
         ValueError: for a `dtype` that is no floating point type.
     """
+    path = directory_of(path)
     trusted = Path(path).is_dir()
+    if trusted and adapter is not None:
+        path = Path(path).resolve()  # an adapter names its model
     trains_in = floating_type("dtype", dtype) or torch.get_default_dtype()
     saved_in = floating_type("save_dtype", save_dtype)
     stored_in = AutoConfig.from_pretrained(path, trust_remote_code=trusted).dtype
@@ -57,6 +71,8 @@ def load_pretrained(
         path, dtype=trains_in, trust_remote_code=trusted
     )
     model.save_dtype = saved_in or stored_in
+    if tokenizer is not None:
+        fit_to_tokenizer(model, tokenizer)
     if stored_in not in (trains_in, None):
         logger.info(
             "the weights of %s are %s; they train in %s (model.dtype) and are saved in %s "
@@ -67,7 +83,7 @@ def load_pretrained(
                 for each in (stored_in, trains_in, model.save_dtype)
             ),
         )
-    return model
+    return model if adapter is None else with_adapter(model, adapter)
 
 
 def floating_type(key: str, name: str | None) -> torch.dtype | None:
@@ -84,12 +100,50 @@ def floating_type(key: str, name: str | None) -> torch.dtype | None:
     return found
 
 
-def load_tokenizer(path: str | os.PathLike[str]) -> PreTrainedTokenizerBase:
+def directory_of(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    """Where the model lies: `path`, or below it where that is the directory of a run."""
+    inner = Path(path) / "model"
+    is_run = (inner / "config.json").is_file() and not (Path(path) / "config.json").is_file()
+    return inner if is_run else path
+
+
+def fit_to_tokenizer(model: Any, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Give a model embeddings for the tokens it lacks, and have it end texts as the tokenizer does.
+
+    `model.new_token_ids` names them. Their embeddings are the mean of the others (Hewitt 2021,
+    https://nlp.stanford.edu/~johnhew/vocab-expansion.html).
+    """
+    known: int = model.get_input_embeddings().num_embeddings
+    model.new_token_ids = list(range(known, len(tokenizer)))
+    if model.new_token_ids:
+        with torch.random.fork_rng(devices=[]):
+            model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+        for module in (model.get_input_embeddings(), model.get_output_embeddings()):
+            for weight in module.parameters() if module is not None else ():
+                weight.data[known:] = weight.data[:known].mean(dim=0)
+    for config in (model.config, model.generation_config):
+        if config is not None and tokenizer.eos_token_id is not None:
+            config.eos_token_id = tokenizer.eos_token_id
+
+
+def load_tokenizer(
+    path: str | os.PathLike[str],
+    chat_template: str | None = None,
+    special_tokens: Sequence[str] | None = None,
+    end_token: str | None = None,
+) -> PreTrainedTokenizerBase:
     """The tokenizer of a directory, whose own code is run if it has any, or of the hub.
 
     transformers reads the model's configuration first, and asks whether its code may be run.
+
+    Args:
+        path: of the model, or of a run that has written one.
+        chat_template, special_tokens, end_token: how conversations are written, as of
+            `forgather_hydra.chat_templates.with_chat_template`; None leaves it as it is.
     """
+    path = directory_of(path)
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
         path, trust_remote_code=Path(path).is_dir()
     )
+    with_chat_template(tokenizer, chat_template, special_tokens or (), end_token)
     return tokenizer

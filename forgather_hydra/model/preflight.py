@@ -17,8 +17,9 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 from forgather_hydra.errors import misspelt, nearest
+from forgather_hydra.model.adapters import ADAPTER_CONFIG, Adapter, with_adapter
 from forgather_hydra.model.build import build_model
-from forgather_hydra.model.hub import floating_type
+from forgather_hydra.model.hub import directory_of, floating_type
 from forgather_hydra.model.parts import collect_parts
 
 _READ = re.compile(r'\bconfig(?:\.(?!json\b)|, ")([a-z]\w*)')
@@ -134,7 +135,10 @@ def check_new_model(config: Callable[..., PretrainedConfig]) -> PreTrainedModel:
 
 
 def check_pretrained(
-    path: str | os.PathLike[str], dtype: str | None = None, save_dtype: str | None = None
+    path: str | os.PathLike[str],
+    dtype: str | None = None,
+    save_dtype: str | None = None,
+    adapter: Adapter | None = None,
 ) -> PreTrainedModel:
     """Build a trained model on the meta device, from its configuration alone.
 
@@ -146,7 +150,14 @@ def check_pretrained(
     """
     floating_type("dtype", dtype)
     floating_type("save_dtype", save_dtype)
+    path = directory_of(path)
     trusted = Path(path).is_dir()
+    adapters = (Path(path, *below, ADAPTER_CONFIG) for below in ((), ("model",)))
+    if any(file.is_file() for file in adapters):
+        raise ValueError(
+            f"{path} holds an adapter, not a whole model: merge it into its model first, with "
+            f"'forgather model merge {path}'"
+        )
     if trusted and not (Path(path) / "config.json").is_file():
         raise FileNotFoundError(f"{path} holds no model: it has no config.json")
     try:
@@ -160,7 +171,7 @@ def check_pretrained(
         raise FileNotFoundError(f"there is no directory {path}{hub}") from error
     with torch.device("meta"):
         model: PreTrainedModel = AutoModelForCausalLM.from_config(config, trust_remote_code=trusted)
-        return model
+        return model if adapter is None else with_adapter(model, adapter)
 
 
 def refuse_choice(choice: str, model: str) -> NoReturn:

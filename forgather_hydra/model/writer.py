@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, TextIteratorStream
 from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from forgather_hydra.errors import ForgatherError, error_like
+from forgather_hydra.model.adapters import ADAPTER_CONFIG, base_of, load_adapted
 
 
 def model_directory(path: Path) -> Path:
@@ -23,14 +24,16 @@ def model_directory(path: Path) -> Path:
             weights; `security`, where another user could have written it: its code is run.
     """
     directory = path / "model" if (path / "model").is_dir() else path
-    if not (directory / "config.json").is_file() or not [*directory.glob("*.safetensors*")]:
+    is_model = any((directory / name).is_file() for name in ("config.json", ADAPTER_CONFIG))
+    if not is_model or not [*directory.glob("*.safetensors*")]:
         raise error_like(
             FileNotFoundError(),
             "missing_model",
             f"{path} holds no model with weights",
             hint="name the directory of a finished run, or one that save_pretrained has written",
         )
-    for file in (directory, *directory.glob("*.py")):
+    places = [directory, *base_of(directory)]
+    for file in (file for place in places for file in (place, *place.glob("*.py"))):
         found = file.stat()
         if found.st_uid != os.getuid() or found.st_mode & 0o002:
             raise ForgatherError(
@@ -53,7 +56,11 @@ def load_for_use(directory: str | os.PathLike[str], device: str | None = None) -
     accelerator = torch.accelerator.current_accelerator()
     place = device or (str(accelerator) if accelerator else "cpu")
     tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=True)
-    model: Any = AutoModelForCausalLM.from_pretrained(directory, trust_remote_code=True)
+    model: Any
+    if (Path(directory) / ADAPTER_CONFIG).is_file():
+        model = load_adapted(directory)
+    else:
+        model = AutoModelForCausalLM.from_pretrained(directory, trust_remote_code=True)
     return model.to(place).eval(), tokenizer
 
 

@@ -31,6 +31,7 @@ _HOME = {
     "TrainerState": "state",
     "TrainingArguments": "arguments.training_arguments",
     "block_collator": "batches.collator",
+    "conversation_collator": "batches.collator",
     "padding_collator": "batches.collator",
     "check_pipeline": "pipeline.plan",
     "check_result": "preflight",

@@ -16,7 +16,13 @@ from forgather_hydra.rundir.run import RunDirectory
 from forgather_hydra.rundir.states import State
 from forgather_hydra.train.callbacks.jsonl import position
 from forgather_hydra.train.callbacks.report import print_report
-from forgather_hydra.train.callbacks.text_samples import print_samples, text_of_run, writing_model
+from forgather_hydra.train.callbacks.text_samples import (
+    Prompt,
+    encoded,
+    print_samples,
+    text_of_run,
+    writing_model,
+)
 from forgather_hydra.train.evaluation import perplexity
 from forgather_hydra.train.optim.factories import idle_settings
 from forgather_hydra.train.parallel.processes import once
@@ -30,7 +36,7 @@ def run_training(
     *,
     resume: bool | str | Path = False,
     model_dir: str | Path | None = None,
-    prompts: Sequence[str] | None = None,
+    prompts: Sequence[Prompt] | None = None,
     max_new_tokens: int = 40,
     temperature: float | None = 0.7,
     unigram_entropy: float | Callable[[], float] | None = None,
@@ -41,7 +47,8 @@ def run_training(
         trainer: its `args.output_dir` receives metrics, checkpoints and logs.
         resume: as `resume_from_checkpoint` of `Trainer.train`.
         model_dir: where to save model and tokenizer; not saved if None, or if nothing was trained.
-        prompts: texts that the trained model continues, by `max_new_tokens` tokens each.
+        prompts: texts that the trained model continues, by `max_new_tokens` tokens each, or lists
+            of messages that it answers.
         temperature: of the sampling of these tokens; None takes the likeliest token each time.
         unigram_entropy: entropy of the evaluation tokens in nats, or a callable that computes it:
             the loss of the best model that ignores context, to hold the evaluation loss against.
@@ -79,7 +86,7 @@ def run_training(
 
 
 def _texts(
-    trainer: Trainer, prompts: Sequence[str], max_new_tokens: int, temperature: float | None
+    trainer: Trainer, prompts: Sequence[Prompt], max_new_tokens: int, temperature: float | None
 ) -> list[str]:
     """How the model continues each prompt, in the first process."""
     if not prompts:
@@ -105,13 +112,13 @@ def _was_told_to_end(trainer: Trainer) -> bool:
     return is_aborted or run.waits
 
 
-def _check_cache(trainer: Trainer, prompt: str) -> None:
+def _check_cache(trainer: Trainer, prompt: Prompt) -> None:
     """Warns where the model would write other texts with a cache than without one."""
     model = writing_model(trainer.strategy, trainer.processing_class)
     if model is None:
         return
     tokenizer: Any = trainer.processing_class
-    ids = tokenizer(prompt, return_tensors="pt")["input_ids"].to(model.device)
+    ids = encoded(tokenizer, prompt)["input_ids"].to(model.device)
     was_training = model.training
     found, allowed = cache_error(model.eval(), ids)
     model.train(was_training)

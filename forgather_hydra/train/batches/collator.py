@@ -136,6 +136,13 @@ def block_collator(tokenizer: Any, packed: bool) -> Callable[[Samples], Batch]:
     return PackedCollator(tokenizer.eos_token_id) if packed else stack
 
 
+def conversation_collator(tokenizer: Any, packed: bool) -> CausalCollator:
+    """For rows of conversations, of different lengths: `packed` keeps those of a row apart."""
+    pad = tokenizer.pad_token_id
+    pad = tokenizer.eos_token_id if pad is None else pad
+    return PackedCollator(tokenizer.eos_token_id, pad) if packed else CausalCollator(pad)
+
+
 def padding_collator(
     tokenizer: Any, truncation: bool = True, max_length: int | None = None
 ) -> CausalCollator:

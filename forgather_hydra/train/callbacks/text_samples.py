@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -20,8 +20,14 @@ from forgather_hydra.train.state import TrainerControl, TrainerState
 logger = logging.getLogger(__name__)
 
 
+# A text, or the messages of a conversation, each with `role` and `content`.
+Prompt = str | Sequence[Mapping[str, Any]]
+
+
 class TextSamples(TrainerCallback):
     """Continues each prompt at every evaluation, prints the text and keeps it.
+
+    A prompt is a text, or a list of messages, which is answered.
 
     `samples` is a list of `{"step", "prompt", "text"}`.
     Always draws with the same seed, and does not disturb the random numbers of training.
@@ -30,7 +36,7 @@ class TextSamples(TrainerCallback):
 
     def __init__(
         self,
-        prompts: Sequence[str],
+        prompts: Sequence[Prompt],
         max_new_tokens: int = 40,
         do_sample: bool = True,
         **generation: Any,
@@ -60,7 +66,7 @@ class TextSamples(TrainerCallback):
 
 
 def text_of_run(
-    strategy: Strategy, tokenizer: Any, prompts: Sequence[str], **generation: Any
+    strategy: Strategy, tokenizer: Any, prompts: Sequence[Prompt], **generation: Any
 ) -> list[str]:
     """As `generate_text` by the model of a run; to be called by all processes. The first one has
     the texts, and where none can compute alone, they all write the same.
@@ -84,7 +90,7 @@ def writing_model(strategy: Strategy, tokenizer: Any) -> Any:
 
 @torch.no_grad()
 def generate_text(
-    model: Any, tokenizer: Any, prompts: Sequence[str], *, seed: int = 0, **generation: Any
+    model: Any, tokenizer: Any, prompts: Sequence[Prompt], *, seed: int = 0, **generation: Any
 ) -> list[str]:
     """Continuation of each prompt by `model.generate`, without the prompt itself."""
     was_training = model.training
@@ -109,16 +115,27 @@ def _tell_once(text: str) -> None:
 
 
 def print_samples(
-    prompts: Sequence[str], texts: Sequence[str], console: Console | None = None
+    prompts: Sequence[Prompt], texts: Sequence[str], console: Console | None = None
 ) -> None:
     """Prints prompts in bold, each with its continuation."""
     console = console or Console()
     for prompt, text in zip(prompts, texts, strict=True):
-        console.print(Text.assemble("  > ", (prompt, "bold"), text))
+        shown = prompt if isinstance(prompt, str) else f"{prompt[-1]['content']}  "
+        console.print(Text.assemble("  > ", (shown, "bold"), text))
 
 
-def _continue(model: Any, tokenizer: Any, prompt: str, generation: dict[str, Any]) -> str:
-    inputs = tokenizer(prompt, return_tensors="pt").to(model.device)
+def encoded(tokenizer: Any, prompt: Prompt) -> Any:
+    """`input_ids` and `attention_mask` [1, T] of a prompt, as the model is to go on from it."""
+    if isinstance(prompt, str):
+        return tokenizer(prompt, return_tensors="pt")
+    messages = [dict(message) for message in prompt]
+    return tokenizer.apply_chat_template(
+        messages, add_generation_prompt=True, return_dict=True, return_tensors="pt"
+    )
+
+
+def _continue(model: Any, tokenizer: Any, prompt: Prompt, generation: dict[str, Any]) -> str:
+    inputs = encoded(tokenizer, prompt).to(model.device)
     ids = inputs["input_ids"]
     output = model.generate(
         ids,

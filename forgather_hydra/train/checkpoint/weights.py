@@ -110,7 +110,8 @@ def save_pretrained(model: Any, tokenizer: Any, directory: Path, strategy: Strat
     """Has the first process write the trained model as its class does it, and the tokenizer, for
     `from_pretrained`; every process takes part.
 
-    A model with an attribute `save_dtype` is written in that type rather than its own.
+    A model with an attribute `save_dtype` is written in that type rather than its own; one with
+    `save_options` is given these too.
     """
     tensors, aliases = named_weights(model)
     weights = dict(strategy.gather_tensors(tensors))
@@ -122,7 +123,8 @@ def save_pretrained(model: Any, tokenizer: Any, directory: Path, strategy: Strat
         directory.mkdir(parents=True, exist_ok=True)
         if hasattr(model, "save_pretrained"):
             tied = {alias: weights[name] for alias, name in aliases.items()}
-            model.save_pretrained(directory, state_dict=weights | tied)
+            options = getattr(model, "save_options", {})
+            model.save_pretrained(directory, state_dict=weights | tied, **options)
             follow_umask(directory.glob("*.safetensors"))
             if dtype is not None:
                 _name_dtype(directory / "config.json", dtype)

@@ -1,0 +1,207 @@
+"""Conversations from tables: messages, prompts with completions, instructions with outputs."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from itertools import islice
+from typing import Any, Protocol
+
+from forgather_hydra.data.cache import content_hash
+from forgather_hydra.data.corpus import Documents, Row, Split, check_eval_fraction, held_out
+from forgather_hydra.data.hub import HubCorpus
+from forgather_hydra.data.tables import FileRows, Paths
+
+Message = dict[str, Any]
+Conversation = list[Message]
+
+_ROLES = ("system", "user", "assistant", "tool")
+_COLUMNS = "messages; or prompt and completion; or instruction, perhaps input, and output"
+
+
+class Conversations(Protocol):
+    """A source of conversations, each a list of messages with `role` and `content`."""
+
+    @property
+    def name(self) -> str:
+        """Short name, for messages."""
+
+    def conversations(self, split: Split) -> Iterable[Conversation]:
+        """Those of a split, in an order that never changes."""
+
+    def describe(self) -> str:
+        """One line: where they come from."""
+
+    def fingerprint(self) -> str:
+        """Hash that changes whenever the conversations or their split change."""
+
+
+class LocalConversations:
+    """Conversations at hand; they serve as a corpus of texts too, to train a tokenizer on.
+
+    Args:
+        name: short name of the source.
+        read: gives all of them, in an order that never changes.
+        eval_fraction: share held out, spread evenly, from 0 up to but not including 1.
+        read_eval: gives those for evaluation, in place of such a share.
+        told: one line about the source.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        read: Callable[[], Iterable[Conversation]],
+        eval_fraction: float,
+        read_eval: Callable[[], Iterable[Conversation]] | None = None,
+        told: str = "",
+    ) -> None:
+        check_eval_fraction(eval_fraction)
+        self.name = name
+        self.eval_fraction = eval_fraction
+        self._read = read
+        self._read_eval = read_eval
+        self._told = told or name
+
+    def conversations(self, split: Split) -> Iterator[Conversation]:
+        """Those of a split; each pass reads them afresh."""
+        if self._read_eval is not None:
+            yield from self._read() if split == "train" else self._read_eval()
+            return
+        for index, conversation in enumerate(self._read()):
+            if held_out(index, self.eval_fraction) == (split == "eval"):
+                yield conversation
+
+    @property
+    def train(self) -> Documents:
+        """The conversations to train on as texts, message after message."""
+        return Documents(lambda: map(_text, self.conversations("train")))
+
+    @property
+    def eval(self) -> Documents:
+        """The conversations for evaluation as texts."""
+        return Documents(lambda: map(_text, self.conversations("eval")))
+
+    def describe(self) -> str:
+        """One line about the source."""
+        apart = "others are held out" if self._read_eval else f"{self.eval_fraction:.1%} held out"
+        return f"{self._told}, {apart}"
+
+    def fingerprint(self) -> str:
+        """Hash of every conversation and of the split, computed once an object."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> str:
+        rows = (each for split in ("train", "eval") for each in self.conversations(split))
+        return content_hash((self.name, self.eval_fraction, *rows))
+
+
+def conversation_files(
+    path: Paths,
+    pattern: str = "**/*",
+    part: str = "train",
+    eval_fraction: float = 0.1,
+    eval_path: Paths | None = None,
+) -> LocalConversations:
+    """Conversations in files, one a row: `messages` (each with `role` and `content`), `prompt` and
+    `completion`, or `instruction`, perhaps `input`, and `output`.
+
+    Args:
+        path, pattern, part: as of `FilesCorpus`.
+        eval_fraction: share held out for evaluation.
+        eval_path: those for evaluation, in place of such a share.
+    """
+
+    def reader(paths: Paths) -> Callable[[], Iterator[Conversation]]:
+        rows = FileRows(paths, pattern, part)
+        return lambda: _read(rows)
+
+    return LocalConversations(
+        "conversations",
+        reader(path),
+        eval_fraction,
+        None if eval_path is None else reader(eval_path),
+        told=f"conversations: {path}",
+    )
+
+
+class HubConversations(HubCorpus):
+    """Conversations of a dataset of the hub, in the columns of `conversation_files`.
+
+    Arguments as of `HubCorpus`.
+    """
+
+    def conversations(self, split: Split) -> Iterator[Conversation]:
+        """Those of a split; each pass reads them afresh."""
+        rows = self.rows(split)
+        return islice(
+            (conversation_of(row, f"dataset {self.path}: row {n}") for n, row in enumerate(rows)),
+            self.max_documents,
+        )
+
+    @property
+    def train(self) -> Documents:
+        """The conversations to train on as texts, message after message."""
+        return Documents(lambda: map(_text, self.conversations("train")))
+
+    @property
+    def eval(self) -> Documents:
+        """The conversations for evaluation as texts."""
+        return Documents(lambda: map(_text, self.conversations("eval")))
+
+
+def conversation_of(row: Row, where: str) -> Conversation:
+    """The messages of a row.
+
+    Raises:
+        ValueError: it has no such columns, or a message lacks its role or text.
+    """
+    if told := _fault(row):
+        raise ValueError(f"{where}: {told}")
+    return _messages(row)
+
+
+def _read(rows: FileRows) -> Iterator[Conversation]:
+    for number, row in enumerate(rows):
+        if told := _fault(row):
+            raise ValueError(rows.locate(_fault) or f"{rows}: row {number}: {told}")
+        yield _messages(row)
+
+
+def _messages(row: Row) -> Conversation:
+    if row.get("messages") is not None:
+        return [_without_nothing(message) for message in row["messages"]]
+    if row.get("prompt") is not None:
+        return [*_said("user", row["prompt"]), *_said("assistant", row["completion"])]
+    question = "\n\n".join(part for part in (row["instruction"], row.get("input")) if part)
+    return [*_said("user", question), *_said("assistant", row["output"])]
+
+
+def _said(role: str, said: Any) -> Conversation:
+    """What a column says: a text, or messages."""
+    return [{"role": role, "content": said}] if isinstance(said, str) else list(said)
+
+
+def _without_nothing(message: Any) -> Any:
+    """A message without the keys that only others of its table have."""
+    if not isinstance(message, dict):
+        return message
+    return {key: value for key, value in message.items() if value is not None}
+
+
+def _fault(row: Row) -> str | None:
+    """What is wrong with the columns of a row, if anything."""
+    try:
+        messages = _messages(row)
+    except (KeyError, TypeError):
+        return f"it has {', '.join(map(str, row)) or 'no field'}: a conversation is in {_COLUMNS}"
+    if not messages:
+        return "a conversation without messages"
+    for number, message in enumerate(messages):
+        if not isinstance(message, dict) or not isinstance(message.get("content"), str):
+            return f"message {number} has no text 'content'"
+        if message.get("role") not in _ROLES:
+            return f"message {number} has role {message.get('role')!r}: give {', '.join(_ROLES)}"
+    return None
+
+
+def _text(conversation: Conversation) -> str:
+    return "\n".join(message["content"] for message in conversation)

@@ -1,0 +1,159 @@
+"""Fine-tuning on conversations, of the whole model and by adapters, as from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import peft
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_runs import TINY, metrics
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import forgather_hydra as fg
+from forgather_hydra.cli.forgather import main
+from forgather_hydra.errors import ForgatherError
+
+pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
+
+TRAINER = ("max_steps=4", "eval_steps=4", "save_steps=2", "logging_steps=1", "seed=3")
+WORDS = (
+    *(f"trainer.args.{word}" for word in TRAINER),
+    *("trainer.args.per_device_train_batch_size=2", "+trainer.args.max_eval_steps=1"),
+    *("main.max_new_tokens=4", "data.block_size=96"),
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("finetune")
+
+
+@pytest.fixture(autouse=True)
+def _in_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+
+
+@pytest.fixture(scope="module")
+def base(folder: Path) -> str:
+    """The run of a model of texts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        words = [word for word in TINY if "max_steps" not in word]
+        fg.launch(*words, "trainer.args.max_steps=2", "hydra.run.dir=base")
+    return "base"
+
+
+@pytest.fixture(scope="module")
+def chats(folder: Path) -> str:
+    """A file of conversations."""
+    turns = [("user", "Who is {}?"), ("assistant", "{} is a fox of {} years.")]
+    rows = [
+        {"messages": [{"role": r, "content": t.format(n, n)} for r, t in turns]} for n in range(80)
+    ]
+    (folder / "chats.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return "chats.jsonl"
+
+
+def tune(base: str, chats: str, run: str, *words: str) -> list[dict]:
+    options = (f"model.path={base}", f"data.path={chats}", f"hydra.run.dir={run}")
+    fg.launch("+experiment=finetune", *WORDS, *options, *words)
+    return metrics(Path(run))
+
+
+def test_a_model_of_texts_learns_to_converse(base, chats, capsys, monkeypatch) -> None:
+    prompts = "+main.prompts=[[{role: user, content: Who is 3?}]]"
+    records = tune(base, chats, "tuned", prompts)
+    assert records[-1]["eval_loss"] < records[-1]["initial_eval_loss"]
+    tokenizer = AutoTokenizer.from_pretrained("tuned/model", trust_remote_code=True)
+    model = AutoModelForCausalLM.from_pretrained("tuned/model", trust_remote_code=True)
+    assert "generation" in tokenizer.chat_template
+    assert model.get_input_embeddings().num_embeddings == len(tokenizer)
+    assert model.generation_config.eos_token_id == tokenizer.convert_tokens_to_ids("<|im_end|>")
+    typed = iter(["Who is 3?", "/quit"])
+    monkeypatch.setattr("builtins.input", lambda _: next(typed))
+    capsys.readouterr()
+    main(["chat", "tuned", "--max-new-tokens", "3"])
+    assert "no chat template" not in capsys.readouterr().err
+
+
+def test_a_fine_tuning_that_was_stopped_goes_on_as_if_it_had_not(base, chats) -> None:
+    whole = tune(base, chats, "whole")
+    tune(
+        base, chats, "halves", "trainer.args.max_steps=2", "trainer.args.lr_scheduler_type=constant"
+    )
+    tune(base, chats, "halves2", "trainer.args.lr_scheduler_type=constant")
+    again = tune(base, chats, "halves", "resume=true", "trainer.args.lr_scheduler_type=constant")
+    uninterrupted = metrics(Path("halves2"))
+    assert again[-1]["eval_loss"] == uninterrupted[-1]["eval_loss"]
+    assert whole[-1]["global_step"] == 4
+
+
+def logits(model) -> torch.Tensor:
+    with torch.no_grad():
+        return model.eval()(input_ids=torch.arange(5, 25)[None]).logits
+
+
+@pytest.mark.parametrize("adapter", ["lora", "dora"])
+def test_an_adapter_trains_alone_and_is_peft_s_own(base, chats, adapter) -> None:
+    run = Path(f"adapted-{adapter}")
+    records = tune(base, chats, str(run), f"+adapter={adapter}", "adapter.r=4", "optimizer.lr=0.01")
+    assert records[-1]["eval_loss"] < records[-1]["initial_eval_loss"]
+    saved = json.loads((run / "model/adapter_config.json").read_text())
+    assert (saved["r"], saved["use_dora"]) == (4, adapter == "dora")
+    weights = load_file(run / "model/adapter_model.safetensors")
+    assert all("lora" in name or "trainable_tokens" in name for name in weights)
+    before = load_file(Path(base, "model/model.safetensors"))
+    checkpoint = load_file(run / "checkpoints/checkpoint-4/model.safetensors")
+    frozen = {
+        n.split("base_model.model.")[-1].replace(".base_layer", ""): w
+        for n, w in checkpoint.items()
+    }
+    same = [
+        torch.equal(frozen[n], w) for n, w in before.items() if n in frozen and "embed" not in n
+    ]
+    assert len(same) > 10
+    assert all(same)
+    alone = peft.AutoPeftModelForCausalLM.from_pretrained(run / "model", trust_remote_code=True)
+    main(["model", "merge", str(run), f"merged-{adapter}"])
+    merged = AutoModelForCausalLM.from_pretrained(f"merged-{adapter}", trust_remote_code=True)
+    torch.testing.assert_close(logits(merged), logits(alone), rtol=1e-4, atol=1e-4)
+    assert AutoTokenizer.from_pretrained(f"merged-{adapter}", trust_remote_code=True).chat_template
+
+
+def test_the_training_of_an_adapter_resumes_exactly(base, chats) -> None:
+    words = ("+adapter=lora", "adapter.dropout=0.1", "trainer.args.lr_scheduler_type=constant")
+    whole = tune(base, chats, "lora-whole", *words)
+    tune(base, chats, "lora-halves", *words, "trainer.args.max_steps=2")
+    again = tune(base, chats, "lora-halves", *words, "resume=true")
+    assert again[-1]["eval_loss"] == whole[-1]["eval_loss"]
+    first, second = (
+        load_file(f"{run}/model/adapter_model.safetensors") for run in ("lora-whole", "lora-halves")
+    )
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+REFUSED = {
+    ("+adapter=lora", "adapter.target_modules=[q_projection]"): "q_projection",
+    ("+adapter=lora", "+adapter.rank=3"): "rank",
+    ("+adapter=lora", "trainer=fsdp"): "trainer=single or trainer=accel",
+    ("model.path=absent",): "there is no directory absent",
+    ("data.chat_template=absent",): "no shipped template; shipped: chatml",
+}
+
+
+@pytest.mark.parametrize("words", REFUSED, ids=" ".join)
+def test_what_cannot_be_fine_tuned_is_told(base, chats, words) -> None:
+    with pytest.raises(ForgatherError, match=REFUSED[words]):
+        tune(base, chats, "refused", *words)
+
+
+def test_an_adapter_is_merged_before_its_model_is_tuned_again(base, chats) -> None:
+    Path("adapter/model").mkdir(parents=True)
+    Path("adapter/model/adapter_config.json").write_text("{}")
+    with pytest.raises(ForgatherError, match="forgather model merge adapter"):
+        tune("adapter", chats, "refused")
