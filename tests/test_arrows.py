@@ -18,6 +18,7 @@ PACKAGE = ROOT / "forgather_hydra"
 # in FREE_OF_OURS.
 ALLOWED = {
     "errors": set(),
+    "error_kinds": set(),
     "paths": set(),
     "cached_generation": set(),
     "chat_templates": set(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 import subprocess
@@ -17,7 +18,8 @@ from forgather_hydra.graph.check import check
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^    (python -m forgather_hydra .*?[^\\])$", README, re.M | re.S)
+CHANGES = (ROOT / "docs/how-to/change.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^    (python -m forgather_hydra .*?[^\\])$", README + CHANGES, re.M | re.S)
 
 pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
 
@@ -50,4 +52,17 @@ def test_what_is_shown_is_printed(start: str) -> None:
 def test_linked_files_exist() -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", README)
     assert len(links) > 10
+    assert len(README.splitlines()) <= 150
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_picture_is_of_the_recorded_run() -> None:
+    """After a change: ``python docs/pictures/terminal.py``."""
+    pictures = ROOT / "docs/pictures"
+    spec = importlib.util.spec_from_file_location("terminal", pictures / "terminal.py")
+    assert spec is not None
+    assert spec.loader is not None
+    terminal = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(terminal)
+    log = (pictures / "baseline.log").read_text(encoding="utf-8")
+    assert (pictures / "baseline.svg").read_text(encoding="utf-8") == terminal.picture(log)

@@ -1,0 +1,31 @@
+"""The programs that show what differs from plain Hydra print what the page says."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PAGE = (Path(__file__).parents[1] / "docs/explanation/comparison.md").read_text(encoding="utf-8")
+PROGRAMS = re.findall(r"```python\n(.*?)```\n```text\n(.*?)```", PAGE, re.S)
+
+
+def test_the_programs_print_what_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for program, shown in PROGRAMS:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(program, names)
+        assert printed.getvalue().strip() == shown.strip()
+
+
+def test_each_row_has_a_program() -> None:
+    rows = re.findall(r"^\| .*\]\(#([\w-]+)\)", PAGE, re.M)
+    sections = [title.lower().replace(" ", "-") for title in re.findall(r"^## (.*)", PAGE, re.M)]
+    assert rows == sections
+    assert len(rows) == len(PROGRAMS)
