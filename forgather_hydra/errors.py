@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -172,13 +171,19 @@ def _rebuild(cause_type: type | None, state: dict[str, Any]) -> ForgatherError:
 
 def nearest(name: object, known: Iterable[object], count: int = 3) -> list[str]:
     """The known names most like `name`, best first."""
-    return difflib.get_close_matches(str(name), [str(k) for k in known], n=count, cutoff=0.6)
+    return _alike(name, known, count, 0.6)
 
 
 def misspelt(name: object, known: Iterable[object]) -> str | None:
     """The known name that `name` is with a letter or two mistaken."""
-    near = difflib.get_close_matches(str(name), [str(k) for k in known], n=1, cutoff=0.85)
+    near = _alike(name, known, 1, 0.85)
     return near[0] if near else None
+
+
+def _alike(name: object, known: Iterable[object], count: int, cutoff: float) -> list[str]:
+    import difflib  # every Hydra application imports this module
+
+    return difflib.get_close_matches(str(name), [str(k) for k in known], n=count, cutoff=cutoff)
 
 
 def did_you_mean(name: object, known: Iterable[object]) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import ConfigSearchPath
@@ -17,10 +17,12 @@ from omegaconf import DictConfig, OmegaConf
 from forgather_hydra.config.command_line import Application
 from forgather_hydra.config.composition import Composed, Composition
 from forgather_hydra.config.given import hydra_overrides
-from forgather_hydra.config.jobs import UNPICKLED, Base, JobComposer
 from forgather_hydra.config.resolvers import register
 from forgather_hydra.config.search_path import added_sources, folders_of, is_group_in, sources_of
 from forgather_hydra.config.settle import Compose, Settling
+
+if TYPE_CHECKING:
+    from forgather_hydra.config.jobs import Base
 
 MAX_VALIDATED = 1000  # jobs, of a few ten kB each
 
@@ -82,6 +84,8 @@ class ForgatherConfigLoader(ConfigLoader):
             job = Composed(pickle.loads(pickled), record)
             OmegaConf.copy_cache(from_config=sweep, to_config=job.cfg)
             return job
+        from forgather_hydra.config.jobs import UNPICKLED
+
         job = self._compose_job(sweep, self.application.all_overrides(overrides), shared)
         if len(self._validated) < MAX_VALIDATED:
             with suppress(*UNPICKLED):
@@ -92,6 +96,8 @@ class ForgatherConfigLoader(ConfigLoader):
     def _compose_job(
         self, sweep: DictConfig, overrides: list[str], shared: tuple[Any, ...]
     ) -> Composed:
+        from forgather_hydra.config.jobs import JobComposer
+
         def defaults_list(given: list[str]) -> Any:
             return self.compute_defaults_list(sweep.hydra.job.config_name, given, RunMode.RUN)
 

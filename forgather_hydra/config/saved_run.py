@@ -14,7 +14,6 @@ from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSou
 
 from forgather_hydra.config.composition import CURRENT
 from forgather_hydra.errors import ForgatherError
-from forgather_hydra.rundir.names import HYDRA, RENDERED
 
 if TYPE_CHECKING:
     from forgather_hydra.config.document import Document
@@ -83,6 +82,8 @@ def rerun_overrides(folder: Path, given: Iterable[str] = ()) -> list[str]:
 
 
 def _file(folder: str) -> str:
+    from forgather_hydra.rundir.names import HYDRA  # every Hydra application imports this module
+
     return os.path.join(folder, HYDRA, "config.yaml")
 
 
@@ -110,6 +111,7 @@ def _document(folder: str, config: Any) -> Document:
 
     from forgather_hydra.config.document import Document
     from forgather_hydra.config.encode import Encoded
+    from forgather_hydra.rundir.names import RENDERED
     from forgather_hydra.template.render import Rendered
     from forgather_hydra.template.source_map import SourceMap
 

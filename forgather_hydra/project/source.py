@@ -12,7 +12,6 @@ from hydra.plugins.config_source import ConfigResult
 from forgather_hydra.config.composition import Composition
 from forgather_hydra.config.source import ForgatherSource
 from forgather_hydra.paths import library_dirs
-from forgather_hydra.project.workspace import META_FILE
 
 if TYPE_CHECKING:
     from forgather_hydra.config.document import Document
@@ -41,6 +40,8 @@ class ProjectSource(ForgatherSource):
         return load_meta(self.path)
 
     def available(self) -> bool:
+        from forgather_hydra.project.workspace import META_FILE
+
         return os.path.isfile(os.path.join(self.path, META_FILE))
 
     def is_group(self, config_path: str) -> bool:

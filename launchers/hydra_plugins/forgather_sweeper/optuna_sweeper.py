@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from hydra.core.config_store import ConfigStore
+from typing import Any
 
-from forgather_hydra.sweep import search
+from hydra.core.config_store import ConfigStore
+from hydra_plugins.forgather_sweeper._base import LateSweeper
+
 from forgather_hydra.sweep.options import FORGATHER_OPTUNA
 
 ConfigStore.instance().store(
@@ -12,5 +14,11 @@ ConfigStore.instance().store(
 )
 
 
-class ForgatherOptunaSweeper(search.SearchSweeper):
-    __doc__ = search.SearchSweeper.__doc__
+class ForgatherOptunaSweeper(LateSweeper):
+    """Stands for a `SearchSweeper`."""
+
+    @staticmethod
+    def made(options: dict[str, Any]) -> Any:
+        from forgather_hydra.sweep.search import SearchSweeper
+
+        return SearchSweeper(**options)

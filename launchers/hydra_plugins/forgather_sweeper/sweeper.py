@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from hydra.core.config_store import ConfigStore
+from typing import Any
 
-from forgather_hydra.sweep import grid
+from hydra.core.config_store import ConfigStore
+from hydra_plugins.forgather_sweeper._base import LateSweeper
+
 from forgather_hydra.sweep.options import FORGATHER
 
 ConfigStore.instance().store(
@@ -12,5 +14,11 @@ ConfigStore.instance().store(
 )
 
 
-class ForgatherSweeper(grid.GridSweeper):
-    __doc__ = grid.GridSweeper.__doc__
+class ForgatherSweeper(LateSweeper):
+    """Stands for a `GridSweeper`."""
+
+    @staticmethod
+    def made(options: dict[str, Any]) -> Any:
+        from forgather_hydra.sweep.grid import GridSweeper
+
+        return GridSweeper(**options)
