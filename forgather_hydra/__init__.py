@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from forgather_hydra.rundir.run import RunDirectory
     from forgather_hydra.rundir.sweep import SweepDirectory
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Names are imported on first use, so that importing the package imports neither torch nor hydra.
 _HOMES = {

@@ -19,7 +19,7 @@ wrong and 1 where a job failed. `HYDRA_FULL_ERROR=1` shows the whole traceback, 
 | loss is NaN | the run ends with a message; a lower `optimizer.lr`, `max_grad_norm`, [trainer](../reference/trainer.md) |
 | resume after a crash, preemption, time limit | `resume=auto`: [train](train.md), [launch](launch.md) |
 | multi-node, several GPUs | `resources.nproc_per_node`, `resources.nodes`: [launch](launch.md), [pipelines](pipeline.md) |
-| fine-tune, LoRA, your own text | `data=folder`, `model=pretrained`: [data](data.md), [models](models.md) |
+| fine-tune, LoRA, your own text | `+experiment=finetune`, `+experiment=lora`, `data=folder`: [config groups](../reference/config-groups.md), [data](data.md) |
 | where does this value come from | `forgather explain PATH +experiment=NAME` |
 | what did this run have that the other had not | `forgather diff RUN_A RUN_B` |
 | a job of a sweep failed | `forgather status SWEEP_DIR`, `forgather logs SWEEP_DIR JOB` |
