@@ -123,6 +123,7 @@ def bound(
     """What a partial yields."""
     late = call(function, arguments.items_with_rest(*rest))
     if function.fresh or arguments.is_fresh:
+        # `functools.partial` would evaluate them once, and hand every call the same object.
         return Bound(None, late, rest)
     items = arguments.items()
     early = Join(partial, Group("(", [Item("", function), *items], ")", fresh=False), effect=False)

@@ -207,6 +207,8 @@ class Lowering:
             start = len(scope.statements)
             expression = self.expression(value, scope)
             if any(s.result is not None and s.result.effect for s in scope.statements[start:]):
+                # The statements run before the whole expression: what stands to their left in it,
+                # and is to happen before them, has to become a statement as well.
                 for i, earlier in enumerate(done):
                     if earlier.effect:
                         done[i] = self.assigned(values[i], earlier, scope.statements, start)
@@ -282,6 +284,7 @@ def _or_else(expression: Expression, default: str) -> Expression:
 
 def _key(key: Any) -> str:
     if isinstance(key, float) and not math.isfinite(key):
+        # A key is plain text, which cannot refer to `float` by the name that it gets.
         return {math.inf: "1e999", -math.inf: "-1e999"}.get(key, "1e999 - 1e999")
     return quoted(key) if isinstance(key, str) else repr(key)
 

@@ -77,6 +77,7 @@ def _settle(expression: Expression, order: list[Definition], runs_now: bool) -> 
     while stack:
         found, now = stack.pop()
         if isinstance(found, Bound):
+            # Bound early, a partial would read a variable that a later statement assigns.
             found.is_late |= now and found.early is not None and _comes_later(found.early)
             now = now and found.chosen is found.early
         if isinstance(found, Ref) and isinstance(found.target, Definition):
@@ -119,6 +120,8 @@ def name_all(program: Program, factory_name: str) -> list[Symbol | FileSymbol]:
     ]
     for builtin in builtins:
         builtin.name = names.unique(builtin.symbol)
+    # From here on in the order of claims: what a caller types, what the configuration calls by a
+    # name, what is imported, and last what only this code has to find a name for.
     args, kwargs = symbols.rest
     kwargs.name = names.unique("kwargs")
     definitions = list(program.definitions()) + [t for t in used if isinstance(t, Definition)]

@@ -165,6 +165,7 @@ class Plan:
                 default = _default_of(var)
                 known = found.setdefault(var.name, default)
                 if MISSING in (known.value, default.value):
+                    # One use that cannot do without a value makes the parameter required.
                     found[var.name] = Default(MISSING)
                 elif not _equal(known, default):
                     found[var.name] = Default(None, varies=True)
@@ -223,14 +224,17 @@ class Plan:
             return
         mode = self._mode_if_sure(value)
         if mode is Mode.VARIABLE and not sure:
+            # A variable would construct it even for a caller who gives another value.
             self.escape(value)
             return
+        # Its parts first: whoever asks for this asks for them before.
         self.run_parts(value, sure)
         self.modes[id(value)] = mode
 
     def run_parts(self, value: Any, sure: bool) -> None:
         for part in self.parts(value):
             self.run(part, sure)
+        # Only the call itself hands partials on; what is constructed for it comes before.
         if isinstance(value, Call):
             for part in self.parts(value):
                 self.escape(part)
@@ -240,7 +244,7 @@ class Plan:
         hoisted = self.hoisted.setdefault(id(factory), [])
         for part in self.parts(factory):
             if not self.hoist_part(part, hoisted):
-                return
+                return  # what follows would be constructed before this one, whose turn is later
 
     def hoist_part(self, part: Any, hoisted: list[Any]) -> bool:
         """Whether what follows the part in its factory's arguments may still be hoisted."""
@@ -272,7 +276,7 @@ class Plan:
                 if id(value) not in self.modes:
                     self.modes[id(value)] = Mode.CACHED
                 elif isinstance(value, Call):
-                    continue
+                    continue  # it has been made, and what it holds with it
             stack.extend(self.parts(value))
 
 
@@ -292,6 +296,7 @@ def _default_of(var: Var) -> Default:
 
 
 def _equal(a: Default, b: Default) -> bool:
+    # By type and text: 1, 1.0 and True are equal, and nan is not even equal to itself.
     return (
         a.varies == b.varies and type(a.value) is type(b.value) and repr(a.value) == repr(b.value)
     )
