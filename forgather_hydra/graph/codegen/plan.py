@@ -165,8 +165,7 @@ class Plan:
                 default = _default_of(var)
                 known = found.setdefault(var.name, default)
                 if MISSING in (known.value, default.value):
-                    # One use that cannot do without a value makes the parameter required.
-                    found[var.name] = Default(MISSING)
+                    found[var.name] = Default(MISSING)  # one use cannot do without a value
                 elif not _equal(known, default):
                     found[var.name] = Default(None, varies=True)
         return found
@@ -227,7 +226,6 @@ class Plan:
             # A variable would construct it even for a caller who gives another value.
             self.escape(value)
             return
-        # Its parts first: whoever asks for this asks for them before.
         self.run_parts(value, sure)
         self.modes[id(value)] = mode
 
