@@ -9,11 +9,13 @@ from typing import Any
 
 from forgather_hydra.errors import counted
 from forgather_hydra.report import interactive
-from forgather_hydra.report.columns import TABLE, Row
+from forgather_hydra.report.bands import over_seeds
+from forgather_hydra.report.columns import DIRECTORY, TABLE, Row
 from forgather_hydra.report.evaluations import columns_with_evaluations
 from forgather_hydra.report.parameters import parameters
 from forgather_hydra.report.plot import COLORS, Point, Series, plot
 from forgather_hydra.report.results import JobResult, best_of, differing, ranked
+from forgather_hydra.report.runs import columns_of_runs, link, shared_overrides
 from forgather_hydra.report.seeds import COLUMNS, grouped, is_seed
 from forgather_hydra.rundir.run import RunDirectory
 
@@ -57,11 +59,21 @@ def write_page(
         metric=metric,
         direction=direction,
         script=Markup(interactive.script()) if is_interactive else "",
+        shared=" ".join(shared_overrides(results)),
+        legend=_legend(logs),
         curves=[Markup(drawn) for drawn in _curves(logs, is_interactive) if drawn],
+        bands=[Markup(drawn) for drawn in _bands(results, logs) if drawn],
         parameters=[Markup(drawn) for drawn in by_parameters if drawn],
         seeds=COLUMNS,
         groups=grouped(results, direction),
-        columns=columns_with_evaluations(TABLE, sweep_dir, results, all_of_them=False),
+        columns=columns_with_evaluations(
+            (*TABLE[:-1], *columns_of_runs(sweep_dir, results), DIRECTORY),
+            sweep_dir,
+            results,
+            all_of_them=False,
+        ),
+        directory=DIRECTORY,
+        link=link,
         rows=_rows(results, words, direction),
     )
     path.write_text(text, encoding="utf-8")
@@ -95,6 +107,19 @@ def _logs(
 def _curves(logs: dict[str, list[Series]], is_interactive: bool) -> Iterator[str]:
     for name, series in logs.items():
         yield interactive.curves(series, name) if is_interactive else plot(series, "step", name)
+
+
+def _bands(results: Sequence[JobResult], logs: dict[str, list[Series]]) -> Iterator[str]:
+    for name, series in logs.items():
+        yield plot(over_seeds(results, series), "step", f"{name}, over seeds")
+
+
+def _legend(logs: dict[str, list[Series]]) -> list[tuple[str, str]]:
+    """Colour and name of the jobs that have a curve, where there are few enough to be read."""
+    drawn = {each.name: each.color for series in logs.values() for each in series if each.points}
+    if len(drawn) > len(COLORS):
+        return []
+    return [(COLORS[color % len(COLORS)], name) for name, color in drawn.items()]
 
 
 def _logged(directory: Path) -> dict[str, list[Point]]:

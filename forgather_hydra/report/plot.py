@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from itertools import pairwise
 
-from forgather_hydra.report.parameters import Parameter
+from forgather_hydra.report.parameters import Parameter, is_wide
 
 Point = tuple[float, float]
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 560, 300, 62, 42, 12, 14
@@ -24,11 +24,13 @@ class Series:
         name: shown when the mouse is over it.
         points: as (x, y).
         color: its number.
+        band: as (x, low, high), around the points.
     """
 
     name: str
     points: Sequence[Point]
     color: int
+    band: Sequence[tuple[float, float, float]] = ()
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,12 @@ class Axis:
 def plot(series: Sequence[Series], x: str | Parameter, y_name: str) -> str:
     """A plot of lines, or, by a parameter, of points; nothing where there is no finite point."""
     shown = [
-        Series(s.name, [p for p in s.points if all(map(math.isfinite, p))], s.color) for s in series
+        replace(
+            s,
+            points=[p for p in s.points if all(map(math.isfinite, p))],
+            band=[b for b in s.band if all(map(math.isfinite, b))],
+        )
+        for s in series
     ]
     points = [point for each in shown for point in each.points]
     if not points:
@@ -89,7 +96,9 @@ def plot(series: Sequence[Series], x: str | Parameter, y_name: str) -> str:
     parameter = x if isinstance(x, Parameter) else None
     x_name = parameter.name if parameter else str(x)
     x_axis = _axis([p[0] for p in points], LEFT, WIDTH - LEFT - RIGHT, parameter)
-    y_axis = _axis([p[1] for p in points], HEIGHT - BOTTOM, -(HEIGHT - BOTTOM - TOP))
+    heights = [p[1] for p in points] + [h for s in shown for b in s.band for h in b[1:]]
+    y_axis = _axis(heights, HEIGHT - BOTTOM, -(HEIGHT - BOTTOM - TOP), is_log=is_wide(heights))
+    bands = [_band(s, x_axis, y_axis) for s in shown if len(s.band) > 1]
     drawn = [
         _points(s, x_axis, y_axis, x_name)
         if parameter or len(s.points) == 1
@@ -101,23 +110,29 @@ def plot(series: Sequence[Series], x: str | Parameter, y_name: str) -> str:
         [
             f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
             *_grid(x_axis, y_axis),
+            *bands,
             *drawn,
             f'<text class="name" x="{LEFT + (WIDTH - LEFT - RIGHT) / 2}" y="{HEIGHT - 6}" '
             f'text-anchor="middle">{escape(x_name)}</text>',
             f'<text class="name" transform="translate(13 {(HEIGHT - BOTTOM + TOP) / 2}) '
-            f'rotate(-90)" text-anchor="middle">{escape(y_name)}</text>',
+            f'rotate(-90)" text-anchor="middle">{escape(y_name)}'
+            f"{' (log)' if y_axis.is_log else ''}</text>",
             "</svg>",
         ]
     )
 
 
 def _axis(
-    values: Sequence[float], start: float, length: float, parameter: Parameter | None = None
+    values: Sequence[float],
+    start: float,
+    length: float,
+    parameter: Parameter | None = None,
+    is_log: bool = False,
 ) -> Axis:
     low, high = min(values), max(values)
     labels = parameter.labels if parameter else {}
     labels = {value: text for value, text in labels.items() if low <= value <= high}
-    if parameter and parameter.is_log and low > 0:
+    if (is_log or (parameter and parameter.is_log)) and low > 0:
         margin = (high / low) ** 0.08 if high > low else 2.0
         return Axis(low / margin, high * margin, start, length, is_log=True, labels=labels)
     margin = (0.08 if labels else 0.04) * (high - low) or 0.5 * abs(high) or 1.0
@@ -144,6 +159,14 @@ def _line(series: Series, x: Axis, y: Axis) -> str:
     color = COLORS[series.color % len(COLORS)]
     title = f"<title>{escape(series.name)}</title>"
     return f'<polyline points="{places}" stroke="{color}">{title}</polyline>'
+
+
+def _band(series: Series, x: Axis, y: Axis) -> str:
+    there = [(at, low) for at, low, _ in series.band]
+    back = [(at, high) for at, _, high in reversed(series.band)]
+    places = " ".join(f"{x.at(a):.1f},{y.at(b):.1f}" for a, b in [*there, *back])
+    color = COLORS[series.color % len(COLORS)]
+    return f'<polygon points="{places}" fill="{color}" fill-opacity="0.15"/>'
 
 
 def _points(series: Series, x: Axis, y: Axis, x_name: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from forgather_hydra.errors import ForgatherError
+from forgather_hydra.report.bands import over_seeds
 from forgather_hydra.report.parameters import parameters
 from forgather_hydra.report.plot import Series, plot
 from forgather_hydra.report.results import JobResult, brief
@@ -56,13 +57,15 @@ def test_seeds_are_one_experiment(sweep_dir: Path) -> None:
 
 def test_the_page_stands_alone(sweep_dir: Path) -> None:
     page = (sweep_dir / "results.html").read_text()
-    assert not re.search(r"(src|href)\s*=|https?://|<script", page)
+    assert not re.search(r"src\s*=|https?://|<script", page)
+    assert re.findall(r'href="([^"]*)"', page) == ["2/", "3/", "0/", "1/"]
     assert "ValueError: &lt;script&gt;" in page
-    curves, by_lr = (  # and none by seed
+    curves, over_seeds, by_lr = (  # and none by seed
         ElementTree.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", page, re.DOTALL)
     )
     assert len(curves.findall("polyline")) == 4
     assert all(len(line.attrib["points"].split()) == 3 for line in curves.findall("polyline"))
+    assert len(over_seeds.findall("polyline")) == 2
     assert len(by_lr.findall("circle")) == 4
     # "<b>" makes words of the learning rates; that of the job that failed is not on the axis.
     labels = {text.text for text in by_lr.findall("text")}
@@ -70,6 +73,52 @@ def test_the_page_stands_alone(sweep_dir: Path) -> None:
     assert "<b>" not in labels
     (best,) = re.findall(r'<tr class="best">(.*)</tr>', page)
     assert "optimizer.lr=0.001 trainer.args.seed=1" in best
+
+
+def test_the_page_says_what_jobs_share_and_which_curve_is_whose(sweep_dir: Path) -> None:
+    page = (sweep_dir / "results.html").read_text()
+    assert 'All jobs have <span class="words">+experiment=x</span>' in page
+    legend = re.findall(r"</span>(job \d+: [^<]*)</li>", page)
+    assert legend[0] == "job 0: optimizer.lr=0.1 trainer.args.seed=1"
+    assert len(legend) == 4
+
+
+def test_the_page_says_when_and_where_jobs_ran(
+    tmp_path: Path, results: list[JobResult], capsys
+) -> None:
+    times = [("10:00:00", "10:01:00", "a"), ("12:00:00", "12:00:30", "b")]
+    day = "2026-11-29T{}+00:00"
+    attempts = [
+        {"started": day.format(start), "ended": day.format(end), "host": host, "pid": 1}
+        for start, end, host in times
+    ]
+    kept = {"signature": "s", "status": "finished", "overrides": [], "attempts": attempts}
+    (tmp_path / "0/run.json").write_text(json.dumps(kept))
+    results[0].metrics["parameters"] = 12345
+    report_results(tmp_path, results, "eval_loss", "minimize")
+    page = (tmp_path / "results.html").read_text()
+    (row,) = [row for row in page.split("<tr") if 'href="0/"' in row]
+    cells = re.findall(r"<td[^>]*>([^<]*)", row)
+    assert cells[-5:-1] == ["2026-11-29 10:00", "0:01:30", "b", "12,345"]
+
+
+def test_a_band_holds_what_the_seeds_have_logged() -> None:
+    words = [[f"lr={lr}", f"seed={seed}"] for lr in (1, 2) for seed in (1, 2, 3)]
+    jobs = [JobResult(n, each, "finished") for n, each in enumerate(words)]
+    curves = [Series(str(n), [(0.0, n), (1.0, 2.0 * n)], n) for n in range(6)]
+    first, second = over_seeds(jobs, [*curves[:5], Series("5", [(1.0, 10.0)], 5)])
+    assert first.points == [(0.0, 1.0), (1.0, 2.0)]
+    assert first.band == [(0.0, 0.0, 2.0), (1.0, 0.0, 4.0)]
+    assert second.points == [(1.0, 8.0)]  # the only step that all have
+    assert over_seeds(jobs[:1], curves[:1]) == []
+
+
+def test_values_far_apart_have_a_logarithmic_axis() -> None:
+    line = Series("a", [(0.0, 0.001), (1.0, 1.0), (2.0, 1000.0)], 0)
+    drawn = ElementTree.fromstring(plot([line], "step", "loss"))
+    heights = [float(at.split(",")[1]) for at in drawn.find("polyline").attrib["points"].split()]
+    assert heights[0] - heights[1] == pytest.approx(heights[1] - heights[2], abs=0.2)
+    assert "loss (log)" in {text.text for text in drawn.findall("text")}
 
 
 def test_evaluations_of_jobs_have_columns(tmp_path: Path, results: list[JobResult], capsys) -> None:
