@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from forgather_hydra.cli.forgather import _parser
 from forgather_hydra.config.application import graph_of
 from forgather_hydra.graph.check import check
 
@@ -66,3 +67,23 @@ def test_the_picture_is_of_the_recorded_run() -> None:
     spec.loader.exec_module(terminal)
     log = (pictures / "baseline.log").read_text(encoding="utf-8")
     assert (pictures / "baseline.svg").read_text(encoding="utf-8") == terminal.picture(log)
+
+
+def test_the_first_hour_can_be_followed(tmp_path: Path) -> None:
+    """Its commands are understood, with the experiment that it has one write; it was followed by
+    hand, too.
+    """
+    page = (ROOT / "docs/tutorials/first-hour.md").read_text(encoding="utf-8")
+    for name, text in re.findall(r"^```yaml conf/(\S+)\n(.*?)```", page, re.M | re.S):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    commands = [shlex.split(line) for line in re.findall(r"^\$ (.*)$", page, re.M)]
+    composed = [words[3:] for words in commands if words[:3] == ["python", "-m", "forgather_hydra"]]
+    assert len(composed) == 3
+    for words in composed:
+        overrides = [first_of_sweep(word) for word in words if "=" in word]
+        check(graph_of(overrides, config_dir=str(tmp_path)))
+    asked = [words[1:] for words in commands if words[0] == "forgather"]
+    assert len(asked) == 5
+    for words in asked:
+        assert _parser()[0].parse_known_args(words)[0].name == words[0]
