@@ -116,6 +116,8 @@ RUNS = {
     "missing_model": Meaning("the run has left no model", "let it finish, or name a model"),
     "missing_package": Meaning("a package is not installed", "install it"),
     "model_exists": Meaning("a directory holds another model", "name another directory"),
+    "no_hub": Meaning("the hub was not reached, or refused", "`hf auth login`; `--dry-run`"),
+    "task_failed": Meaning("a task of lm-eval cannot be loaded", "see the hint"),
     "no_run": Meaning("the directory holds no run", "name that of a run"),
     "run_directory": Meaning("the directory of a run cannot be used", "see the hint"),
     "unknown_task": Meaning("lm-eval has no such task", "correct the name, or name a file"),

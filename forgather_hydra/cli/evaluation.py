@@ -9,7 +9,7 @@ from typing import Any
 
 from forgather_hydra.cli.use import positive
 from forgather_hydra.errors import ForgatherError
-from forgather_hydra.rundir.names import HYDRA
+from forgather_hydra.rundir.names import HYDRA, RECORD
 
 OWN = "own data"
 Found = dict[str, dict[str, float]]
@@ -42,8 +42,9 @@ def add_command(add: Any) -> None:
 
 
 def _eval(options: argparse.Namespace) -> None:
-    from forgather_hydra.model.writer import model_directory
+    from forgather_hydra.model.directory import model_directory
     from forgather_hydra.rundir import evaluations
+    from forgather_hydra.rundir.card import write_card
 
     directory = model_directory(options.run)
     print(f"model {directory}", flush=True)
@@ -52,6 +53,8 @@ def _eval(options: argparse.Namespace) -> None:
     for name, metrics in found.items():
         file = evaluations.save(options.run, name, metrics, limit=options.limit)
         print("\n".join([name, *_lines(metrics)]))
+    if (options.run / RECORD).is_file():
+        write_card(options.run, directory)
     print(f"saved in {file}")
 
 

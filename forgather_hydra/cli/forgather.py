@@ -20,6 +20,7 @@ from forgather_hydra.cli import (
     jobs,
     model,
     projects,
+    push,
     tensorboard,
     train,
     use,
@@ -139,6 +140,7 @@ def _parser() -> tuple[argparse.ArgumentParser, Any]:
         add(name, _job, told, passes_on=True)
     use.add_commands(add)
     evaluation.add_command(add)
+    push.add_command(add)
     comparison.add_command(add)
     tensorboard.add_command(add)
     env.add_command(add)

@@ -116,7 +116,7 @@ def _convert(options: argparse.Namespace) -> None:
 
 def _merge(options: argparse.Namespace) -> None:
     from forgather_hydra.model.adapters import merge
-    from forgather_hydra.model.writer import model_directory
+    from forgather_hydra.model.directory import model_directory
 
     run, *target = map(Path, options.arguments)
     directory = model_directory(run)

@@ -94,7 +94,7 @@ def _chat(options: argparse.Namespace) -> None:
 def _serve(options: argparse.Namespace) -> None:
     from transformers.utils.import_utils import is_serve_available
 
-    from forgather_hydra.model.writer import model_directory
+    from forgather_hydra.model.directory import model_directory
 
     directory = model_directory(options.run).resolve()
     if not is_serve_available():
@@ -112,7 +112,8 @@ def _serve(options: argparse.Namespace) -> None:
 
 
 def _writer(options: argparse.Namespace) -> Any:
-    from forgather_hydra.model.writer import Writer, model_directory
+    from forgather_hydra.model.directory import model_directory
+    from forgather_hydra.model.writer import Writer
 
     return Writer(model_directory(options.run), options.device)
 

@@ -14,6 +14,7 @@ from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 from forgather_hydra.train.callbacks.events import TrainerCallback
 from forgather_hydra.train.callbacks.text_samples import writing_model
 from forgather_hydra.train.checkpoint.rng import preserved_rng
+from forgather_hydra.train.meter import Meter
 from forgather_hydra.train.parallel.base import Strategy
 from forgather_hydra.train.state import TrainerControl, TrainerState
 
@@ -50,6 +51,7 @@ class TaskEvaluation(TrainerCallback):
         control: TrainerControl,
         strategy: Strategy,
         processing_class: Any,
+        meter: Meter,
         **kwargs: Any,
     ) -> None:
         if state.global_step % self.every and state.global_step < state.max_steps:
@@ -57,7 +59,11 @@ class TaskEvaluation(TrainerCallback):
         control.should_log = True
         if (model := writing_model(strategy, processing_class)) is None:
             return
-        with preserved_rng(), redirect_stderr(io.StringIO()):  # bars, amid those of training
+        with (
+            meter.paused(),
+            preserved_rng(),
+            redirect_stderr(io.StringIO()),
+        ):  # bars, amid those of training
             self._found = evaluate_tasks(model, processing_class, self.tasks, **self.options)
         if state.is_world_process_zero:
             for name, metrics in self._found.items():

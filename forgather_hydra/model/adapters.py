@@ -10,7 +10,8 @@ from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedModel
 
-ADAPTER_CONFIG = "adapter_config.json"
+from forgather_hydra.model.directory import ADAPTER_CONFIG
+
 # peft takes a name that none of the modules ends with for a pattern of their whole names.
 Targets = str | Sequence[str]
 Adapter = Callable[..., Any]

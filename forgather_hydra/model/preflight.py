@@ -17,8 +17,9 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 from forgather_hydra.errors import misspelt, nearest
-from forgather_hydra.model.adapters import ADAPTER_CONFIG, Adapter, with_adapter
+from forgather_hydra.model.adapters import Adapter, with_adapter
 from forgather_hydra.model.build import build_model
+from forgather_hydra.model.directory import ADAPTER_CONFIG
 from forgather_hydra.model.hub import directory_of, floating_type
 from forgather_hydra.model.parts import collect_parts
 

@@ -12,43 +12,15 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, TextIteratorStreamer, set_seed
 from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
-from forgather_hydra.errors import ForgatherError, error_like
-from forgather_hydra.model.adapters import ADAPTER_CONFIG, base_of, load_adapted
-
-
-def model_directory(path: Path) -> Path:
-    """The directory of the model that a run has written, or `path` itself if it is one.
-
-    Raises:
-        ForgatherError: `missing_model` (also a FileNotFoundError), where there is none with
-            weights; `security`, where another user could have written it: its code is run.
-    """
-    directory = path / "model" if (path / "model").is_dir() else path
-    is_model = any((directory / name).is_file() for name in ("config.json", ADAPTER_CONFIG))
-    if not is_model or not [*directory.glob("*.safetensors*")]:
-        raise error_like(
-            FileNotFoundError(),
-            "missing_model",
-            f"{path} holds no model with weights",
-            hint="name the directory of a finished run, or one that save_pretrained has written",
-        )
-    places = [directory, *base_of(directory)]
-    for file in (file for place in places for file in (place, *place.glob("*.py"))):
-        found = file.stat()
-        if found.st_uid != os.getuid() or found.st_mode & 0o002:
-            raise ForgatherError(
-                "security",
-                f"{file} could have been written by another user, and its code would be run",
-                hint="read the code, and copy the directory to one of your own",
-            )
-    return directory
+from forgather_hydra.model.adapters import load_adapted
+from forgather_hydra.model.directory import ADAPTER_CONFIG
 
 
 def load_for_use(directory: str | os.PathLike[str], device: str | None = None) -> tuple[Any, Any]:
     """The model of a directory, in evaluation mode, and its tokenizer.
 
     Args:
-        directory: as `model_directory` returns it; code in it is run.
+        directory: as `model.directory.model_directory` returns it; code in it is run.
         device: such as "cuda"; None: an accelerator where there is one, else the CPU.
     """
     disable_progress_bar()  # it would stand amid what is printed

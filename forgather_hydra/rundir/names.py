@@ -108,6 +108,8 @@ TRACEBACK = _entry(RUN, "traceback.txt", "the calls that led to an exception, if
 CHECKPOINTS = _entry(RUN, "checkpoints", "`checkpoint-STEP/`, each complete")
 TENSORBOARD = _entry(RUN, "runs", "logs for TensorBoard")
 MODEL = _entry(RUN, "model", "the trained model, which needs nothing of ours")
+CARD = "README.md"
+ENTRIES.append(Entry(RUN, f"{MODEL}/{CARD}", "the card of the model, as a hub shows it", {}))
 EVALUATIONS = _entry(
     RUN,
     "eval.json",

@@ -10,6 +10,7 @@ from typing import Any
 from transformers.utils.logging import disable_progress_bar
 
 from forgather_hydra.cached_generation import cache_error
+from forgather_hydra.rundir.card import write_card
 from forgather_hydra.rundir.files import append_line
 from forgather_hydra.rundir.names import METRICS
 from forgather_hydra.rundir.run import RunDirectory
@@ -40,6 +41,7 @@ def run_training(
     max_new_tokens: int = 40,
     temperature: float | None = 0.7,
     unigram_entropy: float | Callable[[], float] | None = None,
+    license: str | None = None,
 ) -> dict[str, Any]:
     """Runs `trainer` from the first evaluation to the saved model.
 
@@ -52,6 +54,7 @@ def run_training(
         temperature: of the sampling of these tokens; None takes the likeliest token each time.
         unigram_entropy: entropy of the evaluation tokens in nats, or a callable that computes it:
             the loss of the best model that ignores context, to hold the evaluation loss against.
+        license: of the model, for its card, as the hub calls it: `apache-2.0`.
 
     Returns:
         The final metrics, which are also the last line of `metrics.jsonl`, marked `"final": true`.
@@ -75,10 +78,10 @@ def run_training(
     texts = _texts(trainer, prompts or [], max_new_tokens, temperature)
     if not trainer.state.is_world_process_zero:
         return metrics
-    append_line(
-        Path(trainer.args.output_dir) / METRICS,
-        {"final": True, **position(trainer.state), **metrics},
-    )
+    directory = Path(trainer.args.output_dir)
+    append_line(directory / METRICS, {"final": True, **position(trainer.state), **metrics})
+    if saved_in is not None:
+        write_card(directory, Path(saved_in), license)
     if prompts and texts:
         print_samples(prompts, texts)
     print_report(trainer.args.output_dir, metrics, saved_in)

@@ -33,7 +33,8 @@ def test_keys_of_ones_own_may_be_added(hydra_restore_singletons) -> None:
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_a_choice_composes_and_takes_what_it_is_given(hydra_restore_singletons, choice) -> None:
-    with composed(["+experiment=stories", choice]) as job:
+    needed = ["callbacks.eval_tasks.tasks=[letters.yaml]"] if choice.startswith("+callb") else []
+    with composed(["+experiment=stories", choice, *needed]) as job:
         check_job(job)
     if choice.startswith(("+callback", "+tracker")):
         assert {"metrics", "control"} < set(job.cfg.callbacks)

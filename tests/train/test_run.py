@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from huggingface_hub import ModelCard
 from tokenizers import Tokenizer, models, pre_tokenizers
 from toys import Rows, losses
 
@@ -76,13 +77,18 @@ def test_a_job_reports_where_it_began_and_where_it_ended(make_job, tmp_path, cap
 
 def test_the_saved_model_loads_again(make_job, tmp_path) -> None:
     trainer = make_job()
-    result = run_training(trainer, model_dir=tmp_path / "model")
+    result = run_training(trainer, model_dir=tmp_path / "model", license="mit")
     model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "model")
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "model")
     assert tokenizer("a b").input_ids == [3, 4]
     longest = model.config.max_position_embeddings
     assert len(tokenizer("a b " * 2 * longest, truncation=True).input_ids) == longest
     assert len({path.stat().st_mode for path in (tmp_path / "model").iterdir()}) == 1
+    card = ModelCard.load(tmp_path / "model/README.md")
+    assert card.data.license == "mit"
+    assert {r.metric_type: r.metric_value for r in card.data.eval_results} == {
+        "eval_loss": result["eval_loss"], "eval_perplexity": result["eval_perplexity"]
+    }  # fmt: skip
     ids = trainer.eval_dataset.ids
     assert model(ids, labels=ids).loss.item() == pytest.approx(result["eval_loss"], rel=1e-5)
 

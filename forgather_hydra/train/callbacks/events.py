@@ -41,6 +41,7 @@ _KEYWORDS = (
     "lr_scheduler",
     "train_dataloader",
     "eval_dataloader",
+    "meter",
 )
 
 # The flag that an event answers to; it is cleared before the event's handlers run.
@@ -58,8 +59,9 @@ class TrainerCallback:
     """Base of callbacks: any method named after an event in `EVENTS` is called at that event.
 
     Handlers take `(args, state, control, **kwargs)`; `kwargs` holds `model`, `strategy`,
-    `processing_class`, `optimizer`, `lr_scheduler`, `train_dataloader`, `eval_dataloader`, with
-    `logs` in `on_log` and `metrics` in `on_evaluate` and `on_predict`. A handler may set flags of
+    `processing_class`, `optimizer`, `lr_scheduler`, `train_dataloader`, `eval_dataloader` and
+    `meter`, with `logs` in `on_log` and `metrics` in `on_evaluate` and `on_predict`; what is done
+    in `with meter.paused():` is no part of the training time. A handler may set flags of
     `control`, or return another one. Callbacks written for `transformers.Trainer` work as they are.
     There are two events more: `on_evaluate_begin`, and `on_log_begin`, where handlers may add to
     `logs` before they are logged. This base defines no handler, so an event that nobody listens to

@@ -1,0 +1,42 @@
+"""Where the model of a run is; knows nothing of what is in it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from forgather_hydra.errors import ForgatherError, error_like
+
+ADAPTER_CONFIG = "adapter_config.json"
+
+
+def model_directory(path: Path) -> Path:
+    """The directory of the model that a run has written, or `path` itself if it is one.
+
+    Raises:
+        ForgatherError: `missing_model` (also a FileNotFoundError), where there is none with
+            weights; `security`, where another user could have written it: its code is run.
+    """
+    directory = path / "model" if (path / "model").is_dir() else path
+    is_model = any((directory / name).is_file() for name in ("config.json", ADAPTER_CONFIG))
+    if not is_model or not [*directory.glob("*.safetensors*")]:
+        raise error_like(
+            FileNotFoundError(),
+            "missing_model",
+            f"{path} holds no model with weights",
+            hint="name the directory of a finished run, or one that save_pretrained has written",
+        )
+    places = [directory]
+    if (directory / ADAPTER_CONFIG).is_file():
+        from forgather_hydra.model.adapters import base_of
+
+        places += base_of(directory)
+    for file in (file for place in places for file in (place, *place.glob("*.py"))):
+        found = file.stat()
+        if found.st_uid != os.getuid() or found.st_mode & 0o002:
+            raise ForgatherError(
+                "security",
+                f"{file} could have been written by another user, and its code would be run",
+                hint="read the code, and copy the directory to one of your own",
+            )
+    return directory
