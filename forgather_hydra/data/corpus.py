@@ -50,25 +50,25 @@ class LocalCorpus(ABC):
     """A source whose documents are at hand in a fixed order; subclasses yield them.
 
     Args:
-        name: short name of the source.
+        name: short name of the source; by default that of its class.
         eval_fraction: share of the documents held out, from 0 up to but not including 1.
 
     Raises:
         ValueError: `eval_fraction` is outside that range.
     """
 
-    def __init__(self, name: str, eval_fraction: float) -> None:
+    def __init__(self, name: str = "", eval_fraction: float = 0.1) -> None:
         check_eval_fraction(eval_fraction)
-        self.name = name
+        self.name = name or type(self).__name__
         self.eval_fraction = eval_fraction
 
     @abstractmethod
     def texts(self) -> Iterator[str]:
         """Every document's text, in an order that never changes."""
 
-    @abstractmethod
     def describe(self) -> str:
         """One line: where the text comes from, and that it is synthetic where it is."""
+        return f"{self.name}, {self.eval_fraction:.1%} of the documents held out"
 
     @property
     def train(self) -> Documents:

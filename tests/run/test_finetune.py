@@ -14,7 +14,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import forgather_hydra as fg
 from forgather_hydra.cli.forgather import main
+from forgather_hydra.config.application import composed
+from forgather_hydra.config.check import check_job, decoded_job
 from forgather_hydra.errors import ForgatherError
+from forgather_hydra.graph.build import materialize
 
 pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
 
@@ -135,6 +138,37 @@ def test_the_training_of_an_adapter_resumes_exactly(base, chats) -> None:
         load_file(f"{run}/model/adapter_model.safetensors") for run in ("lora-whole", "lora-halves")
     )
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_an_adapter_trains_in_two_processes_as_in_one(base, chats) -> None:
+    words = ("+adapter=lora", "trainer.args.max_steps=2")
+    alone = tune(base, chats, "lora-alone", *words, "trainer.args.per_device_train_batch_size=4")
+    two = tune(base, chats, "lora-two", *words, "trainer=accel", "resources.nproc_per_node=2")
+    assert two[-1]["eval_loss"] == pytest.approx(alone[-1]["eval_loss"], abs=1e-4)
+    assert Path("lora-two/model/adapter_model.safetensors").is_file()
+
+
+@pytest.mark.parametrize("pattern", ["[value_linear]", "'.*layers.0.*value_linear'"])
+def test_modules_are_chosen_by_name_or_expression(base, pattern) -> None:
+    words = ["+experiment=continue_pretraining", f"model.path={base}", "+adapter=lora"]
+    with composed([*words, f"adapter.target_modules={pattern}"]) as job:
+        check_job(job)
+        model = materialize(decoded_job(job)["model"])
+    adapted = {n.split(".lora_A")[0] for n, _ in model.named_parameters() if ".lora_A" in n}
+    assert len(adapted) == (1 if "layers" in pattern else 2)
+    assert all(name.endswith("value_linear") for name in adapted)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "corpus"),
+    [("chat", "chatterbot"), ("lora", "chatterbot"), ("continue_pretraining", "SotuCorpus")],
+)
+def test_a_recipe_composes_with_a_run(base, experiment, corpus) -> None:
+    with composed([f"+experiment={experiment}", f"model.path={base}"]) as job:
+        check_job(job)
+        graph = decoded_job(job)
+    assert corpus in graph["data"]["corpus"].spec
+    assert ("adapter" in graph["model"].kwargs) == (experiment == "lora")
 
 
 REFUSED = {
