@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Subset
 
 from forgather_hydra.evaluation.token_bytes import token_bytes
 from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 from forgather_hydra.train.batches.collator import stack
-from forgather_hydra.train.batches.loading import Batch, is_stream
+from forgather_hydra.train.batches.loading import Batch, first_samples
 from forgather_hydra.train.evaluation import perplexity
 from forgather_hydra.train.loss import IGNORE_INDEX
 from forgather_hydra.train.trainer import Trainer
@@ -54,7 +52,8 @@ def evaluate_data(
     trainer = Trainer(
         args=args, model=model, data_collator=counted, processing_class=tokenizer, callbacks=[]
     )
-    loss = trainer.evaluate(_first(dataset, limit))["eval_loss"]
+    samples = dataset if limit is None else first_samples(dataset, limit)
+    loss = trainer.evaluate(samples)["eval_loss"]
     tokens, size = counted.tokens, counted.bytes(tokenizer)
     if not size:
         raise ValueError("no target stands for text, so there are no bytes to divide by")
@@ -90,11 +89,3 @@ class _Counted:
         ids = np.flatnonzero(self.counts)
         sizes = np.array(token_bytes(tokenizer, ids.tolist()), dtype=np.int64)
         return int(self.counts[ids] @ sizes)
-
-
-def _first(dataset: Any, limit: int | None) -> Any:
-    if limit is None:
-        return dataset
-    if is_stream(dataset):
-        return list(islice(dataset, limit))
-    return Subset(dataset, range(min(limit, len(dataset))))

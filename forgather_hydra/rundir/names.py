@@ -78,6 +78,9 @@ METRICS = _entry(
     time="seconds of training, over all starts",
     final="true in the last line",
 )
+METRICS_CSV = _entry(RUN, "metrics.csv", "the same as a table, with `+tracker=csv`")
+PROFILE = _entry(RUN, "profile.txt", "with `+debug=profile`, where the time of a step goes")
+PROFILE_TRACE = _entry(RUN, "profile.json", "with `+debug=profile`, the trace, for Perfetto")
 METRICS_OLD = _entry(RUN, "metrics.jsonl.old", "that of an earlier run in the directory")
 STATUS = _entry(
     RUN,

@@ -96,6 +96,8 @@ def _range_problems(args: TrainingArguments) -> Iterator[str]:
         )
     if args.max_grad_norm is not None and args.max_grad_norm < 0:
         yield f"max_grad_norm is {args.max_grad_norm}: give a positive one, or null"
+    if args.max_train_samples is not None and args.max_train_samples < 1:
+        yield f"max_train_samples is {args.max_train_samples}: give 1 or more, or null for all"
     if args.save_total_limit is not None and args.save_total_limit < 1:
         yield (
             f"save_total_limit is {args.save_total_limit}: give 1 or more, null to keep all,"

@@ -28,6 +28,7 @@ class TrainingArguments:
 
     Names follow `transformers.TrainingArguments`. Steps are optimizer steps. `max_steps`
     overrides `num_train_epochs`, unless it is negative; with 0, a run evaluates and trains nothing.
+    `max_train_samples` takes the first so many samples of the training data.
     `max_grad_norm` of `None` or 0 measures the norm without clipping. `warmup_steps` below 1 is a
     share of all steps. `device` defaults to the first accelerator, else the CPU. `seed` decides the
     initial weights and dropout (each process has its own), and the order of the data unless
@@ -50,6 +51,7 @@ class TrainingArguments:
     per_device_train_batch_size: int = 16
     per_device_eval_batch_size: int = 16
     gradient_accumulation_steps: int = 1
+    max_train_samples: int | None = None
     shuffle: bool = True
     group_by_length: bool = False
     dataloader_num_workers: int = 0

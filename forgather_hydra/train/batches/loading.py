@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.utils.data import BatchSampler, DataLoader, IterableDataset
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset, Subset
 
 from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 from forgather_hydra.train.batches.sampler import Indices, ResumableBatchSampler
@@ -36,6 +36,8 @@ def training_data(
     """
     if dataset is None:
         raise ValueError("there is nothing to train on: give the trainer a train_dataset")
+    if args.max_train_samples is not None:
+        dataset = first_samples(dataset, args.max_train_samples)
     collate = partial(_collate_any, collate)
     if is_stream(dataset):
         stream = _stream_loader(args, dataset, collate, strategy)
@@ -62,6 +64,13 @@ def is_stream(dataset: Any) -> bool:
             "__getitem__, or __iter__ (call a function that yields samples, and give the result)"
         )
     return True
+
+
+def first_samples(dataset: Any, count: int) -> Any:
+    """The first samples of a data set or a stream, as many as it has at most."""
+    if is_stream(dataset):
+        return list(islice(dataset, count))
+    return Subset(dataset, range(min(count, len(dataset))))
 
 
 def length_of(dataset: Any) -> int | None:
