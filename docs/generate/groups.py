@@ -24,7 +24,7 @@ _HEAD = """\
 <!-- Made by docs/generate/pages.py from conf/; a test compares. -->
 
 `GROUP=OPTION` chooses; a `+` stands before groups from which nothing is chosen by default: `+experiment`, `+callback`,
-`+tracker`, `+lr_scheduler`, `+sweep`. Below each option stand the values that it sets, which overrides change:
+`+tracker`, `+lr_scheduler`, `+sweep`, `+debug`. Below each option stand the values that it sets, which overrides change:
 `optimizer.lr=1e-3`. Options of a directory on Hydra's search path come beside these.
 """
 
