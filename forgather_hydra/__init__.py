@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from forgather_hydra.project.project import Project, from_project
     from forgather_hydra.rundir.run import RunDirectory
     from forgather_hydra.rundir.sweep import SweepDirectory
+    from forgather_hydra.template.environment import PPEnvironment
 
 __version__ = "0.2.0"
 
@@ -28,6 +29,7 @@ _HOMES = {
     "ConfigEnvironment": "environment",
     "Latent": "graph.latent",
     "NamePolicy": "graph.codegen.generate",
+    "PPEnvironment": "template.environment",
     "Project": "project.project",
     "RunDirectory": "rundir.run",
     "SweepDirectory": "rundir.sweep",
@@ -46,6 +48,7 @@ __all__ = [
     "ConfigEnvironment",
     "Latent",
     "NamePolicy",
+    "PPEnvironment",
     "Project",
     "RunDirectory",
     "SweepDirectory",

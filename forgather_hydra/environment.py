@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from forgather_hydra.errors import ForgatherError
 from forgather_hydra.graph.explain import Setting, explain
 from forgather_hydra.graph.lost import tell_lost_lines
 from forgather_hydra.graph.parse import parse
-from forgather_hydra.template.files import Stamp
+from forgather_hydra.template.environment import TemplateEnvironment
+from forgather_hydra.template.files import Folders, Stamp
 from forgather_hydra.template.render import Rendered, Renderer
 from forgather_hydra.template.source_map import Place, SourceMap, join, piece
 
@@ -51,17 +51,34 @@ class ConfigEnvironment:
 
     Args:
         searchpath: a folder or folders in which templates are found by name.
+        pp_environment: the preprocessor, if not the usual one: a `PPEnvironment` with a search path
+            and variables of its own, which take the place of those given here; or a class derived
+            from it.
         global_vars: variables visible in every template.
         strict: raise what is otherwise a warning.
+
+    Raises:
+        ForgatherError: ``bad_arguments``: the preprocessor is another one, or given besides what
+            it has itself.
     """
 
     def __init__(
         self,
-        searchpath: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = ".",
+        searchpath: Folders | None = None,
+        pp_environment: TemplateEnvironment | type[TemplateEnvironment] | None = None,
         global_vars: dict[str, Any] | None = None,
         strict: bool = False,
     ) -> None:
-        self.renderer = Renderer(searchpath, global_vars, strict)
+        chosen = TemplateEnvironment if pp_environment is None else pp_environment
+        is_made = isinstance(chosen, TemplateEnvironment)
+        if not is_made and not _is_preprocessor(chosen):
+            told = f"pp_environment={chosen!r} is no PPEnvironment"
+            raise ForgatherError("bad_arguments", told, hint="derive it from PPEnvironment")
+        if is_made and (searchpath is not None or global_vars):
+            told = "a PPEnvironment that is made already takes no searchpath and no global_vars"
+            raise ForgatherError("bad_arguments", told, hint="give them to PPEnvironment")
+        folders = "." if searchpath is None else searchpath
+        self.renderer = Renderer(folders, global_vars, strict, chosen)
 
     def preprocess(self, name: str, /, **render_vars: Any) -> str:
         """Render a template; the result is YAML with tags."""
@@ -94,3 +111,7 @@ class ConfigEnvironment:
             rendered.lookups,
             rendered.reads_clock,
         )
+
+
+def _is_preprocessor(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, TemplateEnvironment)

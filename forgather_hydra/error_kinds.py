@@ -112,6 +112,7 @@ PROJECTS = {
 RUNS = {
     "bad_data": Meaning("data cannot be read, or has not what is needed", "see what it names"),
     "bad_model": Meaning("a directory holds no model that can be used", "see the message"),
+    "no_editor": Meaning("the editor cannot be run", "name one: `EDITOR=nano`"),
     "missing_extra": Meaning("an optional package is not installed", "install the extra it names"),
     "missing_model": Meaning("the run has left no model", "let it finish, or name a model"),
     "missing_package": Meaning("a package is not installed", "install it"),

@@ -37,6 +37,7 @@ ALLOWED = {
     "train": {"errors"},
     "evaluation": {"model", "train"},
     "report": set(),
+    "nb": {"graph", "project", "report", "template"},
     "run": {"config", "graph"},
     "sweep": {"config", "report"},
     "jobs": {"config", "graph", "report", "run"},

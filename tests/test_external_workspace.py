@@ -7,20 +7,14 @@ import io
 import re
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from guides import GUIDES, Block, blocks, folder_of
 
 import forgather_hydra as fg
 from forgather_hydra.cli.forgather import main
 from forgather_hydra.errors import ForgatherWarning
 
-HERE = Path(__file__).parent
-GUIDES = {
-    "original": HERE / "seeds/external_workspace.md",
-    "ours": HERE.parent / "docs/tutorials/external-workspace/README.md",
-}
 CONFIGS = ("baseline", "higher_lr", "larger_batch")
 SHORT = (
     *("trainer.args.max_steps=5", "trainer.args.per_device_train_batch_size=2"),
@@ -28,36 +22,6 @@ SHORT = (
 )
 
 pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
-
-
-class Block(NamedTuple):
-    """A fenced block: its language, what was announced before it, its text."""
-
-    language: str
-    name: str | None
-    step: str
-    text: str
-
-
-def blocks(guide: Path) -> Iterator[Block]:
-    lines = iter(guide.read_text(encoding="utf-8").splitlines())
-    name, step = None, ""
-    for line in lines:
-        step = line if line.startswith("## ") else step
-        told = re.match(r"#{3,4} ([\w.]+\.(?:yaml|md))$|Create `([\w/.]+)`", line)
-        name = (told[1] or told[2]) if told else name
-        if fence := re.match(r"```(\w+)$", line):
-            text = "".join(f"{each}\n" for each in iter(lambda: next(lines), "```"))
-            yield Block(fence[1], name, step, text)
-            name = None
-
-
-def folder_of(block: Block) -> str:
-    assert block.name
-    if "Step 2" in block.step:
-        return "forgather_workspace"
-    of_project = block.name.startswith(("templates", "meta", "project"))
-    return "my_project" if of_project else "my_project/templates/configs"
 
 
 def python_of(block: Block) -> Iterator[str]:

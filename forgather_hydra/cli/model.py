@@ -69,7 +69,8 @@ def _construct(options: argparse.Namespace) -> None:
             "the chosen model is one of transformers' classes, which needs no directory of its own",
             hint="choose one made of parts, such as model=llama; 'model test' takes both",
         )
-    directory = Path(options.output_dir or f"output_models/{_short_name(factory)}")
+    name = options.model_name or _short_name(factory)
+    directory = Path(options.output_dir or f"output_models/{name}")
     loads = options.load_from_checkpoint is not None
     options.device = options.device or ("cpu" if loads else "meta")
     model = _build(options, factory, directory)
@@ -224,8 +225,14 @@ def _told() -> Iterator[None]:
 
 @contextmanager
 def _output(options: argparse.Namespace) -> Iterator[Any]:
-    if options.output_file is None:
+    """Where to print: a file, a file that an editor opens then, or the terminal."""
+    if options.edit:
+        from forgather_hydra.cli.editor import edited
+
+        with edited(options.output_file) as file:
+            yield file
+    elif options.output_file is None:
         yield sys.stdout
-        return
-    with open(options.output_file, "w", encoding="utf-8") as file:
-        yield file
+    else:
+        with open(options.output_file, "w", encoding="utf-8") as file:
+            yield file

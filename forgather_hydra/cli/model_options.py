@@ -116,8 +116,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--attn-implementation", choices=BACK_ENDS, help="attention back end")
     add("--gradient-checkpointing", action="store_true", help="recompute layers in backward")
     add("--output-dir", metavar="DIR", help="default: output_models/<model>; test: a temporary one")
+    add("--model-name", metavar="NAME", help="the <model> in output_models/<model>")
     add("--force", action="store_true", help="replace another model in the output directory")
     add("-o", "--output-file", metavar="FILE", help="write what is printed to a file")
+    add("-e", "--edit", action="store_true", help="open what is printed in an editor: $EDITOR")
 
 
 def _add_test_options(parser: argparse.ArgumentParser) -> None:

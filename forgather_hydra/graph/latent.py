@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from forgather_hydra.graph.build import materialize, targets
+from forgather_hydra.graph.codegen.generate import Program
 
 
 class Latent:
@@ -10,3 +13,8 @@ class Latent:
 
     materialize = staticmethod(materialize)
     targets = staticmethod(targets)
+
+    @staticmethod
+    def to_py(obj: Any) -> Program:
+        """A graph as a Python program: printed, or given to `generate_code` with a template."""
+        return Program(obj)

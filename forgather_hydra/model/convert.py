@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -104,7 +105,10 @@ def _transformers_model(ours: PreTrainedModel, model_type: str | None) -> PreTra
         values = family.their_values(ours.config.to_dict())
     except KeyError as error:
         raise ValueError(f"the model is no {name}: its configuration has no {error}") from error
-    config = AutoConfig.for_model(name, **values)
+    try:
+        config = AutoConfig.for_model(name, **values)
+    except StrictDataclassError as error:
+        raise ValueError(f"the configuration of the model is none of {name}: {error}") from error
     with no_init_weights():
         theirs = AutoModelForCausalLM.from_config(config)
     return _with_weights(theirs, family.their_weights(ours.state_dict()))

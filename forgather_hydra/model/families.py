@@ -195,6 +195,13 @@ def _their_rope(ours: Mapping[str, Any]) -> Values:
     return {"rope_parameters": {**scaling, "rope_theta": ours["rope_theta"]}}
 
 
+def _their_rope_without_window(ours: Mapping[str, Any]) -> Values:
+    window = ours.get("sliding_window")
+    if window is not None:
+        raise ValueError(f"sliding_window={window}: llama has none; convert it to mistral")
+    return _their_rope(ours)
+
+
 def _our_inner(theirs: Mapping[str, Any]) -> Values:
     return {"intermediate_size": theirs["n_inner"] or 4 * theirs["n_embd"]}
 
@@ -233,7 +240,7 @@ FAMILIES = {
         _LLAMA_MODULES,
         {"hidden_act": "silu", "pretraining_tp": 1},
         _our_rope,
-        _their_rope,
+        _their_rope_without_window,
     ),
     "mistral": Family(
         "models/mistral.yaml",

@@ -53,7 +53,7 @@ def listed(meta: Meta, disk: Disk | None = None) -> Iterator[Listed]:
         disk: what the files say, if other projects were looked at just now.
     """
     disk = disk or Disk()
-    former = read(_KIND, meta.project_dir)
+    former = read(_KIND, meta.project_dir, meta.config_prefix)
     rows = {}
     for file in meta.configs():
         row = former.get(file)
@@ -64,7 +64,7 @@ def listed(meta: Meta, disk: Disk | None = None) -> Iterator[Listed]:
         rows[file] = row
         tell(row["warnings"])
     if rows != former:
-        write(rows, _KIND, meta.project_dir)
+        write(rows, _KIND, meta.project_dir, meta.config_prefix)
     for file, row in rows.items():
         wrong = row["error"] and _error(row["error"])
         yield Listed(file, row["name"], row["description"], wrong)
@@ -72,7 +72,7 @@ def listed(meta: Meta, disk: Disk | None = None) -> Iterator[Listed]:
 
 def is_kept(meta: Meta, disk: Disk) -> bool:
     """Whether nothing needs rendering in order to list a project."""
-    former = read(_KIND, meta.project_dir)
+    former = read(_KIND, meta.project_dir, meta.config_prefix)
     files = meta.configs()
     rows = [former.get(file) for file in files]
     return all(row is not None and row["basis"] and _is_still(meta, disk, row) for row in rows)

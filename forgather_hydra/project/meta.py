@@ -53,7 +53,8 @@ class Meta:
         """The variables that every template of the project sees."""
         from forgather_hydra.project.meta_file import project_globals
 
-        return project_globals(self.project_dir, self.workspace_root)
+        values = project_globals(self.project_dir, self.workspace_root)
+        return {**values, "config_prefix": self.config_prefix}
 
     @cached_property
     def renderer(self) -> Renderer:

@@ -47,7 +47,8 @@ def read_meta(project_dir: str) -> Meta:
     ]
     try:
         with withheld() as told:
-            config = ConfigEnvironment(folders, project_globals(project_dir, root)).load(META_FILE)
+            variables = project_globals(project_dir, root)
+            config = ConfigEnvironment(folders, global_vars=variables).load(META_FILE)
             values = materialize(config.config)
             _check(config, values := {} if values is None else values)
             _warn_unread(config, values)

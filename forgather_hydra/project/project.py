@@ -42,7 +42,7 @@ class Project:
     ) -> None:
         self.meta = load_meta(project_dir)
         self.meta.add_system_path()
-        self.environment = ConfigEnvironment(self.meta.folders, self.meta.variables)
+        self.environment = ConfigEnvironment(self.meta.folders, global_vars=self.meta.variables)
         self.load_config(config_name, overrides, **render_vars)
 
     def load_config(

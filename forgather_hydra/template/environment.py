@@ -14,7 +14,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from forgather_hydra.errors import nearest
 from forgather_hydra.template.budget import STEPS_OF_TEMPLATE, Budget, guard, weight
 from forgather_hydra.template.facts import Facts, read_facts
-from forgather_hydra.template.files import SearchPath, Source
+from forgather_hydra.template.files import Folders, SearchPath, Source
 from forgather_hydra.template.functions import FILTERS, GLOBALS
 from forgather_hydra.template.load import CURRENT, Reference, RenderVariables, variables_of
 from forgather_hydra.template.source_map import Rope, join, piece
@@ -49,13 +49,24 @@ class Undefined(StrictUndefined):
 
 
 class TemplateEnvironment(SandboxedEnvironment):
-    """Compiles templates once and runs them within a `Load`."""
+    """Compiles templates once and runs them within a `Load`.
+
+    Args:
+        search_path: where templates are found by name; a folder, or several, will do.
+        global_vars: variables visible in every template.
+    """
 
     code_generator_class = TracingCodeGenerator
     intercepted_binops = frozenset(("+", "*", "**", "%"))
 
-    def __init__(self, search_path: SearchPath, global_vars: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        search_path: SearchPath | Folders = ".",
+        global_vars: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(undefined=Undefined, trim_blocks=True, keep_trailing_newline=True)
+        if not isinstance(search_path, SearchPath):
+            search_path = SearchPath(search_path)
         self.search_path = search_path
         self.globals.update(GLOBALS)
         self.globals[_RENDER_VARIABLES] = RenderVariables
@@ -181,3 +192,6 @@ def _name_render_variables(tree: nodes.Template) -> None:
             called = value.node
             if isinstance(called, nodes.Name) and called.name == "namespace":
                 value.node = nodes.Name(_RENDER_VARIABLES, "load", lineno=called.lineno)
+
+
+PPEnvironment = TemplateEnvironment  # under the name that the documents have

@@ -11,6 +11,7 @@ from forgather_hydra.template.source_map import Place
 from forgather_hydra.template.split import split
 
 Stamp = tuple[str, int, int]
+Folders = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
 class Source(NamedTuple):
@@ -32,8 +33,9 @@ class TemplateFile(NamedTuple):
 class SearchPath:
     """Folders in which templates are looked up, first hit wins; names never leave these folders."""
 
-    def __init__(self, folders: Iterable[str | os.PathLike[str]]) -> None:
-        self.folders = [os.path.abspath(f) for f in folders if os.path.isdir(f)]
+    def __init__(self, folders: Folders) -> None:
+        each = [folders] if isinstance(folders, (str, os.PathLike)) else folders
+        self.folders = [os.path.abspath(f) for f in each if os.path.isdir(f)]
         self._files: dict[tuple[str, str], TemplateFile] = {}
 
     def get(self, name: str) -> TemplateFile | None:

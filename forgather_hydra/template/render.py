@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +10,7 @@ from jinja2 import Template
 
 from forgather_hydra.template.diagnose import diagnose
 from forgather_hydra.template.environment import TemplateEnvironment
-from forgather_hydra.template.files import SearchPath, Source, Stamp
+from forgather_hydra.template.files import Folders, Source, Stamp
 from forgather_hydra.template.functions import CLOCK
 from forgather_hydra.template.lint import KINDS, report
 from forgather_hydra.template.load import CURRENT, Load, Reference
@@ -52,16 +50,19 @@ class Renderer:
         global_vars: variables visible in every template, imported macros included.
         strict: turn warnings (an override of a block that no parent has, an unused sub-template)
             into errors.
+        environment: what compiles templates, made already or to be made with the search path.
     """
 
     def __init__(
         self,
-        searchpath: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = ".",
+        searchpath: Folders = ".",
         global_vars: dict[str, Any] | None = None,
         strict: bool = False,
+        environment: TemplateEnvironment | type[TemplateEnvironment] = TemplateEnvironment,
     ) -> None:
-        folders = [searchpath] if isinstance(searchpath, (str, os.PathLike)) else searchpath
-        self.environment = TemplateEnvironment(SearchPath(folders), global_vars)
+        if isinstance(environment, type):
+            environment = environment(searchpath, global_vars)
+        self.environment = environment
         self.errors = KINDS if strict else frozenset[str]()
 
     def render(

@@ -159,9 +159,22 @@ def test_a_model_with_other_parts_is_refused(tmp_path):
     model.save_pretrained(tmp_path / "ours")
     with pytest.raises(ValueError, match=r"logits differ by .* part of the model been replaced"):
         convert(tmp_path / "ours", tmp_path / "theirs", to="transformers")
-    with pytest.raises(ValueError, match=r"the model is no qwen3: .* 'sliding_window'"):
+    with pytest.raises(ValueError, match="the configuration of the model is none of qwen3"):
         convert(tmp_path / "ours", tmp_path / "theirs", to="transformers", model_type="qwen3")
     assert [path.name for path in tmp_path.iterdir()] == ["ours"]
+
+
+def test_a_window_that_llama_has_no_place_for_is_told(tmp_path):
+    environment = fg.ConfigEnvironment(searchpath=paths.template_dirs())
+    node = environment.load("models/llama.yaml").config.model.kwargs
+    config = {**node["config"], **SHAPE, "sliding_window": 4}
+    build_model(modeling_code(**node["code"].kwargs), config, tmp_path / "ours").save_pretrained(
+        tmp_path / "ours"
+    )
+    with pytest.raises(ValueError, match="sliding_window=4: llama has none; convert it to mistral"):
+        convert(tmp_path / "ours", tmp_path / "theirs", to="transformers")
+    convert(tmp_path / "ours", tmp_path / "theirs", to="transformers", model_type="mistral")
+    assert loaded(tmp_path / "theirs").config.sliding_window == 4
 
 
 def test_a_trained_bias_that_qwen2_has_no_place_for_is_told(tmp_path):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from keyword import iskeyword
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from forgather_hydra.errors import error_like
 from forgather_hydra.graph.codegen.expressions import FileSymbol, Group, Item, Symbol, Text
@@ -16,7 +16,10 @@ from forgather_hydra.graph.codegen.names import arrange, name_all
 from forgather_hydra.graph.codegen.plan import NamePolicy, Plan
 from forgather_hydra.graph.codegen.symbols import Symbols
 
-__all__ = ["NamePolicy", "generate_code"]
+if TYPE_CHECKING:
+    from forgather_hydra.template.environment import TemplateEnvironment
+
+__all__ = ["NamePolicy", "Program", "generate_code"]
 
 DEFAULT_TEMPLATE = """\
 -- if import_lines
@@ -31,6 +34,16 @@ def {{ factory_name }}{{ signature }}:
 -- endif
     return {{ main_body | indent }}
 """
+
+
+@dataclass(frozen=True)
+class Program:
+    """A graph as a Python program; its text is that of `generate_code`."""
+
+    graph: Any
+
+    def __str__(self) -> str:
+        return generate_code(self.graph)
 
 
 @dataclass(frozen=True)
@@ -50,12 +63,14 @@ class Variable:
 
 def generate_code(
     obj: Any,
-    factory_name: str = "construct",
-    relaxed_kwargs: bool = False,
-    name_policy: NamePolicy | str | None = NamePolicy.NAMED,
     template_name: str | None = None,
     template_str: str | None = None,
     searchpath: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = ".",
+    env: TemplateEnvironment | None = None,
+    *,
+    factory_name: str = "construct",
+    relaxed_kwargs: bool = False,
+    name_policy: NamePolicy | str | None = NamePolicy.NAMED,
     eager: bool = False,
     **extra: Any,
 ) -> str:
@@ -70,13 +85,14 @@ def generate_code(
     ``signature`` (all parameters, in parentheses), and whatever is in `extra`.
 
     Args:
-        obj: a graph, one of its elements, or a plain value.
-        factory_name: name of the function.
-        relaxed_kwargs: accept and ignore keywords that are not variables of the graph.
-        name_policy: which nodes get a name: ``required``, ``named`` or ``all``; None is ``named``.
+        obj: a graph, one of its elements, or a plain value; also what `Latent.to_py` returns.
         template_name: a code template on `searchpath`.
         template_str: the text of a code template.
         searchpath: folder or folders of templates.
+        env: what renders the template, with a search path of its own.
+        factory_name: name of the function.
+        relaxed_kwargs: accept and ignore keywords that are not variables of the graph.
+        name_policy: which nodes get a name: ``required``, ``named`` or ``all``; None is ``named``.
         eager: construct singletons at once, also those that otherwise wait for a partial to ask
             for them; for graphs in which nobody can tell the difference.
         extra: further variables for the template.
@@ -91,12 +107,11 @@ def generate_code(
 
     if not factory_name.isidentifier() or iskeyword(factory_name):
         told = f"{factory_name!r} is no name for a function"
-        hint = "the name comes second; a template is given as template_name or template_str"
-        raise error_like(ValueError(), "bad_name", told, hint=hint)
-    variables = _template_variables(
-        obj, factory_name, relaxed_kwargs, NamePolicy(name_policy or "named"), eager
-    )
-    renderer = Renderer(searchpath)
+        raise error_like(ValueError(), "bad_name", told)
+    graph = obj.graph if isinstance(obj, Program) else obj
+    policy = NamePolicy(name_policy or "named")
+    variables = _template_variables(graph, factory_name, relaxed_kwargs, policy, eager)
+    renderer = Renderer(searchpath) if env is None else Renderer(environment=env)
     if template_name is not None:
         return renderer.render(template_name, {**variables, **extra}).text
     return renderer.render_string(template_str or DEFAULT_TEMPLATE, {**variables, **extra}).text
