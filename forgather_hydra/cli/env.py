@@ -5,9 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-import runpy
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +53,8 @@ def _rows() -> Iterator[tuple[str, str]]:
 
 def _cuda() -> str | None:
     """The version of CUDA that torch was built for, without importing torch."""
+    import runpy
+
     spec = importlib.util.find_spec("torch")
     folders = spec.submodule_search_locations if spec else None
     if not folders:
@@ -73,6 +72,9 @@ def _first_line(*command: str) -> str:
 
 
 def _output(*command: str) -> str:
+    import shutil
+    import subprocess
+
     if shutil.which(command[0]) is None:
         return ""
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)

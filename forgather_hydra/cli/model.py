@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -34,6 +32,8 @@ def main(words: list[str] | None = None, prog: str = "forgather model") -> None:
     except ForgatherError as error:
         print(f"error: {error}", file=sys.stderr)
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            import traceback
+
             traceback.print_exc()
         sys.exit(EXIT_USAGE)
 
@@ -88,6 +88,8 @@ def _test(options: argparse.Namespace) -> None:
 
     factory = _factory(options)
     options.device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    import tempfile
+
     with tempfile.TemporaryDirectory() as temporary, _output(options) as file:
         directory = Path(options.output_dir or temporary)
         model = _build(options, factory, directory)
