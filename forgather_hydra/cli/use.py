@@ -94,9 +94,15 @@ def _chat(options: argparse.Namespace) -> None:
 def _serve(options: argparse.Namespace) -> None:
     from transformers.utils.import_utils import is_serve_available
 
-    from forgather_hydra.model.directory import model_directory
+    from forgather_hydra.model.directory import ADAPTER_CONFIG, model_directory
 
     directory = model_directory(options.run).resolve()
+    if (directory / ADAPTER_CONFIG).is_file():
+        raise ForgatherError(
+            "missing_model",
+            f"{directory} holds an adapter, and the server of transformers takes whole models",
+            hint=f"forgather model merge {options.run}, and serve what it has written",
+        )
     if not is_serve_available():
         raise ForgatherError(
             "missing_package",

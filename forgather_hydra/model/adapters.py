@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -86,6 +85,7 @@ def with_adapter(model: PreTrainedModel, adapter: Adapter) -> Any:
     config = adapter(new_token_ids=getattr(model, "new_token_ids", ()))
     adapted = _peft().get_peft_model(model, config)
     adapted.save_dtype = None  # that of the model is for its own weights
+    adapted.create_or_update_model_card = lambda directory: None  # the run writes one
     adapted.save_options = {"save_embedding_layers": False}
     return adapted
 
@@ -105,17 +105,6 @@ def check_trainer(trainer: str, sharded: bool | None = None) -> None:
             "an adapter trains with trainer=single or trainer=accel: the others divide the model, "
             "and its adapter with it"
         )
-
-
-def base_of(directory: Path) -> list[Path]:
-    """The directory of the model that an adapter is of; none where `directory` holds no adapter, or
-    one of a model of the hub.
-    """
-    file = directory / ADAPTER_CONFIG
-    if not file.is_file():
-        return []
-    base = Path(json.loads(file.read_text(encoding="utf-8"))["base_model_name_or_path"])
-    return [base] if base.is_dir() else []
 
 
 def load_adapted(directory: str | os.PathLike[str]) -> Any:

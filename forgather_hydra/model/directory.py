@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -26,11 +27,7 @@ def model_directory(path: Path) -> Path:
             f"{path} holds no model with weights",
             hint="name the directory of a finished run, or one that save_pretrained has written",
         )
-    places = [directory]
-    if (directory / ADAPTER_CONFIG).is_file():
-        from forgather_hydra.model.adapters import base_of
-
-        places += base_of(directory)
+    places = [directory, *base_of(directory)]
     for file in (file for place in places for file in (place, *place.glob("*.py"))):
         found = file.stat()
         if found.st_uid != os.getuid() or found.st_mode & 0o002:
@@ -40,3 +37,14 @@ def model_directory(path: Path) -> Path:
                 hint="read the code, and copy the directory to one of your own",
             )
     return directory
+
+
+def base_of(directory: Path) -> list[Path]:
+    """The directory of the model that an adapter is of; none where `directory` holds no adapter, or
+    one of a model of the hub.
+    """
+    file = directory / ADAPTER_CONFIG
+    if not file.is_file():
+        return []
+    base = Path(json.loads(file.read_text(encoding="utf-8"))["base_model_name_or_path"])
+    return [base] if base.is_dir() else []
