@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from forgather_hydra.data.files import FilesCorpus, FolderCorpus, SavedCorpus
     from forgather_hydra.data.hub import HubCorpus, hub_or_grammar
     from forgather_hydra.data.mixture import MixedDataset
+    from forgather_hydra.data.preferences import preference_files
     from forgather_hydra.data.sotu import SotuCorpus
     from forgather_hydra.data.stories import StoryCorpus
     from forgather_hydra.data.token_conversations import (
@@ -51,6 +52,7 @@ __all__ = [
     "conversation_files",
     "hub_or_grammar",
     "pack_blocks",
+    "preference_files",
     "tokenize_conversations",
     "tokenize_documents",
     "train_tokenizer",
@@ -78,6 +80,7 @@ _HOME = {
     "conversation_files": "conversations",
     "hub_or_grammar": "hub",
     "pack_blocks": "blocks",
+    "preference_files": "preferences",
     "tokenize_conversations": "token_conversations",
     "tokenize_documents": "documents",
     "train_tokenizer": "tokenizer",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from forgather_hydra.dtypes import default_dtype
-    from forgather_hydra.model.adapters import check_trainer, lora, prefix
+    from forgather_hydra.model.adapters import check_trainer, lora
     from forgather_hydra.model.build import build_model
     from forgather_hydra.model.export import export_model
     from forgather_hydra.model.hub import load_pretrained, load_tokenizer, new_model
@@ -33,7 +33,6 @@ __all__ = [
     "modeling_code",
     "new_model",
     "no_init_weights",
-    "prefix",
     "refuse_choice",
     "save_checkpoint",
 ]
@@ -53,7 +52,6 @@ _HOME = {
     "modeling_code": ".source",
     "new_model": ".hub",
     "no_init_weights": ".weights",
-    "prefix": ".adapters",
     "refuse_choice": ".preflight",
     "save_checkpoint": ".weights",
 }

@@ -53,31 +53,11 @@ def lora(
     )
 
 
-def prefix(num_virtual_tokens: int = 20, new_token_ids: Sequence[int] = (), **others: Any) -> Any:
-    """Keys and values in front of each layer's (Li & Liang 2021, https://arxiv.org/abs/2101.00190).
-
-    Args:
-        num_virtual_tokens: how many of each.
-        new_token_ids: tokens that the model did not have: it must have all, for none is trained.
-        others: more options of `PrefixTuningConfig`.
-
-    Raises:
-        ValueError: there are such tokens.
-    """
-    if new_token_ids:
-        raise ValueError(
-            "the chat template writes tokens that the model does not have, and adapter=prefix "
-            "trains no embeddings: take adapter=lora, or fine-tune the whole model first"
-        )
-    config = _peft().PrefixTuningConfig
-    return config(task_type="CAUSAL_LM", num_virtual_tokens=num_virtual_tokens, **others)
-
-
 def with_adapter(model: PreTrainedModel, adapter: Adapter) -> Any:
     """A `PeftModel` of a model; only the adapter is trained, and saved, as peft saves it.
 
     Args:
-        adapter: makes the configuration, given `new_token_ids`; `lora` or `prefix` with options.
+        adapter: makes the configuration, given `new_token_ids`; `lora` with its options.
 
     Raises:
         ValueError: for options that peft does not take, or target modules that are not there.

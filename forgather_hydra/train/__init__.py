@@ -44,6 +44,7 @@ _HOME = {
     "latest_checkpoint": "checkpoint.directory",
     "linear": "optim.schedules",
     "multiple": "optim.parameter_groups",
+    "run_preferences": "preferences",
     "run_training": "run",
     "tensorboard_callback": "callbacks.defaults",
     "wsd": "optim.schedules",

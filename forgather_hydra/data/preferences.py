@@ -1,0 +1,62 @@
+"""Pairs of answers, of which one is preferred, from files."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from datasets import Dataset
+
+from forgather_hydra.data.corpus import Row, Split, check_eval_fraction, held_out
+from forgather_hydra.data.tables import FileRows, Paths
+
+_COLUMNS = ("prompt", "chosen", "rejected")
+
+
+def preference_files(
+    path: Paths,
+    split: Split,
+    pattern: str = "**/*",
+    part: str = "train",
+    eval_fraction: float = 0.1,
+) -> Dataset:
+    """Rows of files with a `prompt` and two answers to it, `chosen` and `rejected`.
+
+    Each is a text, which is taken for a message, or a list of messages.
+
+    Args:
+        path, pattern, part: as of `FilesCorpus`.
+        split: "train" or "eval".
+        eval_fraction: share held out for evaluation.
+
+    Raises:
+        ValueError: a row lacks one of the columns, or a split is empty.
+    """
+    check_eval_fraction(eval_fraction)
+    rows = FileRows(path, pattern, part)
+    found = [
+        row
+        for index, row in enumerate(_read(rows))
+        if held_out(index, eval_fraction) == (split == "eval")
+    ]
+    if not found:
+        raise ValueError(f"split {split!r} of {rows} has no pair of answers")
+    return Dataset.from_list(found)
+
+
+def _read(rows: FileRows) -> Iterator[Row]:
+    for number, row in enumerate(rows):
+        if told := _fault(row):
+            raise ValueError(rows.locate(_fault) or f"{rows}: row {number}: {told}")
+        roles = ("user", "assistant", "assistant")
+        yield {n: _messages(row[n], role) for n, role in zip(_COLUMNS, roles, strict=True)}
+
+
+def _fault(row: Row) -> str | None:
+    missing = [name for name in _COLUMNS if not row.get(name)]
+    if not missing:
+        return None
+    has = ", ".join(map(str, row)) or "nothing"
+    return f"no {' and no '.join(missing)}; it has {has}: a pair has {', '.join(_COLUMNS)}"
+
+
+def _messages(said: Any, role: str) -> list[Any]:
+    return [{"role": role, "content": said}] if isinstance(said, str) else said

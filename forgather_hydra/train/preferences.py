@@ -1,0 +1,109 @@
+"""Preference training by trl's DPOTrainer, with the files of any other run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback, set_seed
+
+from forgather_hydra.permissions import follow_umask
+from forgather_hydra.rundir.card import write_card
+from forgather_hydra.rundir.files import append_line
+from forgather_hydra.rundir.names import METRICS
+from forgather_hydra.tokenizer_files import save_tokenizer
+from forgather_hydra.train.callbacks.jsonl import keep_records
+
+logger = logging.getLogger(__name__)
+
+
+def run_preferences(
+    model: Callable[[], Any],
+    tokenizer: Any,
+    train_dataset: Any,
+    eval_dataset: Any,
+    output_dir: str | Path,
+    model_dir: str | Path,
+    *,
+    resume: bool = False,
+    license: str | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Has a model prefer one answer to another (DPO, Rafailov et al. 2023,
+    https://arxiv.org/abs/2305.18290), compared with itself as it was.
+
+    Args:
+        model: makes the model; with an adapter, only that is trained.
+        train_dataset, eval_dataset: rows with `prompt`, `chosen` and `rejected`.
+        output_dir: of the run.
+        model_dir: where to save model and tokenizer.
+        resume: go on from the newest checkpoint, if there is one.
+        license: of the model, for its card.
+        settings: of trl's `DPOConfig`: `beta`, `learning_rate`, `max_steps` and so on.
+
+    Returns:
+        The final metrics, which are also the last line of `metrics.jsonl`, marked `"final": true`.
+
+    Raises:
+        ModuleNotFoundError: `trl` is not installed.
+        TypeError: for a setting that it does not take.
+    """
+    config_class, trainer_class = _trl()
+    directory = Path(output_dir)
+    checkpoints = directory / "checkpoints"
+    config = config_class(output_dir=str(checkpoints), report_to="none", **settings)
+    set_seed(config.seed)
+    policy = model()
+    trainer = trainer_class(
+        model=policy,
+        ref_model=None if hasattr(policy, "peft_config") else model(),
+        args=config,
+        train_dataset=train_dataset,
+        eval_dataset=eval_dataset,
+        processing_class=tokenizer,
+        callbacks=[_Lines(directory / METRICS)],
+    )
+    has_checkpoint = any(checkpoints.glob("checkpoint-*"))
+    result = trainer.train(resume_from_checkpoint=resume and has_checkpoint)
+    metrics = {"global_step": result.global_step, **result.metrics, **trainer.evaluate()}
+    if not trainer.is_world_process_zero():
+        return metrics
+    target = Path(model_dir)
+    policy.save_pretrained(target, **getattr(policy, "save_options", {}))
+    follow_umask(target.glob("*.safetensors"))
+    save_tokenizer(tokenizer, target, getattr(policy.config, "max_position_embeddings", None))
+    append_line(directory / METRICS, {"final": True, "step": result.global_step, **metrics})
+    write_card(directory, target, license)
+    logger.info("loss on held-out pairs %.4f; the model is in %s", metrics["eval_loss"], target)
+    return metrics
+
+
+class _Lines(TrainerCallback):
+    """Appends each log to a file; what was logged after the checkpoint of a resumed run goes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        keep_records(self.path, len(state.log_history))
+
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any
+    ) -> None:
+        if state.is_world_process_zero:
+            append_line(self.path, {"step": state.global_step, **(logs or {})})
+
+
+def _trl() -> tuple[Any, Any]:
+    try:
+        trl = import_module("trl")
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "preference training needs the package trl, which is not installed: "
+            "pip install 'forgather_hydra[dpo]'",
+            name="trl",
+        ) from error
+    return trl.DPOConfig, trl.DPOTrainer
