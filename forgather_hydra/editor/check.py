@@ -12,6 +12,7 @@ from typing import Any
 from forgather_hydra.config.claim import is_template_file
 from forgather_hydra.config.plain import fault_of
 from forgather_hydra.editor.home import Home, home_of
+from forgather_hydra.editor.plain import plain_problems
 from forgather_hydra.editor.problem import (
     ERROR,
     INFORMATION,
@@ -21,7 +22,6 @@ from forgather_hydra.editor.problem import (
     of_warning,
 )
 from forgather_hydra.errors import ForgatherError, ForgatherWarning, did_you_mean
-from forgather_hydra.graph.events import SyntaxProblem, read_events
 from forgather_hydra.graph.lost import tell_lost_lines
 from forgather_hydra.graph.parse import parse
 from forgather_hydra.graph.static.check import static_problems
@@ -79,7 +79,7 @@ def _of_file(file: str) -> list[Problem]:
             return found
         home = home_of(file)
         if home.code is None and not home.is_part and not is_template_file(file):
-            _check_plain(file)
+            found += [of_error(error, file) for error in plain_problems(file)]
             return found
         with collecting(found, file, lenient=home.is_part):
             found += [of_error(error, file) for error in _of_template(home)]
@@ -132,12 +132,3 @@ def _check_meta(folder: str) -> None:
     from forgather_hydra.project.meta_file import read_meta
 
     read_meta(os.path.abspath(folder))
-
-
-def _check_plain(file: str) -> None:
-    with open(file, encoding="utf-8-sig") as stream:
-        text = stream.read()
-    try:
-        read_events(text)
-    except SyntaxProblem as problem:
-        raise problem.error.locate(Origin(file, problem.line, file)) from problem

@@ -94,6 +94,16 @@ def test_a_template_that_others_complete_may_lack_what_they_give() -> None:
 def test_files_of_plain_yaml_are_read_as_such(experiment: Path) -> None:
     assert problems(experiment, "a: 1\nb: [x]\n") == []
     assert [each.line for each in problems(experiment, "a: 1\n b: 2\n")] == [2]
+    text = (
+        "a:\n  _target_: torch.optim.AdmW\nb:\n  _target_: torch.optim.AdamW\n  lrr: 1\n"
+        "c:\n  _target_: nosuch.part.Thing\nd: {_target_: '${a._target_}'}\n"
+        "e:\n  _target_: torch.optim.SGD\n  lr: 1\n"
+    )
+    assert [(each.line, each.kind) for each in problems(experiment, text)] == [
+        (2, "attribute_missing"),
+        (5, "bad_arguments"),
+        (7, "import_failed"),
+    ]
 
 
 def run(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[Any, int]:

@@ -22,7 +22,7 @@ def static_problems(graph: Any) -> Iterator[ForgatherError]:
     for path, element in with_paths(graph):
         if isinstance(element, Call) and not split_spec(element.spec).is_relative:
             try:
-                problem = _problem_of(element)
+                problem = problem_of(element)
             except ForgatherError as error:
                 problem = error
             if problem is not None:
@@ -30,7 +30,12 @@ def static_problems(graph: Any) -> Iterator[ForgatherError]:
                 yield problem.locate(origin_of(element))
 
 
-def _problem_of(node: Call) -> ForgatherError | None:
+def problem_of(node: Call) -> ForgatherError | None:
+    """What source files tell against a call, if anything.
+
+    Raises:
+        ForgatherError: ``import_failed``, where there is no such module.
+    """
     parts = split_spec(node.spec)
     if parts.module == "":
         resolve(node.spec)  # a builtin, or an operation of ours
