@@ -137,7 +137,15 @@ class Settling:
         """One composition; its record is kept, also when it fails."""
         self.record = Composition(pins, typed, self.folders, self.strict)
         with recording(self.record):
-            return self.compose(overrides)
+            try:
+                return self.compose(overrides)
+            except RecursionError as error:
+                from forgather_hydra.config.cycle import cycle_told
+
+                took_part = self.record.is_asked or self.record.documents
+                if took_part and (told := cycle_told(error, self.record)):
+                    raise told from None
+                raise
 
     def checked(self, cfg: DictConfig) -> Composed:
         if self.record.documents:

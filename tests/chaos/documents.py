@@ -15,6 +15,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 import forgather_hydra as fg
+from forgather_hydra.config.claim import is_template
 from forgather_hydra.errors import ForgatherError
 
 MEMORY = 3 << 30  # bytes of address space, most of them of libraries
@@ -58,6 +59,7 @@ def outcome(way, document: str, folder: Path) -> str:
     refusals: tuple[type[Exception], ...] = (ForgatherError,)
     if way is composed:  # plain YAML is read by Hydra, and refused in its words
         refusals += (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError)
+        refusals += () if is_template(document) else (RecursionError,)
     try:
         way(document, folder)
     except refusals:
