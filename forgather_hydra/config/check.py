@@ -9,18 +9,21 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from forgather_hydra.config.claim import is_template_file
 from forgather_hydra.config.composition import Composed, Composition
 from forgather_hydra.config.decode import from_omegaconf
+from forgather_hydra.config.explain import layers
 from forgather_hydra.config.given import hydra_config, task_overrides
 from forgather_hydra.config.package import join
 from forgather_hydra.config.place import contradiction
 from forgather_hydra.config.policy import allowed_targets, check_policy
 from forgather_hydra.config.references import definition_of
 from forgather_hydra.config.refused_values import refused_values
-from forgather_hydra.config.unread import unread
+from forgather_hydra.config.unread import unread, unread_variables
 from forgather_hydra.errors import ForgatherError, error_like, misspelt, warn
 from forgather_hydra.graph.build import materialize
 from forgather_hydra.graph.check import problems, raise_all
+from forgather_hydra.paths import modelsrc_dir
 from forgather_hydra.template.source_map import Origin
 
 PREFLIGHT = "preflight"
@@ -38,11 +41,11 @@ def check_job(job: Composed, is_swept: bool = False) -> None:
             names and arguments, or what a construction of ``preflight`` raised.
     """
     cfg, record = job.cfg, job.record
-    graph = decoded_job(job, is_swept)
+    graph = _checked_graph(job, is_swept)
     overrides = task_overrides(cfg.hydra)
     check_policy(graph, allowed_targets(cfg), overrides)
     found = [
-        *(_traced(problem, overrides, record) for problem in problems(graph)),
+        *_problems_of(graph, job),
         *_misspelt_additions(cfg, overrides, record),
     ]
     # Values are tried only where names and types are right.
@@ -65,12 +68,59 @@ def static_problems_of_job(job: Composed) -> Iterator[ForgatherError]:
     _tell_unread(job.cfg, job.record)
 
 
+def _checked_graph(job: Composed, is_swept: bool) -> Any:
+    """The graph; if what is made to check it cannot be read, the problems that this comes from."""
+    try:
+        return decoded_job(job, is_swept)
+    except ForgatherError:
+        if PREFLIGHT in job.cfg:
+            without = OmegaConf.masked_copy(
+                job.cfg, [str(key) for key in job.cfg if key != PREFLIGHT]
+            )
+            raise_all(_problems_of(decoded_job(Composed(without, job.record), is_swept), job))
+        raise
+
+
+def _problems_of(graph: Any, job: Composed) -> Iterator[ForgatherError]:
+    """Each wrong name, argument and type, placed where it was written."""
+    own = OmegaConf.select(job.cfg, "model.part_dirs", throw_on_missing=False)
+    part_dirs = [*(own if OmegaConf.is_list(own) else ()), str(modelsrc_dir())]
+    overrides = task_overrides(job.cfg.hydra)
+    told = set()
+    for problem in problems(graph, part_dirs):
+        place = _definition_of_value(problem.path or "", overrides, job.record)
+        if (place, problem.key) in told:  # what is wrong there is so wherever it is used
+            continue
+        told.add((place, problem.key))
+        traced = _traced(problem, overrides, job.record)
+        if traced.template and (origin := _last_line(place, job)):
+            traced.template = None
+            traced.locate(origin)
+        yield traced
+
+
+def _last_line(path: str, job: Composed) -> Origin | None:
+    """The line that won, if a plain file has it: templates tell their own."""
+    steps = [*layers(path, job.cfg, job.record)]
+    last = steps[-1].origin if steps else None
+    is_plain = last and not is_template_file(last.file or last.template)
+    return last if is_plain else None
+
+
 def _tell_unread(cfg: DictConfig, record: Composition) -> None:
     for key, origin, hint in unread(cfg, record):
         told = f"nothing reads the root key {key!r}"
         if record.strict or origin is None:
             raise ForgatherError("unknown_key", told, hint=hint).locate(origin)
         warn("unknown_key", told, origin, hint)
+    for key, origin, hint in unread_variables(cfg, record):
+        if record.strict:
+            raise ForgatherError("unread_variable", f"nothing reads {key}", hint=hint).locate(
+                origin
+            )
+        warn(
+            "unread_variable", f"nothing reads {key}", origin or Origin("the command line", 1), hint
+        )
 
 
 def _misspelt_additions(
@@ -183,9 +233,24 @@ def decoded_job(job: Composed, is_swept: bool = False) -> Any:
         return from_omegaconf(cfg, job.record.positions, without=["hydra"])
 
 
+def _definition_of_value(path: str, overrides: list[str], record: Composition) -> str:
+    """The place that has the value at a path, which may be a reference that nothing overrides."""
+    given = {
+        definition_of(override.key_or_group, record.references)
+        for override in OverridesParser.create().parse_overrides(overrides)
+    }
+    seen = {path := definition_of(path, record.references)}
+    while path not in given and path in record.references:
+        path = definition_of(record.references[path], record.references)
+        if path in seen:
+            break
+        seen.add(path)
+    return path
+
+
 def _traced(problem: ForgatherError, overrides: list[str], record: Composition) -> ForgatherError:
     """The problem, placed at the override that brought the value, else at the value's own line."""
-    at = path = definition_of(problem.path or "", record.references)
+    at = path = _definition_of_value(problem.path or "", overrides, record)
     if problem.key is not None:
         at = definition_of(f"{problem.path}.{problem.key}", record.references)
         path = at.rpartition(".")[0]

@@ -10,7 +10,7 @@ from hydra.core.config_search_path import ConfigSearchPath, SearchPathElement
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 
-from forgather_hydra.config.plain import fault_of
+from forgather_hydra.config.plain import told_of
 from forgather_hydra.config.search_path import folder_of
 
 
@@ -28,8 +28,9 @@ class GuardedRepository(IConfigRepository):
         sources = self.inner.get_sources()
         if any(source.scheme().startswith("forgather") for source in sources):
             file = _file_of(config_path, sources)
-            if file and (fault := fault_of(file)):
-                raise fault
+            if file:
+                with told_of(file):
+                    return self.inner.load_config(config_path)
         return self.inner.load_config(config_path)
 
     def get_schema_source(self) -> ConfigSource:

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError
 
+from forgather_hydra.config.package import join
 from forgather_hydra.config.references import definition_of, passed_through
 from forgather_hydra.config.settle import Settling
 from forgather_hydra.errors import ForgatherError, did_you_mean, nearest
@@ -53,14 +54,38 @@ def told(error: Exception, settling: Settling) -> ForgatherError:
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     cause = str(error.__cause__).splitlines()[0] if error.__cause__ else None
     hint = None
-    if cause and cause.startswith("Cannot merge"):
+    origin = None
+    if any(line.startswith("Cannot merge") for line in [*lines, cause or ""]):
         hint = (
             "a list cannot replace a mapping, nor a mapping a list: write the other kind of value"
         )
+        if match := re.match("In '([^']+)'", message):
+            origin = _line_of_other_kind(match[1], settling)
     for pattern, cure in _CURES.items():
         if match := re.search(pattern, message):
             hint = cure.format(match[1])
-    return ForgatherError("bad_override", "\n  ".join([*lines, cause or ""]).rstrip(), hint=hint)
+    told = ForgatherError("bad_override", "\n  ".join([*lines, cause or ""]).rstrip(), hint=hint)
+    return told.locate(origin)
+
+
+def _line_of_other_kind(name: str, settling: Settling) -> Origin | None:
+    """The line of a template that gives a list where other templates have a mapping."""
+    documents = settling.record.documents
+    document = documents[f"{name}.yaml"][1] if f"{name}.yaml" in documents else None
+    config: Any = document.config() if document else None
+    if not document or not OmegaConf.is_dict(config):
+        return None
+    others = [
+        join(package, path)
+        for package, other in documents.values()
+        for path in other.encoded.positions
+        if other is not document
+    ]
+    above = {path.partition(".")[0] for path in others if "." in path}
+    for key in config:
+        if OmegaConf.is_list(config._get_node(key)) and key in above and key != "defaults":
+            return document.encoded.positions[str(key)][-1].origin
+    return None
 
 
 def _torn_apart(word: str, words: list[str]) -> str | None:
@@ -85,7 +110,10 @@ def no_option(settling: Settling) -> ForgatherError | None:
     for override in settling.parsed:
         key, value = override.key_or_group, override.value()
         is_choice = settling.is_group(key) and not (override.is_delete() or override.is_force_add())
-        if is_choice and not (override.is_sweep_override() or isinstance(value, (str, list))):
+        names = value if isinstance(value, list) else [value]
+        if is_choice and not (
+            override.is_sweep_override() or all(isinstance(name, str) for name in names)
+        ):
             return ForgatherError(
                 "bad_override",
                 f"{override.input_line}: {key} is a config group, and takes the name of an option",

@@ -27,7 +27,12 @@ def with_own_plugins(overrides: list[str], defaults_list: DefaultsList) -> list[
     """
     try:
         chosen = defaults_list(overrides).overrides.known_choices
-    except (*FAILURES, ValueError, RecursionError):  # reported when the configuration is composed
+    except (
+        *FAILURES,
+        ValueError,
+        TypeError,
+        RecursionError,
+    ):  # reported when the configuration is composed
         return overrides
     given = {*map(key_of, overrides)}
     ours = [

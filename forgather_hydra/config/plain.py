@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +33,23 @@ def fault_of(path: str) -> ForgatherError | None:
     if known is None or known[:2] != (status.st_mtime_ns, status.st_size):
         known = _known[path] = (status.st_mtime_ns, status.st_size, _fault(path))
     return known[2]
+
+
+@contextmanager
+def told_of(path: str) -> Iterator[None]:
+    """While this is open, a file is read, unless it has a fault.
+
+    Raises:
+        ForgatherError: for the fault, or a file that is one value.
+    """
+    if fault := fault_of(path):
+        raise fault
+    try:
+        yield
+    except OSError as error:
+        if "Invalid loaded object type" not in str(error):
+            raise
+        raise _at(path, 1, "a config is a mapping or a list", "give the value a key") from error
 
 
 def _fault(path: str) -> ForgatherError | None:

@@ -11,7 +11,7 @@ from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSou
 
 from forgather_hydra.config.claim import is_template_file
 from forgather_hydra.config.composition import CURRENT, Composition
-from forgather_hydra.config.plain import fault_of
+from forgather_hydra.config.plain import fault_of, told_of
 
 if TYPE_CHECKING:
     from forgather_hydra.config.document import Document
@@ -49,11 +49,9 @@ class ForgatherSource(ConfigSource):
         file = self.file_of(config_path)
         if not os.path.isfile(file):
             raise ConfigLoadError(f"Config not found : {file}")
-        if fault := fault_of(file):
-            raise fault
-        return (
-            self._load_template(config_path) if self.is_template(file) else self._load_plain(file)
-        )
+        with told_of(file):
+            is_template = self.is_template(file)
+            return self._load_template(config_path) if is_template else self._load_plain(file)
 
     def folders(self) -> Sequence[str]:
         """The folders of the configs; the first that has one wins."""

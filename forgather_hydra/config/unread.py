@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from forgather_hydra.config.composition import Composition
 from forgather_hydra.config.difference import leaves
 from forgather_hydra.config.explain import layers
-from forgather_hydra.errors import misspelt
+from forgather_hydra.errors import did_you_mean, misspelt
 from forgather_hydra.template.source_map import Origin
 
 _READ = {
@@ -55,6 +55,27 @@ def unread(cfg: DictConfig, record: Composition) -> Iterator[Unread]:
             step = next(layers(key, cfg, record), None)
             if step or near:
                 yield Unread(key, step.origin if step else None, _hint(key, near, raw))
+
+
+def unread_variables(cfg: DictConfig, record: Composition) -> Iterator[Unread]:
+    """The variables in ``ns`` that no template sets or reads, and to which nothing refers.
+
+    Args:
+        cfg: the composed configuration, ``hydra`` included.
+        record: what templates did.
+    """
+    documents = [document.rendered for _, document in record.documents.values()]
+    raw: Any = OmegaConf.to_container(cfg, resolve=False)
+    if not documents or not isinstance(raw.get("ns"), dict):
+        return
+    read = frozenset[str]().union(*(rendered.read for rendered in documents))
+    texts = " ".join(value for _, value in leaves(raw) if isinstance(value, str) and "${" in value)
+    for name in map(str, raw["ns"]):
+        if name in read or name in record.assigned or re.search(rf"\bns[.[]{name}\b", texts):
+            continue
+        step = next(layers(f"ns.{name}", cfg, record), None)
+        hint = did_you_mean(name, read) or f"templates read {', '.join(sorted(read))}"
+        yield Unread(f"ns.{name}", step.origin if step else None, hint)
 
 
 def _hint(key: str, near: str | None, raw: dict[str, Any]) -> str | None:

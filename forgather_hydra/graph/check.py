@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from forgather_hydra.errors import ForgatherError, did_you_mean
@@ -34,24 +36,42 @@ def raise_all(problems: Iterable[ForgatherError], kind: str = "bad_arguments") -
         raise ForgatherError(kind, f"{len(found)} problems in the configuration\n{listing}")
 
 
-def problems(graph: Any) -> Iterator[ForgatherError]:
+def problems(graph: Any, part_dirs: Iterable[str] = ()) -> Iterator[ForgatherError]:
     """An error for each call whose target cannot be imported or does not take its arguments, and
     one for each argument of a type that its parameter does not have.
+
+    Args:
+        part_dirs: where the files of parts are, whose names are relative to generated code; a part
+            that is in none of them is not judged.
     """
+    folders = tuple(map(str, part_dirs))
     for path, element in with_paths(graph):
-        if isinstance(element, Call) and not split_spec(element.spec).is_relative:
-            for problem in _problems_of_call(element):
+        if isinstance(element, Call) and (target := _target_of(element, folders)):
+            for problem in _problems_of_call(element, target):
                 problem.path = ".".join(filter(None, (path_text(path), problem.path)))
                 yield problem.locate(origin_of(element))
 
 
-def _problems_of_call(node: Call) -> Iterator[ForgatherError]:
+def _target_of(node: Call, part_dirs: tuple[str, ...]) -> Any:
+    """What a call names, the error where it names nothing, or None where that is not known yet."""
     if isinstance(node.search_path, Var):
-        return
-    try:
-        target = resolve(node.spec, tuple(node.search_path or ()))
-    except ForgatherError as error:
-        yield error
+        return None
+    spec, folders = split_spec(node.spec), tuple(node.search_path or ())
+    if not spec.is_relative:
+        try:
+            return resolve(node.spec, folders)
+        except ForgatherError as error:
+            return error
+    files = (os.path.join(folder, f"{(spec.module or '')[1:]}.py") for folder in part_dirs)
+    file = next(filter(os.path.isfile, files), None)
+    with suppress(ForgatherError):  # told by who makes the model
+        return resolve(f"{file}:{spec.symbol}", part_dirs) if file else None
+    return None
+
+
+def _problems_of_call(node: Call, target: Any) -> Iterator[ForgatherError]:
+    if isinstance(target, ForgatherError):
+        yield target
         return
     if not callable(target):
         kind = type(target).__name__
@@ -66,7 +86,7 @@ def _problems_of_call(node: Call) -> Iterator[ForgatherError]:
         bound = bind(*node.args, **node.kwargs)
     except TypeError as error:
         unknown = [name for name in node.kwargs if name not in signature.parameters]
-        yield does_not_bind(node, signature, error, _advice(node, unknown) if unknown else None)
+        yield does_not_bind(node, signature, error, _advice(target, unknown) if unknown else None)
         return
     for name, told, hint in misfits(target, bound):
         yield ForgatherError("bad_arguments", f"{node.spec} {told}", path=name, hint=hint).locate(
@@ -74,9 +94,9 @@ def _problems_of_call(node: Call) -> Iterator[ForgatherError]:
         )
 
 
-def _advice(node: Call, unknown: list[str]) -> str | None:
+def _advice(target: Any, unknown: list[str]) -> str | None:
     """What the target itself says of names that it does not have."""
-    advice = getattr(resolve(node.spec, tuple(node.search_path or ())), "advice_on_argument", None)
+    advice = getattr(target, "advice_on_argument", None)
     if advice is None:
         return None
     told = [str(advice(name)) for name in unknown]

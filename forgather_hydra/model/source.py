@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from forgather_hydra.graph.codegen.generate import generate_code
+from forgather_hydra.graph.nodes import Call
 from forgather_hydra.model.import_block import tidy_imports
 
 TEMPLATE = Path(__file__).with_name("causal_lm.py.jinja")
 
 
 def modeling_code(
-    model: Any,
+    model: Call,
     short_name: str = "dynamic_causal_lm",
     template_name: str | None = None,
     searchpath: Any = ".",

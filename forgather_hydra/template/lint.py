@@ -94,6 +94,12 @@ def _misspelt(environment: TemplateEnvironment, load: Load) -> Iterator[Finding]
                 yield Finding("unread_variable", told, hint, _origin(load, key, line))
 
 
+def read_variables(environment: TemplateEnvironment, load: Load) -> frozenset[str]:
+    """The variables of ``ns`` that templates read, or would read under another condition."""
+    facts = (environment.facts[key] for key in load.used & {*environment.facts})
+    return frozenset(load.read).union(*(each.read for each in facts))
+
+
 def _inherited(environment: TemplateEnvironment, load: Load, child: str) -> set[str]:
     """The names of the blocks that a template's parents have."""
     return set().union(*(environment.facts[p].blocks for p in _ancestors(load, child)))

@@ -37,6 +37,7 @@ class Load:
         self.pins = pins or {}
         self.budget = Budget()
         self.assigned: dict[str, Any] = {}
+        self.read: set[str] = set()
         self.parts: dict[str, Source] = {}
         self.places: dict[str, Place] = {}
         self.stamps: dict[str, Stamp] = {}
@@ -67,7 +68,7 @@ CURRENT: ContextVar[Load] = ContextVar("forgather_load")
 
 
 class RenderVariables(Namespace):
-    """The namespace ``ns``: remembers what templates assign, and keeps pinned values."""
+    """The namespace ``ns``: remembers what templates assign and read, and keeps pinned values."""
 
     def __init__(self, **values: Any) -> None:
         load = CURRENT.get()
@@ -78,6 +79,11 @@ class RenderVariables(Namespace):
         load = CURRENT.get()
         load.assigned[name] = value
         super().__setitem__(name, load.pins.get(name, value))
+
+    def __getattribute__(self, name: str) -> Any:
+        if not name.startswith("_"):
+            CURRENT.get().read.add(name)
+        return super().__getattribute__(name)
 
 
 def variables_of(namespace: RenderVariables) -> dict[str, Any]:

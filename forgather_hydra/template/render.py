@@ -12,7 +12,7 @@ from forgather_hydra.template.diagnose import diagnose
 from forgather_hydra.template.environment import TemplateEnvironment
 from forgather_hydra.template.files import Folders, Source, Stamp
 from forgather_hydra.template.functions import CLOCK
-from forgather_hydra.template.lint import KINDS, report
+from forgather_hydra.template.lint import KINDS, read_variables, report
 from forgather_hydra.template.load import CURRENT, Load, Reference
 from forgather_hydra.template.source_map import Place, SourceMap
 
@@ -30,6 +30,7 @@ class Rendered:
         parents: the templates that those of a file extend, by the file's name.
         lookups: the names that were looked up, with the file of each, or None.
         reads_clock: whether a template asked for the time.
+        read: the variables of ``ns`` that templates read.
     """
 
     text: str
@@ -40,6 +41,7 @@ class Rendered:
     parents: dict[str, list[str]] = field(default_factory=dict)
     lookups: dict[str, str | None] = field(default_factory=dict)
     reads_clock: bool = False
+    read: frozenset[str] = frozenset()
 
 
 class Renderer:
@@ -124,6 +126,7 @@ class Renderer:
             load.parents_of_files(),
             load.lookups,
             load.reads_clock,
+            read_variables(self.environment, load),
         )
 
     def _entry(self, entry: str | Source) -> Template:

@@ -59,7 +59,7 @@ def outcome(way, document: str, folder: Path) -> str:
     refusals: tuple[type[Exception], ...] = (ForgatherError,)
     if way is composed:  # plain YAML is read by Hydra, and refused in its words
         refusals += (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError)
-        refusals += () if is_template(document) else (RecursionError,)
+        refusals += () if is_template(document) else (RecursionError, OSError)
     try:
         way(document, folder)
     except refusals:

@@ -112,3 +112,11 @@ def test_an_application_without_templates(application: Any, run_commands: Any) -
     (folder / "more/db/b.yaml").write_text("a: [" + "[" * 64 + "]" * 64 + "]\n")
     words = "hydra.searchpath=[file://more] +db=b --cfg job"
     assert run_commands(folder, [words.split()]).of[words].code == 0
+
+
+def test_a_file_that_is_one_value(tmp_path: Path) -> None:
+    (tmp_path / "choice").mkdir()
+    (tmp_path / "choice/one.yaml").write_text("99999\n")
+    for place in (f"file://{tmp_path}", f"forgather://{tmp_path}"):
+        with pytest.raises(ForgatherError, match=r"one.yaml:1: a config is a mapping"):
+            fg.launch(f"hydra.searchpath=[{place}]", "+choice=one")

@@ -58,10 +58,22 @@ def test_values_that_do_not_fit(argument: str, told: str) -> None:
 
 @pytest.mark.parametrize(
     "argument",
-    ["sloppy: x", "unknown: x", "items: x", "call: x", "path: x", "bare: x", "more: x"],
+    ["sloppy: x", "unknown: x", "items: x", "path: x", "bare: x", "more: x"],
 )
 def test_annotations_that_are_not_plain_say_nothing(argument: str) -> None:
     check(call("unclear", argument))
+
+
+@pytest.mark.parametrize("value", ["x", "3", "[1]", "{lr: 1}"])
+@pytest.mark.parametrize(
+    ("argument", "told"),
+    [("factory", "something to call or null"), ("settings", "a Settings or null")],
+)
+def test_what_is_made_by_a_call_is_no_plain_value(argument: str, told: str, value: str) -> None:
+    with pytest.raises(ForgatherError, match=f"takes {told}, not") as caught:
+        check(call("made", f"{argument}: {value}"))
+    assert "a tag makes it" in str(caught.value)
+    check(call("made", f"{argument}: !partial:typed_targets:plain"))
 
 
 @pytest.mark.parametrize("target", ["Settings", "Method.make", "halved"])

@@ -37,7 +37,6 @@ def unclear(
     sloppy: int = 0.5,  # type: ignore[assignment]
     unknown: Unimportable | int = 0,
     items: list[int] | None = None,
-    call: Callable[[], int] | int = 0,
     path: object = None,
     bare=None,  # type: ignore[no-untyped-def]
     **rest: int,
@@ -49,6 +48,13 @@ def unclear(
 class Settings:
     steps: int = 1
     colour: Colour = Colour.RED
+
+
+def made(
+    factory: Callable[[], int] | None = None,
+    settings: Settings | None = None,
+) -> dict[str, Any]:
+    return dict(locals())
 
 
 class Method:
