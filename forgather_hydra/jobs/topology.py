@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -98,12 +99,13 @@ def topology_of(cfg: DictConfig) -> Topology:
     resources = read_resources(values)
     graph = decoded_job(Composed.of(cfg))
     found = next(_trainers(graph), None)
-    trainer, count = (found[0].__name__, found[1]) if found else (None, _One())
+    trainer, count = (found.kind.__name__, found.count) if found else (None, _One())
     if trainer and (problem := _misfit(resources, trainer, count)):
         hint = "see conf/resources/default.yaml for what each number means"
         raise ForgatherError("bad_resources", problem, path="resources", hint=hint)
     if found:
-        _check_model(found[0], graph)
+        _check_model(found.kind, graph)
+        _check_optimizer(found, resources)
     procs = count.exact and max(count.exact // resources.nodes, 1)
     if resources.nproc_per_node != AUTO:
         procs = int(resources.nproc_per_node)
@@ -128,20 +130,55 @@ def resources_in(cfg: DictConfig) -> dict[str, Any] | None:
     return OmegaConf.to_container(wanted, resolve=True)  # type: ignore[return-value]
 
 
-def _trainers(graph: Any) -> Iterator[tuple[Any, Count]]:
-    """Each trainer in a graph with what its class says about its processes."""
+class _Trainer(NamedTuple):
+    """A trainer in a graph: its class, what that says about its processes, and its arguments."""
+
+    kind: Any
+    count: Count
+    arguments: dict[str, Any]
+
+
+def _trainers(graph: Any) -> Iterator[_Trainer]:
+    """Each trainer in a graph."""
     for element in post_order(graph):
         if not isinstance(element, Call) or split_spec(element.spec).is_relative:
             continue
-        if isinstance(element.search_path, Var):
-            continue
-        try:
-            found = resolve(element.spec, tuple(element.search_path or ()))
-        except ForgatherError:
-            continue  # told when it is constructed
+        found = _target(element)
         if inspect.isclass(found) and (ask := getattr(found, "process_count", None)):
             values = {name: _plain(value) for name, value in element.kwargs.items()}
-            yield found, ask(values)
+            yield _Trainer(found, ask(values), values)
+
+
+def _target(call: Call) -> Any:
+    """What a call names; None for what cannot be imported, which is told when it is constructed."""
+    if isinstance(call.search_path, Var):
+        return None
+    try:
+        return resolve(call.spec, tuple(call.search_path or ()))
+    except ForgatherError:
+        return None
+
+
+def _check_optimizer(trainer: _Trainer, resources: Resources) -> None:
+    """Ask the trainer whether it takes the classes that its optimizer is made of."""
+    check = getattr(trainer.kind, "check_optimizers", None)
+    factory = trainer.arguments.get("optimizer_factory")
+    if check is None or factory is None or not _is_several(resources):
+        return
+    calls = (each for each in post_order(factory) if isinstance(each, Call))
+    targets = [_target(each) for each in calls if not split_spec(each.spec).is_relative]
+    try:
+        check(trainer.arguments, [target for target in targets if inspect.isclass(target)])
+    except ValueError as error:
+        raise ForgatherError("bad_optimizer", str(error), path="optimizer") from error
+
+
+def _is_several(resources: Resources) -> bool:
+    """Whether it is known that there will be several processes."""
+    if resources.nproc_per_node != AUTO:
+        return resources.nodes * int(resources.nproc_per_node) > 1
+    torch = sys.modules["torch"]  # imported with the trainer
+    return resources.nodes > 1 or torch.cuda.device_count() > 1
 
 
 def _check_model(trainer: Any, graph: Any) -> None:
@@ -155,7 +192,7 @@ def _check_model(trainer: Any, graph: Any) -> None:
         return
     try:
         check(model)
-    except TypeError as error:
+    except ValueError as error:
         hint = "choose another trainer, such as trainer=accel, or a model that is made of parts"
         raise ForgatherError("bad_model", str(error), path="model", hint=hint) from error
 

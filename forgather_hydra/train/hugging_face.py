@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from forgather_hydra.train.arguments.training_arguments import TrainingArguments
+from forgather_hydra.train.callbacks.events import EVENTS
 
 # The order of the arguments of transformers.Trainer behind model and args.
 _ORDER = (
@@ -27,6 +28,7 @@ _CALLBACK = "write a callback, and do it in its {event}"
 _LOADER = "override get_train_dataloader or get_eval_dataloader, or give a data_collator"
 _CHECKPOINT = "write a callback with on_save; files of a checkpoint are those of docs"
 _ARGUMENTS = "read trainer.args"
+_SWEEP = "sweep from the command line, with --multirun"
 
 # Methods of transformers.Trainer that this one does not have, and what to use instead.
 INSTEAD: dict[str, str] = {
@@ -52,7 +54,7 @@ INSTEAD: dict[str, str] = {
     "floating_point_ops": "add ThroughputCallback",
     "init_hf_repo": "upload what save_model writes",
     "create_model_card": "write it beside what save_model writes",
-    "hyperparameter_search": "sweep from the command line, with --multirun",
+    "hyperparameter_search": _SWEEP,
     "call_model_init": "call trainer.model_init()",
     "_inner_training_loop": _CALLBACK.format(event="events"),
     "_maybe_log_save_evaluate": _CALLBACK.format(event="on_step_end, setting flags of control"),
@@ -81,7 +83,56 @@ INSTEAD: dict[str, str] = {
     "_get_num_items_in_batch": "leave it out: losses are means over all targets of a step",
     "_get_learning_rate": "read trainer.lr_scheduler.get_last_lr()",
     "_push_from_checkpoint": "upload what save_model writes",
+    "_finish_current_push": "upload what save_model writes",
+    "_validate_args": _ARGUMENTS,
+    "_build_accelerator_args": "give accelerator_kwargs to AccelTrainer",
+    "_init_training_state": _CALLBACK.format(event="on_train_begin"),
+    "_prepare_for_training": _CALLBACK.format(event="on_train_begin"),
+    "_run_epoch": _CALLBACK.format(event="on_epoch_begin, on_step_end and so on"),
+    "_finalize_training": _CALLBACK.format(event="on_train_end"),
+    "_prepare_context_parallel_inputs": "leave it out: there is no context parallelism",
+    "_defer_fsdp_gradient_reduction": "leave it out: gradients are reduced once a step",
+    "_sync_replicated_trainable_parameters": "leave it out: a run begins with equal weights",
+    "_update_auto_batch_size": "set per_device_train_batch_size",
+    "_track_num_input_tokens": "leave it out: tokens are counted, in state.num_input_tokens_seen",
+    "_mixed_mesh_grad_norm": "read the logs",
+    "_has_mixed_mesh_grads": "read the logs",
+    "_get_output_dir": "set output_dir",
+    "_save_scaler": _CHECKPOINT,
+    "_load_scaler": "resume, which restores it",
+    "_load_callback_state": "resume, which restores it",
+    "_issue_warnings_after_load": "load the weights in model_init",
+    "_hp_search_setup": _SWEEP,
+    "_report_to_hp_search": _SWEEP,
+    "_tune_save_checkpoint": _SWEEP,
+    # Methods of earlier releases, and names by which they are looked for.
+    "prediction_loop": "give compute_metrics and preprocess_logits_for_metrics",
+    "get_labels": "give compute_metrics: its predictions have label_ids",
+    "get_train_sampler": "set shuffle and data_seed, or override get_train_dataloader",
+    "get_eval_sampler": "override get_eval_dataloader",
+    "optimizer_step": "write a callback, and do it in its on_optimizer_step",
+    "training_loop": _CALLBACK.format(event="events"),
+    "validation_step": f"{_LOSS}; for other predictions, give preprocess_logits_for_metrics",
+    "configure_optimizers": "give optimizer_factory, or override create_optimizer",
+    "_save_tpu": "override save_model",
+    "_rotate_checkpoints": "set save_total_limit",
+    "_sorted_checkpoints": "set save_total_limit",
+    "_nested_gather": "give compute_metrics: it gets what all processes have predicted",
+    "_pad_across_processes": "give compute_metrics: it gets what all processes have predicted",
+    "_gather_and_numpify": "give compute_metrics: it gets what all processes have predicted",
+    "_maybe_log_save": _CALLBACK.format(event="on_step_end, setting flags of control"),
+    "_load_state_dict_in_model": "load the weights in model_init",
+    "_activate_neftune": "wrap the model in model_init",
 }
+
+# Methods that a script may call, and that a run does not.
+FOR_SCRIPTS: dict[str, str] = {
+    "is_local_process_zero": "leave it out: the strategy knows the processes",
+    "is_world_process_zero": "leave it out: the strategy knows the processes",
+}
+
+# What a method named after an event is: transformers, too, calls it of callbacks alone.
+EVENT = "write it into a callback, and give callbacks=[...]"
 
 
 class HuggingFaceNames:
@@ -96,8 +147,9 @@ class HuggingFaceNames:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if idle := [name for name in vars(cls) if name in cls.without]:
-            lines = (f"{name}: {cls.without[name]}" for name in idle)
+        cures = {**FOR_SCRIPTS, **dict.fromkeys(EVENTS, EVENT), **cls.without}
+        if idle := [name for name in vars(cls) if name in cures]:
+            lines = (f"{name}: {cures[name]}" for name in idle)
             message = f"{cls.__name__} overrides what this trainer does not call:"
             raise TypeError("\n  - ".join([message, *lines]))
 

@@ -13,7 +13,7 @@ import transformers
 
 from forgather_hydra.train import Trainer, TrainingArguments
 from forgather_hydra.train.arguments.names import advice
-from forgather_hydra.train.hugging_face import INSTEAD
+from forgather_hydra.train.hugging_face import EVENT, FOR_SCRIPTS, INSTEAD
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/hugging-face.md"
 OVERRIDABLE = (
@@ -34,11 +34,15 @@ def arguments() -> str:
 def methods() -> str:
     """A row for each public method of theirs."""
     names = [n for n, v in vars(transformers.Trainer).items() if callable(v) and n[0] != "_"]
+    names += [name for name in INSTEAD if name[0] != "_" and name not in names]
     rows = []
     for name in names:
         same = "the same, and may be overridden" if name in OVERRIDABLE else "the same"
+        if name in FOR_SCRIPTS:
+            same = f"the same for a script; instead of overriding it, {FOR_SCRIPTS[name]}"
         said = same if hasattr(Trainer, name) else INSTEAD.get(name)
         rows += [f"| `{name}` | {said} |"] if said else []
+    rows.append(f"| `on_step_end` and other events | {EVENT} |")
     return "\n".join(["| method | here |", "| --- | --- |", *rows])
 
 

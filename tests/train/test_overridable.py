@@ -20,7 +20,7 @@ from forgather_hydra.train import (
     TrainingArguments,
     run_training,
 )
-from forgather_hydra.train.hugging_face import INSTEAD
+from forgather_hydra.train.hugging_face import FOR_SCRIPTS, INSTEAD
 
 
 class Logits(ToyModel):
@@ -120,7 +120,7 @@ def test_a_changed_loader_of_the_trainer_s_own_stays_resumable(tmp_path) -> None
     assert losses(trained(Mine, tmp_path / "b", ToyModel)) == losses(expected)
 
 
-@pytest.mark.parametrize("name", INSTEAD)
+@pytest.mark.parametrize("name", [*INSTEAD, *FOR_SCRIPTS, "on_step_end", "on_log"])
 def test_what_nobody_would_call_is_refused_when_the_class_is_made(name: str) -> None:
     with pytest.raises(TypeError, match=f"Mine overrides .*\n  - {name}: "):
         type("Mine", (Trainer,), {name: lambda self: None})
@@ -133,8 +133,9 @@ def test_a_pipeline_refuses_a_loss_that_needs_the_whole_model() -> None:
 
 def test_every_method_of_hugging_face_s_trainer_is_here_or_refused() -> None:
     theirs = {name for name, value in vars(transformers.Trainer).items() if callable(value)}
-    public = {name for name in theirs if not name.startswith("_")}
-    assert {name for name in public if not hasattr(Trainer, name)} <= INSTEAD.keys() | {"end"}
+    names = {name for name in theirs if not name.startswith("__")}
+    assert {name for name in names if not hasattr(Trainer, name)} <= INSTEAD.keys() | {"end"}
+    assert {name for name in FOR_SCRIPTS if not hasattr(Trainer, name)} == set()
     assert {name for name in INSTEAD if hasattr(Trainer, name)} == set()
 
 

@@ -151,7 +151,7 @@ def test_models_that_are_not_of_parts_are_refused(launched, tmp_path: Path) -> N
     trainer = make(PipelineTrainer, tmp_path)
     config = LlamaConfig(num_hidden_layers=2, hidden_size=16, num_attention_heads=2, vocab_size=13)
     trainer.model_init = lambda: LlamaForCausalLM(config)
-    with pytest.raises(TypeError, match="LlamaForCausalLM cannot be cut into pipeline stages"):
+    with pytest.raises(ValueError, match="LlamaForCausalLM cannot be cut into pipeline stages"):
         trainer.train()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,22 @@ class AccelTrainer(Trainer):
     @classmethod
     def process_count(cls, arguments: Mapping[str, Any]) -> ProcessCount:
         return ProcessCount()
+
+    @staticmethod
+    def check_optimizers(arguments: Mapping[str, Any], kinds: Iterable[type]) -> None:
+        """Check whether several processes can train with some classes of optimizers.
+
+        Args:
+            arguments: of the trainer, by name, those whose values are known.
+            kinds: the classes.
+
+        Raises:
+            ValueError: for one that needs whole weights, where each process has a part of them.
+        """
+        if arguments.get("sharded"):
+            from forgather_hydra.train.parallel.fsdp import check_classes
+
+            check_classes(kinds)
 
     def prepare(self, checkpoint: Path | None) -> None:
         super().prepare(checkpoint)

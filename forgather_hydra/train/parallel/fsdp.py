@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -118,9 +118,13 @@ class Sharded(DataParallel):
 
 def check_optimizer(optimizer: torch.optim.Optimizer) -> None:
     """Raises ValueError for an optimizer that needs a whole weight at once."""
-    for each in getattr(optimizer, "optimizers", [optimizer]):
-        kind = type(each)
-        if isinstance(each, WHOLE) or kind.__module__.startswith("bitsandbytes"):
+    check_classes(type(each) for each in getattr(optimizer, "optimizers", [optimizer]))
+
+
+def check_classes(kinds: Iterable[type]) -> None:
+    """Raises ValueError for the class of an optimizer that needs a whole weight at once."""
+    for kind in kinds:
+        if issubclass(kind, WHOLE) or kind.__module__.startswith("bitsandbytes"):
             raise ValueError(
                 f"{kind.__name__} needs whole weights, and sharded leaves each process a part of "
                 "them: use AdamW or SGD, or trainer=accel"

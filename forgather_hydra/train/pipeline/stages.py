@@ -24,7 +24,7 @@ def core_of(model: nn.Module) -> Any:
     """The part of `model` that is cut.
 
     Raises:
-        TypeError: for a model that is not built of the parts named above.
+        ValueError: for a model that is not built of the parts named above.
     """
     core = getattr(getattr(model, "model", None), "causal_lm", model)
     layers = getattr(getattr(core, "layer_stack", None), "layers", None)
@@ -33,7 +33,7 @@ def core_of(model: nn.Module) -> Any:
         hasattr(core, part) for part in parts
     ):
         return core
-    raise TypeError(
+    raise ValueError(
         f"{type(model).__name__} cannot be cut into pipeline stages: PipelineTrainer trains models "
         "generated from parts, with input_encoder, layer_stack and output_decoder"
     )

@@ -83,7 +83,7 @@ class PipelineTrainer(Trainer):
         """Check whether a model, which need have no weights, can be divided.
 
         Raises:
-            TypeError: for one that is not built of parts.
+            ValueError: for one that is not built of parts.
         """
         core_of(model)
 
