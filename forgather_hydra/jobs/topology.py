@@ -99,7 +99,7 @@ def topology_of(cfg: DictConfig) -> Topology:
     resources = read_resources(values)
     graph = decoded_job(Composed.of(cfg))
     found = next(_trainers(graph), None)
-    trainer, count = (found.kind.__name__, found.count) if found else (None, _One())
+    trainer, count = (found.kind.__name__, found.processes) if found else (None, _One())
     if trainer and (problem := _misfit(resources, trainer, count)):
         hint = "see conf/resources/default.yaml for what each number means"
         raise ForgatherError("bad_resources", problem, path="resources", hint=hint)
@@ -134,7 +134,7 @@ class _Trainer(NamedTuple):
     """A trainer in a graph: its class, what that says about its processes, and its arguments."""
 
     kind: Any
-    count: Count
+    processes: Count
     arguments: dict[str, Any]
 
 

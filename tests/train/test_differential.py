@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,14 @@ def reference(where: Path, data: Rows, options: dict[str, Any]) -> list[float]:
     trainer = InOrder(llama(), args, train_dataset=data, data_collator=collate)
     trainer.train()
     return [record["loss"] for record in trainer.state.log_history if "loss" in record]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _spared_objects() -> Iterator[None]:
+    """Leaves what is there out of collections: accelerate asks for one in each run."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.mark.parametrize("seed", range(SETS))
