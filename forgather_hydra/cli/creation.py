@@ -22,6 +22,10 @@ def add_commands(add: Any) -> None:
     create = _action(actions, "create", _create_workspace, "make a folder a workspace")
     create.add_argument("folder", type=Path, nargs="?", default=Path(), metavar="DIR")
 
+    told = "make a package of your own, whose experiments stand beside those of the library"
+    new = add("new", _create_package, told)
+    new.add_argument("folder", type=Path, metavar="DIR", help="named like the package")
+
     project = add("project", None, "make or show a project, or add to one", about="project")
     actions = project.add_subparsers(required=True, metavar="ACTION")
     create = _action(actions, "create", _create_project, "make a project that trains")
@@ -55,6 +59,13 @@ def _create_workspace(options: argparse.Namespace) -> None:
     print(
         f"next: forgather project create {display_path(str((options.folder / 'NAME').absolute()))}"
     )
+
+
+def _create_package(options: argparse.Namespace) -> None:
+    from forgather_hydra.project.package import create_package
+
+    _tell(create_package(options.folder))
+    print(f"next: pip install -e {display_path(str(options.folder.absolute()))}")
 
 
 def _create_project(options: argparse.Namespace) -> None:

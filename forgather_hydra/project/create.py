@@ -41,7 +41,7 @@ def create_workspace(folder: Path) -> list[Path]:
     if not (folder / ".gitignore").exists():
         ignored = _SKELETON / "workspace" / "gitignore"
         texts[folder / ".gitignore"] = ignored.read_text(encoding="utf-8")
-    return _written(texts)
+    return write_new(texts)
 
 
 def create_project(folder: Path, parent: str, name: str = "", description: str = "") -> list[Path]:
@@ -73,7 +73,7 @@ def create_project(folder: Path, parent: str, name: str = "", description: str =
     texts[folder / "templates/configs/baseline.yaml"] = _filled(
         "templates/configs/config.yaml", {"file": "baseline.yaml", "parent": SHARED}
     )
-    written = _written(texts)
+    written = write_new(texts)
     try:
         meta = load_meta(str(folder))
         own = folder / "templates/configs/baseline.yaml"
@@ -109,7 +109,7 @@ def create_config(meta: Meta, name: str, parent: str = "", is_copy: bool = False
     else:
         text = _filled("templates/configs/config.yaml", {"file": f"{name}.yaml", "parent": parent})
         text += _own_blocks(meta, parent, name)
-    (file,) = _written({Path(meta.searchpath[0], meta.config_prefix, f"{name}.yaml"): text})
+    (file,) = write_new({Path(meta.searchpath[0], meta.config_prefix, f"{name}.yaml"): text})
     return file
 
 
@@ -138,8 +138,12 @@ def _filled(path: str, values: dict[str, str]) -> str:
     return Template(skeleton).substitute(values)
 
 
-def _written(texts: dict[Path, str]) -> list[Path]:
-    """Write new files, all or none."""
+def write_new(texts: dict[Path, str]) -> list[Path]:
+    """Write new files, all or none.
+
+    Raises:
+        ForgatherError: ``file_exists``, where a file of the same name is.
+    """
     there = [display_path(str(path.absolute())) for path in texts if path.exists()]
     if there:
         told = f"{', '.join(there)} {'exists' if len(there) == 1 else 'exist'} already"
