@@ -1,4 +1,4 @@
-"""The snippets of the documents: a part of a model is replaced by a block of its name."""
+"""Snippets out of the documents' own text: a part of a model is replaced by a block of its name."""
 
 from __future__ import annotations
 
@@ -6,30 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fences import fence_with
 
 import forgather_hydra as fg
 from forgather_hydra import paths
 from forgather_hydra.model import build_model, modeling_code
 from forgather_hydra.model.preflight import UnknownKey, check_model
 
-WALSH = """
--- block positional_encoder_factory
-# Replace standard Sinosoidal PE with Walsh PE.
-positional_encoder_factory: &positional_encoder_factory !partial:.walsh_pe:WalshPE
-    d_model: !var "hidden_size"
-    max_sequence_length: !var "max_sequence_length"
--- endblock positional_encoder_factory
-"""
-POST_NORM = """
-[layer_factory]
-# Experiment: Switch from PreLayerNorm to PostLayerNorm
-layer_factory: &layer_factory !partial:.post_ln_layer:PostLNLayer@layer_factory
-    feedforward_factory: *feedforward_factory
-    attention_factory: *attention_factory
-    norm_factory: *layer_norm_factory
-    dropout: !var "layer_dropout"
-    residual_dropout: !var "residual_dropout"
-"""
+_FACTORY = fence_with("motivation.md", "-- block positional_encoder_factory")
+WALSH = _FACTORY.partition("\n")[2]  # without the line that extends
+POST_NORM = (
+    "[layer_factory]" + fence_with("readme.md", "[layer_factory]").partition("[layer_factory]")[2]
+)
 SMALL = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "vocab_size": 9}
 
 
