@@ -87,6 +87,7 @@ GRAPH = {
 }
 COMPOSING = {
     "bad_override": Meaning("an override cannot be applied", "see the hint; quote odd characters"),
+    "cyclic_defaults": Meaning("defaults lists name each other without end", "break the ring"),
     "detached_reference": Meaning(
         "a YAML layer writes below a reference", "write to the definition that it names"
     ),
@@ -113,6 +114,7 @@ RUNS = {
     "bad_data": Meaning("data cannot be read, or has not what is needed", "see what it names"),
     "bad_model": Meaning("a directory holds no model that can be used", "see the message"),
     "no_editor": Meaning("the editor cannot be run", "name one: `EDITOR=nano`"),
+    "bad_optimizer": Meaning("an optimizer cannot do what is asked of it", "choose another one"),
     "missing_extra": Meaning("an optional package is not installed", "install the extra it names"),
     "missing_model": Meaning("the run has left no model", "let it finish, or name a model"),
     "missing_package": Meaning("a package is not installed", "install it"),
