@@ -16,6 +16,7 @@ FEW = (
     *("data.corpus.num_stories=300", "trainer.args.max_steps=2", "trainer.args.logging_steps=1"),
     *("trainer.args.per_device_train_batch_size=4", "trainer.args.eval_strategy=no"),
     *("trainer.args.gradient_accumulation_steps=1", "main.max_new_tokens=2"),
+    "trainer.args.max_eval_steps=1",
 )
 TRAINED = {
     "template_project": ("baseline",),
