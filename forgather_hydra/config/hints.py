@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -17,6 +18,7 @@ from forgather_hydra.config.package import join
 from forgather_hydra.config.references import definition_of, passed_through
 from forgather_hydra.config.settle import Settling
 from forgather_hydra.errors import ForgatherError, did_you_mean, nearest
+from forgather_hydra.graph.imports import resolve
 from forgather_hydra.template.source_map import Origin
 
 _UNKNOWN = re.compile(r"Could not (?:override|delete from config\.) '([^']+)'")
@@ -28,6 +30,7 @@ _CURES = {
     r"Override .* is defined before '([^':]+):": "move {0} above the lines with 'override', for "
     "example above '== super()'",
 }
+_WORD = 4  # letters of a word that tells something
 _SIMILAR = 0.8  # words that are this much alike are hardly meant to differ
 
 
@@ -61,6 +64,9 @@ def told(error: Exception, settling: Settling) -> ForgatherError:
         )
         if match := re.match("In '([^']+)'", message):
             origin = _line_of_other_kind(match[1], settling)
+    if match := re.search("An item is already at '([^']+)'", message):
+        near = get_close_matches(match[1], settling.groups(""), 1, _SIMILAR)
+        hint = f"did you mean the config group {near[0]}?" if near else None
     for pattern, cure in _CURES.items():
         if match := re.search(pattern, message):
             hint = cure.format(match[1])
@@ -196,7 +202,11 @@ def _unknown_key(key: str, settling: Settling) -> ForgatherError:
     definition = definition_of(key, references)
     cfg = _composed(settling, others)
     parent = definition.rpartition(".")[0]
-    names = [name for name in _candidates(key, definition, cfg) if name != parent]
+    names = _arguments(parent, definition.rpartition(".")[2], cfg)
+    names = names or [name for name in _candidates(key, definition, cfg) if name != parent]
+    if definition in names:  # the target takes it, and the configuration does not say it yet
+        error.hint = f"write +{override} to add it"
+        return error
     guess = f"did you mean {' or '.join(names)}?" if names else ""
     is_place = not names or (parent and OmegaConf.is_config(_place(cfg, parent)))
     add = f"write +{override} to add a new key"
@@ -205,6 +215,18 @@ def _unknown_key(key: str, settling: Settling) -> ForgatherError:
     else:
         error.hint = f"{guess} Otherwise {add}" if guess else add
     return error
+
+
+def _arguments(parent: str, name: str, cfg: DictConfig) -> list[str]:
+    """The argument that was meant, of the call at a place, if its target has it or nearly so."""
+    call: Any = _place(cfg, parent) if parent else None
+    target = call.get("_target_") if isinstance(call, DictConfig) else None
+    try:
+        found = inspect.signature(resolve(target)).parameters if target else {}
+    except (ForgatherError, TypeError, ValueError):
+        return []
+    taken = [each for each in found if each not in ("self", "args", "kwargs")]
+    return [f"{parent}.{each}" for each in ([name] if name in taken else _alike(name, taken))]
 
 
 def _composed(settling: Settling, overrides: list[str]) -> DictConfig:
@@ -243,9 +265,17 @@ def _siblings(cfg: DictConfig, key: str, definition: str) -> list[str]:
     names = [str(name) for name in place]
     missing, *rest = steps
     as_written = key.split(".")[: -len(steps)]
-    close = nearest(missing, names) or [name for name in names if name.startswith(missing)]
+    close = _alike(missing, names) or [name for name in names if name.startswith(missing)]
     close = [name for name in close if not rest or _leads_on(place, name, rest)] or close
     return [".".join([*as_written, name, *rest]) for name in close]
+
+
+def _alike(name: str, known: list[str]) -> list[str]:
+    """Names that are nearly the same, or that have a word in common, the nearest first."""
+    words = {word for word in name.split("_") if len(word) >= _WORD}
+    sharing = [each for each in known if words & {*each.split("_")}]
+    almost = get_close_matches(name, known, 1, _SIMILAR)
+    return [*almost, *(each for each in nearest(name, sharing, 1) or sharing[:1] if not almost)]
 
 
 def _leads_on(place: DictConfig, name: str, rest: list[str]) -> bool:
@@ -259,6 +289,8 @@ def _known_keys(node: Any, prefix: str = "") -> Iterator[str]:
     items: Any = node.items_ex(resolve=False) if isinstance(node, DictConfig) else ()
     for name, child in items:
         path = f"{prefix}{name}"
-        if path not in ("hydra", "vars", "forgather") and not str(name).startswith("_"):
+        if path not in ("hydra", "vars", "forgather", "preflight") and not str(name).startswith(
+            "_"
+        ):
             yield path
             yield from _known_keys(child, f"{path}.")

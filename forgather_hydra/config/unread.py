@@ -21,11 +21,14 @@ _READ = {
 _WORD = re.compile(r"(?<![\w.])[A-Za-z_][\w-]*")  # the first of a path
 
 
+COMMAND_LINE = Origin("the command line", 1)
+
+
 class Unread(NamedTuple):
     """A key at the root that nothing reads, and which was probably meant.
 
     Attributes:
-        origin: the line that sets it; None for an override.
+        origin: the line that sets it; None for an override that is misspelt.
     """
 
     key: str
@@ -34,7 +37,7 @@ class Unread(NamedTuple):
 
 
 def unread(cfg: DictConfig, record: Composition) -> Iterator[Unread]:
-    """The keys at the root that files set and nothing reads, and misspelt ones of overrides.
+    """The keys at the root that nothing reads.
 
     Read is what a reference or another interpolation names, and a target, which can be constructed.
     Without a target ``main`` the configuration is for a program of somebody else.
@@ -53,8 +56,8 @@ def unread(cfg: DictConfig, record: Composition) -> Iterator[Unread]:
         near = misspelt(key, (other for other in roots if other != key))
         if near or not _holds_target(raw[key]):
             step = next(layers(key, cfg, record), None)
-            if step or near:
-                yield Unread(key, step.origin if step else None, _hint(key, near, raw))
+            origin = step.origin if step else None if near else COMMAND_LINE
+            yield Unread(key, origin, _hint(key, near, raw))
 
 
 def unread_variables(cfg: DictConfig, record: Composition) -> Iterator[Unread]:
@@ -75,7 +78,7 @@ def unread_variables(cfg: DictConfig, record: Composition) -> Iterator[Unread]:
             continue
         step = next(layers(f"ns.{name}", cfg, record), None)
         hint = did_you_mean(name, read) or f"templates read {', '.join(sorted(read))}"
-        yield Unread(f"ns.{name}", step.origin if step else None, hint)
+        yield Unread(f"ns.{name}", step.origin if step else COMMAND_LINE, hint)
 
 
 def _hint(key: str, near: str | None, raw: dict[str, Any]) -> str | None:

@@ -78,3 +78,11 @@ def test_variables_that_are_read() -> None:
     with composed(["+experiment=stories", *given]) as job, warnings.catch_warnings():
         warnings.simplefilter("error")
         check_job(job)
+
+
+def test_a_root_key_of_an_override_that_nothing_reads() -> None:
+    with (
+        composed(["+experiment=stories", "+fast_mode=1"]) as job,
+        pytest.warns(ForgatherWarning, match="nothing reads the root key 'fast_mode'"),
+    ):
+        check_job(job)
