@@ -72,11 +72,11 @@ class ConfigEnvironment:
         chosen = TemplateEnvironment if pp_environment is None else pp_environment
         is_made = isinstance(chosen, TemplateEnvironment)
         if not is_made and not _is_preprocessor(chosen):
-            told = f"pp_environment={chosen!r} is no PPEnvironment"
-            raise ForgatherError("bad_arguments", told, hint="derive it from PPEnvironment")
+            message = f"pp_environment={chosen!r} is no PPEnvironment"
+            raise ForgatherError("bad_arguments", message, hint="derive it from PPEnvironment")
         if is_made and (searchpath is not None or global_vars):
-            told = "a PPEnvironment that is made already takes no searchpath and no global_vars"
-            raise ForgatherError("bad_arguments", told, hint="give them to PPEnvironment")
+            message = "a PPEnvironment that is made already takes no searchpath and no global_vars"
+            raise ForgatherError("bad_arguments", message, hint="give them to PPEnvironment")
         folders = "." if searchpath is None else searchpath
         self.renderer = Renderer(folders, global_vars, strict, chosen)
 

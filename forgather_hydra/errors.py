@@ -101,7 +101,7 @@ class ForgatherError(Exception):
         return _rebuild, (None if cause_type is Exception else cause_type, dict(self.__dict__))
 
 
-_told: dict[Any, Any] = {}  # what Python's warnings keep in order to tell each once
+_reported: dict[Any, Any] = {}  # what Python's warnings keep in order to tell each once
 _withheld: ContextVar[list[tuple[str, str, int]] | None] = ContextVar("withheld", default=None)
 
 
@@ -116,10 +116,10 @@ def withheld() -> Iterator[list[tuple[str, str, int]]]:
         _withheld.reset(token)
 
 
-def tell(told: Iterable[Sequence[Any]]) -> None:
+def tell(warning: Iterable[Sequence[Any]]) -> None:
     """Give warnings that were kept back, each once in a process."""
-    for text, place, line in told:
-        warnings.warn_explicit(text, ForgatherWarning, place, line, registry=_told)
+    for text, place, line in warning:
+        warnings.warn_explicit(text, ForgatherWarning, place, line, registry=_reported)
 
 
 def warn(kind: str, message: str, origin: Any, hint: str | None = None) -> None:
@@ -132,12 +132,12 @@ def warn(kind: str, message: str, origin: Any, hint: str | None = None) -> None:
         hint: what to do about it.
     """
     place = display_path(origin.file) if origin.file else origin.template
-    told = ForgatherWarning(message, kind, hint, origin)
+    warning = ForgatherWarning(message, kind, hint, origin)
     kept = _withheld.get()
     if kept is None:
-        warnings.warn_explicit(told, None, place, origin.line, registry=_told)
+        warnings.warn_explicit(warning, None, place, origin.line, registry=_reported)
     else:
-        kept.append((str(told), place, origin.line))
+        kept.append((str(warning), place, origin.line))
 
 
 def error_like(

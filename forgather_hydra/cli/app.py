@@ -16,7 +16,7 @@ from forgather_hydra.config.command_line import UsageExit, command_line
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.paths import conf_dir
 from forgather_hydra.run import directory
-from forgather_hydra.run.failure import exit_code, says_enough, told, wants_traceback
+from forgather_hydra.run.failure import exit_code, message_of, says_enough, wants_traceback
 
 EXIT_INTERRUPTED = 130
 
@@ -44,7 +44,7 @@ def task(cfg: DictConfig) -> Any:
     except Exception as error:
         if HydraConfig.get().mode == RunMode.MULTIRUN or not says_enough(error):
             raise
-        print(told(error), file=sys.stderr)
+        print(message_of(error), file=sys.stderr)
         sys.exit(exit_code(error))
 
 

@@ -29,8 +29,8 @@ ACTIONS = {
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command to its parser."""
-    told = "; ".join(f"{name}: {meaning}" for name, meaning in ACTIONS.items())
-    parser.add_argument("action", choices=list(ACTIONS), help=told)
+    progress_line = "; ".join(f"{name}: {meaning}" for name, meaning in ACTIONS.items())
+    parser.add_argument("action", choices=list(ACTIONS), help=progress_line)
     parser.add_argument("directory", type=Path, nargs="?", default=Path(), metavar="DIR")
 
 
@@ -46,13 +46,13 @@ def control(options: argparse.Namespace) -> None:
         raise ForgatherError("no_run", f"there is no directory {options.directory}")
     if options.action == "list":
         for run in runs_below(options.directory):
-            print(f"{run.path}  {told(run)}")
+            print(f"{run.path}  {progress_line(run)}")
     elif options.action == "cleanup":
         for path in forgotten(options.directory):
             path.unlink()
             print(f"removed {path}")
     elif options.action == "status":
-        print(told(RunDirectory(options.directory)))
+        print(progress_line(RunDirectory(options.directory)))
     else:
         tell(RunDirectory(options.directory), options.action)
 
@@ -68,7 +68,7 @@ def runs_below(directory: Path) -> list[RunDirectory]:
     return found
 
 
-def told(run: RunDirectory) -> str:
+def progress_line(run: RunDirectory) -> str:
     """How a run is doing, in a line."""
     beat = _heartbeat(run)
     loss = "" if beat.loss is None else f"  loss {beat.loss:.4f}"
@@ -81,7 +81,8 @@ def tell(run: RunDirectory, action: str) -> None:
     """Leave a command for a run."""
     _heartbeat(run)
     if run.state() != State.RUNNING:
-        raise ForgatherError("no_run", f"the run in {run.path} is not running: {told(run)}")
+        state = progress_line(run)
+        raise ForgatherError("no_run", f"the run in {run.path} is not running: {state}")
     try:
         for word in WORDS[action]:
             run.command(word)

@@ -22,8 +22,8 @@ def add_commands(add: Any) -> None:
     create = _action(actions, "create", _create_workspace, "make a folder a workspace")
     create.add_argument("folder", type=Path, nargs="?", default=Path(), metavar="DIR")
 
-    told = "make a package of your own, whose experiments stand beside those of the library"
-    new = add("new", _create_package, told)
+    message = "make a package of your own, whose experiments stand beside those of the library"
+    new = add("new", _create_package, message)
     new.add_argument("folder", type=Path, metavar="DIR", help="named like the package")
 
     project = add("project", None, "make or show a project, or add to one", about="project")
@@ -32,21 +32,21 @@ def add_commands(add: Any) -> None:
     create.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="default: that of -p")
     create.add_argument("--name", default="", help="default: that of the folder")
     create.add_argument("--description", default="", metavar="TEXT")
-    told = f"what its configurations extend; default: {PARENT}"
-    create.add_argument("--extends", default=PARENT, metavar="TEMPLATE", help=told)
+    message = f"what its configurations extend; default: {PARENT}"
+    create.add_argument("--extends", default=PARENT, metavar="TEMPLATE", help=message)
     _action(actions, "show", _show, "print the configurations of a project, and its meta.yaml")
     new = _action(
         actions, "new_config", _create_config, "make a configuration that extends another"
     )
     new.add_argument("new", metavar="NAME")
-    told = "a configuration or template; default: project.yaml, or the default configuration"
-    new.add_argument("parent", nargs="?", default="", metavar="FROM", help=told)
+    message = "a configuration or template; default: project.yaml, or the default configuration"
+    new.add_argument("parent", nargs="?", default="", metavar="FROM", help=message)
     new.add_argument("--copy", action="store_true", help="copy it instead of extending it")
 
 
-def _action(actions: Any, name: str, command: Any, told: str) -> argparse.ArgumentParser:
+def _action(actions: Any, name: str, command: Any, message: str) -> argparse.ArgumentParser:
     action: argparse.ArgumentParser = actions.add_parser(
-        name, help=told, description=told, allow_abbrev=False
+        name, help=message, description=message, allow_abbrev=False
     )
     action.set_defaults(command=command)
     return action

@@ -25,8 +25,8 @@ def refuse_options(words: Sequence[str]) -> None:
         is_known = name in known or (not is_group and any(o.startswith(name) for o in known))
         if not name.startswith("--") or is_known:
             continue
-        told = f"there is no option {name}"
-        raise ForgatherError("bad_override", told, hint=meant(name, equals, value, words[place:]))
+        text = f"there is no option {name}"
+        raise ForgatherError("bad_override", text, hint=meant(name, equals, value, words[place:]))
 
 
 def meant(name: str, equals: str, value: str, words: Sequence[str]) -> str:

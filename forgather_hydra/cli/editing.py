@@ -77,7 +77,7 @@ def _serve(options: argparse.Namespace) -> None:
     try:
         from forgather_hydra.editor.server import make_server
     except ImportError as error:
-        told = "the language server is made with pygls, which is not installed"
+        message = "the language server is made with pygls, which is not installed"
         hint = "pip install 'forgather-hydra[lsp]'"
-        raise ForgatherError("missing_extra", told, hint=hint) from error
+        raise ForgatherError("missing_extra", message, hint=hint) from error
     make_server().start_io()

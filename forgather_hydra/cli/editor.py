@@ -32,6 +32,6 @@ def edited(path: str | None) -> Iterator[IO[str]]:
         try:
             subprocess.run([*shlex.split(editor), str(file)], check=True)
         except (OSError, subprocess.CalledProcessError) as error:
-            told = f"the editor {editor!r} could not be run: {error}"
+            message = f"the editor {editor!r} could not be run: {error}"
             hint = "name one: EDITOR=nano forgather model ..."
-            raise ForgatherError("no_editor", told, hint=hint) from error
+            raise ForgatherError("no_editor", message, hint=hint) from error

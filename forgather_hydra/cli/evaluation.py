@@ -36,8 +36,8 @@ def add_command(add: Any) -> None:
     parser.add_argument("--limit", type=positive, metavar="N", help="so many samples at most")
     parser.add_argument("--batch-size", type=positive, default=16, metavar="N", help="default: 16")
     parser.add_argument("--num-fewshot", type=int, metavar="N", help="examples, of tasks")
-    told = "put the questions of tasks as messages, by the tokenizer's template"
-    parser.add_argument("--chat", action="store_true", help=told)
+    message = "put the questions of tasks as messages, by the tokenizer's template"
+    parser.add_argument("--chat", action="store_true", help=message)
     parser.add_argument("--device", help="such as cuda:1; default: an accelerator if there is one")
 
 
@@ -70,8 +70,8 @@ def _by_tasks(options: argparse.Namespace, directory: Path) -> Found:
     from forgather_hydra.model.writer import load_for_use
 
     if options.overrides:
-        told = f"{options.overrides[0]} is about data, and tasks bring theirs"
-        raise ForgatherError("bad_override", told, hint="leave it out, or --tasks")
+        message = f"{options.overrides[0]} is about data, and tasks bring theirs"
+        raise ForgatherError("bad_override", message, hint="leave it out, or --tasks")
     model, tokenizer = load_for_use(directory, options.device)
     return evaluate_tasks(
         model,
@@ -87,8 +87,8 @@ def _by_tasks(options: argparse.Namespace, directory: Path) -> Found:
 def _by_data(options: argparse.Namespace, directory: Path) -> Found:
     for option in ("num_fewshot", "chat"):
         if getattr(options, option):
-            told = f"--{option.replace('_', '-')} is about tasks"
-            raise ForgatherError("bad_override", told, hint="name them with --tasks")
+            message = f"--{option.replace('_', '-')} is about tasks"
+            raise ForgatherError("bad_override", message, hint="name them with --tasks")
     data = _data(options.run, options.overrides, directory)
     from forgather_hydra.evaluation.data import evaluate_data
     from forgather_hydra.graph.build import materialize

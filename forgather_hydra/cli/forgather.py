@@ -113,11 +113,11 @@ def _parser() -> tuple[argparse.ArgumentParser, Any]:
     commands = parser.add_subparsers(metavar="COMMAND", dest="name")
 
     def add(
-        name: str, command: Any, told: str, about: str | None = None, passes_on: bool = False
+        name: str, command: Any, message: str, about: str | None = None, passes_on: bool = False
     ) -> argparse.ArgumentParser:
         is_whole = command not in (_model, _job)  # which have parsers of their own
         sub = commands.add_parser(
-            name, help=told, description=told, allow_abbrev=False, add_help=is_whole
+            name, help=message, description=message, allow_abbrev=False, add_help=is_whole
         )
         sub.set_defaults(command=command, about=about, passes_on=passes_on)
         return sub
@@ -133,11 +133,11 @@ def _parser() -> tuple[argparse.ArgumentParser, Any]:
         CONFIGURATION,
         passes_on=True,
     )
-    told = "show samples, lengths and numbers of tokens of the data"
-    dataset.add_options(add("dataset", dataset.show, told, CONFIGURATION))
+    message = "show samples, lengths and numbers of tokens of the data"
+    dataset.add_options(add("dataset", dataset.show, message, CONFIGURATION))
     control.add_options(add("control", control.control, "tell running jobs what to do"))
-    for name, (_, told) in jobs.COMMANDS.items():
-        add(name, _job, told, passes_on=True)
+    for name, (_, message) in jobs.COMMANDS.items():
+        add(name, _job, message, passes_on=True)
     use.add_commands(add)
     evaluation.add_command(add)
     push.add_command(add)

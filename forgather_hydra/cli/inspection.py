@@ -31,12 +31,12 @@ def add_commands(add: Any) -> None:
         "explain": (_explain, "print a value and everything that set it"),
     }
     commands = {name: add(name, *each, about="configuration") for name, each in functions.items()}
-    told = "default: yaml, which loads again"
+    message = "default: yaml, which loads again"
     formats = ("yaml", "python", "repr")
-    commands["graph"].add_argument("--format", choices=formats, default="yaml", help=told)
+    commands["graph"].add_argument("--format", choices=formats, default="yaml", help=message)
     commands["code"].add_argument("--target", help="print only what constructs this target")
-    told = "print problems as JSON, of files too; import nothing that they name"
-    commands["check"].add_argument("--json", action="store_true", dest="is_json", help=told)
+    message = "print problems as JSON, of files too; import nothing that they name"
+    commands["check"].add_argument("--json", action="store_true", dest="is_json", help=message)
     commands["construct"].add_argument("--target", default="main", help="default: main")
     commands["construct"].add_argument("--call", action="store_true", help="call it, too")
     commands["trefs"].add_argument("--files", action="store_true", help="only their files")
@@ -114,8 +114,8 @@ def _called(built: Any, target: str) -> Any:
     except ForgatherError:
         raise
     except Exception as error:
-        told = f"calling it raises {type(error).__name__}: {error}"
-        raise error_like(error, "constructor_failed", told, path=target) from error
+        message = f"calling it raises {type(error).__name__}: {error}"
+        raise error_like(error, "constructor_failed", message, path=target) from error
 
 
 def _check(options: argparse.Namespace) -> None:

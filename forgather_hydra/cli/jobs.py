@@ -36,15 +36,15 @@ def main(words: list[str]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="forgather")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, (command, told) in COMMANDS.items():
-        sub = commands.add_parser(name, help=told, description=told)
+    for name, (command, message) in COMMANDS.items():
+        sub = commands.add_parser(name, help=message, description=message)
         sub.set_defaults(command=command)
         if name == "sweep":
             sub.add_argument("action", choices=["show"])
         sub.add_argument("directory", type=Path, metavar="SWEEP_DIR", help="or that of a run")
         if name == "results":
-            told = "make a page with plots to explore, of 5 MB (extra plotly)"
-            sub.add_argument("--plotly", action="store_true", help=told)
+            message = "make a page with plots to explore, of 5 MB (extra plotly)"
+            sub.add_argument("--plotly", action="store_true", help=message)
         if name == "cancel":
             sub.add_argument("jobs", nargs="*", type=int, metavar="JOB", help="all, if left out")
             sub.add_argument("--save", action="store_true", help="let them save, and end")
@@ -83,9 +83,9 @@ def _cancel(options: argparse.Namespace) -> int:
     """End jobs, and say which; the exit code says whether any could not be ended."""
     from forgather_hydra.jobs.watch.remote import cancel_jobs
 
-    told = list(cancel_jobs(options.directory, options.jobs, options.save))
-    print(*(line for line, _ in told), sep="\n")
-    return 0 if all(is_good for _, is_good in told) else EXIT_FAILED
+    message = list(cancel_jobs(options.directory, options.jobs, options.save))
+    print(*(line for line, _ in message), sep="\n")
+    return 0 if all(is_good for _, is_good in message) else EXIT_FAILED
 
 
 def _logs(options: argparse.Namespace) -> int:

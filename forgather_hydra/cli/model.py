@@ -112,7 +112,7 @@ def _convert(options: argparse.Namespace) -> None:
     from forgather_hydra.model.convert import convert
 
     source, target = options.arguments
-    with _told():
+    with _as_our_errors():
         convert(source, target, options.to, model_type=options.model_type)
     print(f"wrote {target}; both models compute the same logits")
 
@@ -124,7 +124,7 @@ def _merge(options: argparse.Namespace) -> None:
     run, *target = map(Path, options.arguments)
     directory = model_directory(run)
     out = target[0] if target else run / "merged"
-    with _told():
+    with _as_our_errors():
         merge(directory, out)
     print(f"wrote {out}: the model of {directory} with the adapter in its weights")
 
@@ -166,7 +166,7 @@ def _build(options: argparse.Namespace, factory: Any, directory: Path) -> Any:
 
     from forgather_hydra.model import default_dtype, load_checkpoint, no_init_weights
 
-    with _told(), ExitStack() as contexts:
+    with _as_our_errors(), ExitStack() as contexts:
         contexts.enter_context(torch.device(options.device))
         if options.dtype:
             contexts.enter_context(default_dtype(getattr(torch, options.dtype)))
@@ -183,7 +183,7 @@ def _build(options: argparse.Namespace, factory: Any, directory: Path) -> Any:
             if options.attn_implementation:
                 model.set_attn_implementation(options.attn_implementation)
     if options.load_from_checkpoint:
-        with _told():
+        with _as_our_errors():
             load_checkpoint(options.load_from_checkpoint, model, options.device)
     if options.gradient_checkpointing:
         # Named so from transformers 5.23 on.
@@ -215,7 +215,7 @@ def _dataset(options: argparse.Namespace, tokenizer: Any) -> Iterable[Any] | Non
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _as_our_errors() -> Iterator[None]:
     """Failures of which the message says all, such as sizes that do not fit, as our errors."""
     try:
         yield

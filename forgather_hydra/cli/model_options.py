@@ -85,11 +85,11 @@ def _parser(
     prog: str, command: str | None, values: Mapping[str, Any], add_help: bool = True
 ) -> argparse.ArgumentParser:
     """The parser of one command; of all of them for None."""
-    told = "\n".join(f"  {name:<10} {text}" for name, text in COMMANDS.items())
+    message = "\n".join(f"  {name:<10} {text}" for name, text in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog=prog,
         usage=f"{prog} [options] {command or '{' + ','.join(COMMANDS) + '}'} [key=value ...]",
-        description=COMMANDS[command] if command else f"Commands:\n{told}",
+        description=COMMANDS[command] if command else f"Commands:\n{message}",
         epilog="Words such as model=llama or +experiment=baseline are Hydra overrides; without an "
         "experiment they change the experiment 'baseline'.",
         formatter_class=argparse.RawDescriptionHelpFormatter,

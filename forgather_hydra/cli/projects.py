@@ -22,13 +22,13 @@ def add_commands(add: Any) -> None:
     Args:
         add: adds one: name, function, what it does.
     """
-    told = "list projects with their configurations; the exit code is 1 if one is broken"
-    ls = add("ls", _ls, told, about="project")
+    line = "list projects with their configurations; the exit code is 1 if one is broken"
+    ls = add("ls", _ls, line, about="project")
     ls.add_argument("-r", "--recursive", action="store_true", help="also those in folders below")
     ls.add_argument("folders", nargs="*", metavar="DIR", help="default: that of -p")
     add("index", _index, "print a project's README and configurations, as Markdown", "project")
-    told = "print what a project's meta.yaml says, and where it looks for templates"
-    add("meta", _meta, told, about="project")
+    line = "print what a project's meta.yaml says, and where it looks for templates"
+    add("meta", _meta, line, about="project")
     add("tlist", _tlist, "list the templates that a project can use", about="project")
 
 
@@ -49,8 +49,8 @@ def _ls(options: argparse.Namespace) -> None:
     if options.recursive:
         found = [project for folder in folders for project in projects_below(folder)]
         if not found:
-            told = f"there is no project in {', '.join(folders)} or below"
-            raise ForgatherError("no_project", told, hint="make one: forgather project create DIR")
+            line = f"there is no project in {', '.join(folders)} or below"
+            raise ForgatherError("no_project", line, hint="make one: forgather project create DIR")
         folders = found
         survey(found, disk)
     are_good = [_printed(folder, disk) for folder in folders]
@@ -71,12 +71,12 @@ def _printed(folder: str, disk: Disk | None = None) -> bool:
     except ForgatherError as error:
         print(f"{place}\n  error: {_indented(error)}")
         return False
-    print("  ".join(part for part in (place, _told(meta.name, meta.description)) if part))
+    print("  ".join(part for part in (place, _title(meta.name, meta.description)) if part))
     files = [f"{row.file} (default)" if row.file == default else row.file for row in rows]
     width = max(map(len, files), default=0)
     for file, row in zip(files, rows, strict=True):
-        told = f"error: {_indented(row.error)}" if row.error else _told(row.name, row.description)
-        print(f"  {file:<{width}}  {told}".rstrip())
+        line = f"error: {_indented(row.error)}" if row.error else _title(row.name, row.description)
+        print(f"  {file:<{width}}  {line}".rstrip())
     return not any(row.error for row in rows)
 
 
@@ -84,7 +84,7 @@ def _indented(error: ForgatherError) -> str:
     return str(error).replace("\n", "\n  ")
 
 
-def _told(name: str | None, description: str | None) -> str:
+def _title(name: str | None, description: str | None) -> str:
     return ": ".join(part for part in (name, description) if part)
 
 
@@ -101,8 +101,8 @@ def _index(options: argparse.Namespace) -> None:
         print(f"# {meta.name or os.path.basename(meta.project_dir)}\n\n{meta.description or ''}\n")
     print("## Configurations\n")
     for row in listed(meta):
-        told = f"broken: {row.error.message}" if row.error else _told(row.name, row.description)
-        print(f"- `{row.file}` {told}".rstrip())
+        line = f"broken: {row.error.message}" if row.error else _title(row.name, row.description)
+        print(f"- `{row.file}` {line}".rstrip())
 
 
 def _meta(options: argparse.Namespace) -> None:

@@ -18,12 +18,12 @@ def add_command(add: Any) -> None:
     parser = add("push", _push, "upload a trained model and its card to the Hugging Face hub")
     parser.add_argument("run", metavar="RUN", type=Path, help="directory of a run, or of a model")
     parser.add_argument("repository", metavar="REPO", help="NAME, or USER/NAME")
-    told = "of the model, for its card, such as apache-2.0"
-    parser.add_argument("--license", metavar="NAME", help=told)
+    message = "of the model, for its card, such as apache-2.0"
+    parser.add_argument("--license", metavar="NAME", help=message)
     parser.add_argument("--private", action="store_true", help="make a repository nobody else sees")
     parser.add_argument("--message", default="Upload the model", help="of the commit")
-    told = "list what would be uploaded; no network is needed"
-    parser.add_argument("--dry-run", action="store_true", help=told)
+    message = "list what would be uploaded; no network is needed"
+    parser.add_argument("--dry-run", action="store_true", help=message)
 
 
 def _push(options: argparse.Namespace) -> None:
@@ -42,8 +42,8 @@ def _push(options: argparse.Namespace) -> None:
     if (options.run / RECORD).is_file():
         write_card(options.run, directory, options.license)
     elif options.license:
-        told = f"{options.run} is no directory of a run, so its card is not ours to write"
-        raise ForgatherError("bad_override", told, hint="say license: in its README.md")
+        message = f"{options.run} is no directory of a run, so its card is not ours to write"
+        raise ForgatherError("bad_override", message, hint="say license: in its README.md")
     files = [path for path in sorted(directory.rglob("*")) if path.is_file() and _is_seen(path)]
     if options.dry_run:
         sizes = {path.relative_to(directory): path.stat().st_size for path in files}

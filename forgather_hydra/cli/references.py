@@ -25,14 +25,14 @@ def tree(document: Rendered) -> list[str]:
     def grow(user: str | None, above: tuple[str, ...]) -> None:
         for each in document.references:
             if each.user == user and each.used not in above:
-                lines.append("    " * len(above) + _told(each))
+                lines.append("    " * len(above) + _line_of(each))
                 grow(each.used, (*above, each.used))
 
     grow(None, ())
     return lines
 
 
-def _told(reference: Reference) -> str:
+def _line_of(reference: Reference) -> str:
     """The name of a template, and its file; of a part of a file also the line."""
     part = reference.used.partition("#")[2].rpartition("@")[0]
     file = display_path(reference.place.file or reference.place.template)

@@ -21,8 +21,8 @@ def add_command(add: Any) -> None:
     Args:
         add: adds one: name, function, what it does.
     """
-    told = "start TensorBoard on the runs below a directory; with -t, on those of a configuration"
-    tb = add("tb", _tb, told, "runs of a configuration", passes_on=True)
+    about = "start TensorBoard on the runs below a directory; with -t, on those of a configuration"
+    tb = add("tb", _tb, about, "runs of a configuration", passes_on=True)
     tb.usage = "forgather tb [-h] [--all] [DIR] [OPTION ...]"
     tb.epilog = (
         "The directory is this one, if none is named. The options are TensorBoard's, such as "
@@ -33,8 +33,8 @@ def add_command(add: Any) -> None:
 
 def _tb(options: argparse.Namespace) -> None:
     if importlib.util.find_spec("tensorboard") is None:
-        told = "TensorBoard is not installed"
-        raise ForgatherError("import_failed", told, hint="pip install 'forgather-hydra[tb]'")
+        about = "TensorBoard is not installed"
+        raise ForgatherError("import_failed", about, hint="pip install 'forgather-hydra[tb]'")
     words = [word for word in options.words if word != "--"]
     folder = Path(words.pop(0) if words and not words[0].startswith("-") else ".")
     config = None if options.all else options.config
@@ -48,8 +48,8 @@ def _where(folder: Path, config: str | None) -> str:
     if config:
         what, found = f"run of {config}", [*_runs_of(config, folder)]
     if not found:
-        told = f"no {what} below {folder.absolute()} has logs for TensorBoard"
-        raise ForgatherError("no_run", told, hint="name another directory: forgather tb DIR")
+        about = f"no {what} below {folder.absolute()} has logs for TensorBoard"
+        raise ForgatherError("no_run", about, hint="name another directory: forgather tb DIR")
     if found == [folder]:
         return f"--logdir={folder}"
     return "--logdir_spec=" + ",".join(f"{path.relative_to(folder)}:{path}" for path in found)

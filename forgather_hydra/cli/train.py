@@ -16,8 +16,8 @@ def add_command(add: Any) -> None:
     Args:
         add: adds one: name, function, what it does.
     """
-    told = "run a configuration, or with -m a sweep of it"
-    train = add("train", _train, told, "configuration", passes_on=True)
+    message = "run a configuration, or with -m a sweep of it"
+    train = add("train", _train, message, "configuration", passes_on=True)
     train.epilog = _MORE
     train.add_argument("-d", "--devices", metavar="0,1", help="GPUs to use; none for the CPU")
     train.add_argument("--dry-run", action="store_true", help="print what would run, and where")

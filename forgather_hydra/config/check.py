@@ -86,12 +86,12 @@ def _problems_of(graph: Any, job: Composed) -> Iterator[ForgatherError]:
     own = OmegaConf.select(job.cfg, "model.part_dirs", throw_on_missing=False)
     part_dirs = [*(own if OmegaConf.is_list(own) else ()), str(modelsrc_dir())]
     overrides = task_overrides(job.cfg.hydra)
-    told = set()
+    message = set()
     for problem in problems(graph, part_dirs):
         place = _definition_of_value(problem.path or "", overrides, job.record)
-        if (place, problem.key) in told:  # what is wrong there is so wherever it is used
+        if (place, problem.key) in message:  # what is wrong there is so wherever it is used
             continue
-        told.add((place, problem.key))
+        message.add((place, problem.key))
         traced = _traced(problem, overrides, job.record)
         if traced.template and (origin := _last_line(place, job)):
             traced.template = None
@@ -109,10 +109,10 @@ def _last_line(path: str, job: Composed) -> Origin | None:
 
 def _tell_unread(cfg: DictConfig, record: Composition) -> None:
     for key, origin, hint in unread(cfg, record):
-        told = f"nothing reads the root key {key!r}"
+        message = f"nothing reads the root key {key!r}"
         if record.strict or origin is None:
-            raise ForgatherError("unknown_key", told, hint=hint).locate(origin)
-        warn("unknown_key", told, origin, hint)
+            raise ForgatherError("unknown_key", message, hint=hint).locate(origin)
+        warn("unknown_key", message, origin, hint)
     for key, origin, hint in unread_variables(cfg, record):
         if record.strict:
             raise ForgatherError("unread_variable", f"nothing reads {key}", hint=hint).locate(
@@ -141,9 +141,9 @@ def _misspelt_additions(
         ):
             continue
         if near := misspelt(name, (key for key in home if key != name)):
-            told = f"{override.input_line}: nothing reads {path}"
+            message = f"{override.input_line}: nothing reads {path}"
             hint = f"did you mean {section}.{near}?"
-            yield ForgatherError("unknown_key", told, hint=hint)
+            yield ForgatherError("unknown_key", message, hint=hint)
 
 
 def _construct_preflight(graph: Any, job: Composed) -> None:
@@ -153,8 +153,8 @@ def _construct_preflight(graph: Any, job: Composed) -> None:
         cause = error.__cause__
         if not isinstance(cause, (ValueError, TypeError, OSError)):
             raise
-        told = error_like(cause, "preflight_failed", str(cause), path=error.path)
-        raise _placed(told, job.cfg, job.record, getattr(cause, "key", None)) from cause
+        message = error_like(cause, "preflight_failed", str(cause), path=error.path)
+        raise _placed(message, job.cfg, job.record, getattr(cause, "key", None)) from cause
 
 
 def _placed(

@@ -103,14 +103,14 @@ class CommandLine(Application):
         Raises:
             UsageExit: the configuration cannot be composed.
         """
-        from forgather_hydra.config.hints import misspelt_group, no_option, told
+        from forgather_hydra.config.hints import as_our_error, misspelt_group, no_option
 
         if wrong := no_option(settling):
             raise UsageExit(wrong)
         try:
             composed = settling.run(is_sweep)
         except FAILURES as error:
-            raise UsageExit(told(error, settling)) from error
+            raise UsageExit(as_our_error(error, settling)) from error
         if wrong := misspelt_group(settling):
             raise UsageExit(wrong)
         return composed

@@ -27,7 +27,7 @@ def cycle_told(error: RecursionError, record: Composition) -> ForgatherError | N
     end = len(names) - 1
     start = end - 1 - names[:end][::-1].index(last)
     circle = " -> ".join(names[start:])
-    told = ForgatherError(
+    message = ForgatherError(
         "cyclic_defaults",
         f"the defaults lists name each other without end: {circle}",
         hint="leave out one of these entries; what both need goes into a config of its own",
@@ -35,8 +35,8 @@ def cycle_told(error: RecursionError, record: Composition) -> ForgatherError | N
     for name, (_, document) in record.documents.items():
         asked = name.removesuffix(".yaml")
         if asked in names[start:end]:
-            return told.locate(_line_of(names[names.index(asked, start) + 1], document))
-    return told
+            return message.locate(_line_of(names[names.index(asked, start) + 1], document))
+    return message
 
 
 def _line_of(name: str, document: Document) -> Origin | None:

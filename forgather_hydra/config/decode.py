@@ -239,8 +239,8 @@ class _Decoder:
             if OmegaConf.is_config(place):
                 place = OmegaConf.to_container(place, resolve=True)
         except OmegaConfBaseException as error:
-            told = str(error).splitlines()[0]
-            raise self.failed("missing_value", told, path, hint=_cure(told)) from error
+            message = str(error).splitlines()[0]
+            raise self.failed("missing_value", message, path, hint=_cure(message)) from error
         return place
 
     def missing(self, path: Path) -> ForgatherError:
@@ -258,9 +258,9 @@ class _Decoder:
         return error.locate(marks[-1].origin) if marks else error
 
 
-def _cure(told: str) -> str | None:
+def _cure(message: str) -> str | None:
     """What to do about an interpolation that names nothing."""
-    missing = _MISSING.match(told)
+    missing = _MISSING.match(message)
     if missing is None:
         return None
     key = missing[1]

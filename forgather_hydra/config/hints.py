@@ -34,7 +34,7 @@ _WORD = 4  # letters of a word that tells something
 _SIMILAR = 0.8  # words that are this much alike are hardly meant to differ
 
 
-def told(error: Exception, settling: Settling) -> ForgatherError:
+def as_our_error(error: Exception, settling: Settling) -> ForgatherError:
     """The error to show for one that was raised while `settling` composed."""
     if isinstance(error, ForgatherError):
         return error
@@ -70,8 +70,8 @@ def told(error: Exception, settling: Settling) -> ForgatherError:
     for pattern, cure in _CURES.items():
         if match := re.search(pattern, message):
             hint = cure.format(match[1])
-    told = ForgatherError("bad_override", "\n  ".join([*lines, cause or ""]).rstrip(), hint=hint)
-    return told.locate(origin)
+    message = "\n  ".join([*lines, cause or ""]).rstrip()
+    return ForgatherError("bad_override", message, hint=hint).locate(origin)
 
 
 def _line_of_other_kind(name: str, settling: Settling) -> Origin | None:
@@ -161,8 +161,8 @@ def _missing_config(error: MissingConfigException, settling: Settling) -> Forgat
     known = f"{group} is one of: {', '.join(options)}" if options else None
     hint = "; ".join(part for part in (did_you_mean(option, options), known) if part) or None
     what = f"no {group} {option!r}" if group else f"no config {option!r}"
-    told = ForgatherError("unknown_option", f"there is {what}", hint=hint)
-    return told.locate(_line_that_asks(group, option, settling))
+    unknown = ForgatherError("unknown_option", f"there is {what}", hint=hint)
+    return unknown.locate(_line_that_asks(group, option, settling))
 
 
 def _line_that_asks(group: str, option: str, settling: Settling) -> Origin | None:

@@ -58,9 +58,9 @@ def _fault(path: str) -> ForgatherError | None:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        told = f"byte {content[error.start]:#x} is no UTF-8"
+        message = f"byte {content[error.start]:#x} is no UTF-8"
         line = content.count(b"\n", 0, error.start) + 1
-        return _at(path, line, told, "save the file in UTF-8")
+        return _at(path, line, message, "save the file in UTF-8")
     if not _may_be_large(text):
         return None
     from forgather_hydra.graph.events import SyntaxProblem, read_events
@@ -122,13 +122,13 @@ class _Reader:
         elif isinstance(event, events.CollectionEndEvent):
             self.close(self.open.pop())
         elif isinstance(event, events.ScalarEvent):
-            if told := _too_long(event):
-                return _at(self.path, line, told, "quote it, if it is text")
+            if message := _too_long(event):
+                return _at(self.path, line, message, "quote it, if it is text")
             self.close(_Node(event.anchor, 1 + len(event.value) // TEXT_OF_A_VALUE))
         elif isinstance(event, events.AliasEvent):
             if any(node.anchor == event.anchor for node in self.open):
-                told = f"*{event.anchor} stands inside of what it stands for"
-                return _at(self.path, line, told, "write the value once more, or leave it out")
+                message = f"*{event.anchor} stands inside of what it stands for"
+                return _at(self.path, line, message, "write the value once more, or leave it out")
             known = self.anchors.get(event.anchor, _Node(None))
             self.close(_Node(None, known.size, known.size, known.depth))
         return self.too_large(line)
@@ -140,8 +140,8 @@ class _Reader:
 
     def too_large(self, line: int) -> ForgatherError | None:
         if self.open[-1].added > MAX_ADDED:
-            told = f"its aliases stand for more than {MAX_ADDED:,} values"
-            return _at(self.path, line, told, "refer to what is shared by interpolation: ${key}")
+            message = f"its aliases stand for more than {MAX_ADDED:,} values"
+            return _at(self.path, line, message, "refer to what is shared by interpolation: ${key}")
         if len(self.open) + self.open[-1].depth > MAX_DEPTH + 2:
             return _too_deep(self.path, line)
         return None
@@ -158,9 +158,9 @@ def _too_long(event: events.ScalarEvent) -> str | None:
 
 
 def _too_deep(path: str, line: int) -> ForgatherError:
-    told = f"its values lie more than {MAX_DEPTH} levels deep"
-    return _at(path, line, told, "keep such data in a file of its own")
+    message = f"its values lie more than {MAX_DEPTH} levels deep"
+    return _at(path, line, message, "keep such data in a file of its own")
 
 
-def _at(path: str, line: int, told: str, hint: str) -> ForgatherError:
-    return ForgatherError("invalid_yaml", told, template=path, file=path, line=line, hint=hint)
+def _at(path: str, line: int, message: str, hint: str) -> ForgatherError:
+    return ForgatherError("invalid_yaml", message, template=path, file=path, line=line, hint=hint)

@@ -22,15 +22,15 @@ def no_yaml(error: MarkedYAMLError) -> ForgatherError:
     """The error for a file that is no YAML, with its line, and what would make it a template."""
     mark = error.problem_mark
     file = mark.name if mark else "?"
-    told = ForgatherError("invalid_yaml", f"this is no YAML: {error.problem or error.context}")
-    told.template = told.file = file
-    told.line = mark.line + 1 if mark else None
+    message = ForgatherError("invalid_yaml", f"this is no YAML: {error.problem or error.context}")
+    message.template = message.file = file
+    message.line = mark.line + 1 if mark else None
     if tag := _UNKNOWN_TAG.search(str(error.problem)):
-        told.kind, told.message = "unknown_tag", f"there is no tag !{tag[1]}"
-        told.hint = did_you_mean(f"!{tag[1]}", [f"!{word}" for word in WORDS])
+        message.kind, message.message = "unknown_tag", f"there is no tag !{tag[1]}"
+        message.hint = did_you_mean(f"!{tag[1]}", [f"!{word}" for word in WORDS])
     elif Path(file).is_file():
-        told.hint = _hint(file)
-    return told
+        message.hint = _hint(file)
+    return message
 
 
 def _hint(file: str) -> str | None:

@@ -42,8 +42,8 @@ def _refusal(target: Any, node: Call) -> ForgatherError | None:
         return None
     for key, value in values.items():
         if _problem(target, {k: v for k, v in values.items() if k != key}) is None:
-            told = f"{node.spec} refuses {key}={value!r}: {problem}"
-            return ForgatherError("bad_arguments", told, path=key)
+            message = f"{node.spec} refuses {key}={value!r}: {problem}"
+            return ForgatherError("bad_arguments", message, path=key)
     return ForgatherError("bad_arguments", f"{node.spec} refuses its values: {problem}")
 
 

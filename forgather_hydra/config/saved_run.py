@@ -96,10 +96,10 @@ def _saved_config(folder: str) -> Any:
     except (OSError, ValueError, YAMLError):
         config = None
     if not OmegaConf.is_dict(config) or not config:
-        told = f"{_file(folder)} is no configuration of a run"
+        message = f"{_file(folder)} is no configuration of a run"
         raise ForgatherError(
             "bad_override",
-            told,
+            message,
             hint="name another run, or repeat its command, which is in its run.json",
         )
     return config

@@ -143,8 +143,8 @@ class Settling:
                 from forgather_hydra.config.cycle import cycle_told
 
                 took_part = self.record.is_asked or self.record.documents
-                if took_part and (told := cycle_told(error, self.record)):
-                    raise told from None
+                if took_part and (message := cycle_told(error, self.record)):
+                    raise message from None
                 raise
 
     def checked(self, cfg: DictConfig) -> Composed:

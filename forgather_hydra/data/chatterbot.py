@@ -34,7 +34,7 @@ def chatterbot_conversations(
         lambda: read("train"),
         eval_fraction,
         lambda: read("eval"),
-        told="chatterbot: English questions and answers (real text, package chatterbot-corpus)",
+        summary="chatterbot: English questions and answers (real text, package chatterbot-corpus)",
     )
 
 

@@ -42,7 +42,7 @@ class LocalConversations:
         read: gives all of them, in an order that never changes.
         eval_fraction: share held out, spread evenly, from 0 up to but not including 1.
         read_eval: gives those for evaluation, in place of such a share.
-        told: one line about the source.
+        summary: one line about the source.
     """
 
     def __init__(
@@ -51,14 +51,14 @@ class LocalConversations:
         read: Callable[[], Iterable[Conversation]],
         eval_fraction: float,
         read_eval: Callable[[], Iterable[Conversation]] | None = None,
-        told: str = "",
+        summary: str = "",
     ) -> None:
         check_eval_fraction(eval_fraction)
         self.name = name
         self.eval_fraction = eval_fraction
         self._read = read
         self._read_eval = read_eval
-        self._told = told or name
+        self._summary = summary or name
 
     def conversations(self, split: Split) -> Iterator[Conversation]:
         """Those of a split; each pass reads them afresh."""
@@ -82,7 +82,7 @@ class LocalConversations:
     def describe(self) -> str:
         """One line about the source."""
         apart = "others are held out" if self._read_eval else f"{self.eval_fraction:.1%} held out"
-        return f"{self._told}, {apart}"
+        return f"{self._summary}, {apart}"
 
     def fingerprint(self) -> str:
         """Hash of every conversation and of the split, computed once an object."""
@@ -119,7 +119,7 @@ def conversation_files(
         reader(path),
         eval_fraction,
         None if eval_path is None else reader(eval_path),
-        told=f"conversations: {path}",
+        summary=f"conversations: {path}",
     )
 
 
@@ -154,15 +154,15 @@ def conversation_of(row: Row, where: str) -> Conversation:
     Raises:
         ValueError: it has no such columns, or a message lacks its role or text.
     """
-    if told := _fault(row):
-        raise ValueError(f"{where}: {told}")
+    if summary := _fault(row):
+        raise ValueError(f"{where}: {summary}")
     return _messages(row)
 
 
 def _read(rows: FileRows) -> Iterator[Conversation]:
     for number, row in enumerate(rows):
-        if told := _fault(row):
-            raise ValueError(rows.locate(_fault) or f"{rows}: row {number}: {told}")
+        if summary := _fault(row):
+            raise ValueError(rows.locate(_fault) or f"{rows}: row {number}: {summary}")
         yield _messages(row)
 
 

@@ -44,8 +44,8 @@ def preference_files(
 
 def _read(rows: FileRows) -> Iterator[Row]:
     for number, row in enumerate(rows):
-        if told := _fault(row):
-            raise ValueError(rows.locate(_fault) or f"{rows}: row {number}: {told}")
+        if message := _fault(row):
+            raise ValueError(rows.locate(_fault) or f"{rows}: row {number}: {message}")
         roles = ("user", "assistant", "assistant")
         yield {n: _messages(row[n], role) for n, role in zip(_COLUMNS, roles, strict=True)}
 

@@ -80,7 +80,7 @@ class FileRows:
     def locate(self, fault: Fault) -> str | None:
         """The first line of a .jsonl file that is faulty, as "file:line: what is wrong"."""
         files = [file for path in self.paths if not is_saved(path) for file in self._files(path)]
-        return next((told for file in files if (told := _bad_line(file, fault))), None)
+        return next((message for file in files if (message := _bad_line(file, fault))), None)
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.paths))
@@ -98,9 +98,9 @@ class FileRows:
             yield from _batched(rows)
         # Whatever the reader of that kind raises.
         except Exception as error:
-            told = next((t for f in files if (t := _unreadable(f))), None)
-            told = told or f"{', '.join(map(str, files[:3]))}: {error}"
-            raise ValueError(told) from error
+            message = next((t for f in files if (t := _unreadable(f))), None)
+            message = message or f"{', '.join(map(str, files[:3]))}: {error}"
+            raise ValueError(message) from error
 
     def _saved(self, path: Path) -> Any:
         dataset = load_from_disk(path)
@@ -167,8 +167,8 @@ def column(rows: FileRows, name: str) -> Iterator[str]:
         if text is None and name in row and not rows.locate(fault):
             continue  # an empty cell of a table
         if not isinstance(text, str):
-            told = rows.locate(fault) or f"{rows}: row {number}: {fault(row)}"
-            raise ValueError(told)
+            message = rows.locate(fault) or f"{rows}: row {number}: {fault(row)}"
+            raise ValueError(message)
         text = text.removeprefix("\ufeff")
         if text.strip():
             yield text
@@ -185,8 +185,8 @@ def _bad_line(file: Path, fault: Fault) -> str | None:
         return None
     with fsspec.open(str(file), "rb", compression="infer") as lines:
         for number, line in enumerate(lines, start=1):
-            if line.strip() and (told := _fault_of_line(line, fault)):
-                return f"{file}:{number}{told}"
+            if line.strip() and (message := _fault_of_line(line, fault)):
+                return f"{file}:{number}{message}"
     return None
 
 
@@ -201,8 +201,8 @@ def _fault_of_line(line: bytes, fault: Fault) -> str | None:
         return ": not a JSON line: nested too deeply"
     if not isinstance(record, dict):
         return f": expected a JSON object, found {line.decode().strip()[:40]}"
-    told = fault(record) or _half_a_character(record)
-    return told and f": {told}"
+    message = fault(record) or _half_a_character(record)
+    return message and f": {message}"
 
 
 def _half_a_character(record: Row) -> str | None:
@@ -219,8 +219,8 @@ def _half_a_character(record: Row) -> str | None:
 
 def _unreadable(file: Path) -> str | None:
     """What is wrong with a file that could not be read, as far as it can be seen."""
-    if told := _bad_line(file, lambda row: None):
-        return told
+    if message := _bad_line(file, lambda row: None):
+        return message
     if table_suffix(file) == ".txt":
         try:
             with fsspec.open(str(file), "rt", encoding="utf-8", compression="infer") as text:

@@ -54,14 +54,14 @@ def collecting(found: list[Problem], file: str | None, lenient: bool = False) ->
         file: where they stand if they do not say so.
         lenient: whether other templates complete the file.
     """
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as message:
         warnings.simplefilter("always")
         try:
             yield
         except ForgatherError as error:
             is_due = lenient and error.kind in _COMPLETED
             found.append(of_error(error, file, INFORMATION if is_due else ERROR))
-    for each in told:
+    for each in message:
         if isinstance(warning := each.message, ForgatherWarning):
             severity = ERROR if warning.kind in _REFUSED else WARNING
             found.append(of_warning(warning, file, severity))
@@ -111,8 +111,9 @@ def _wrong_defaults(defaults: Any, home: Home) -> Iterator[ForgatherError]:
             if options and option.removesuffix(".yaml") not in options:
                 near, listed = did_you_mean(option, options), ", ".join(sorted(options))
                 hint = "; ".join(filter(None, (near, f"{group} is one of: {listed}")))
-                told = f"there is no {group} {option!r}"
-                error = ForgatherError("unknown_option", told, path=f"defaults.{number}", hint=hint)
+                message = f"there is no {group} {option!r}"
+                path = f"defaults.{number}"
+                error = ForgatherError("unknown_option", message, path=path, hint=hint)
                 yield error.locate(_origin(defaults, number))
 
 

@@ -37,10 +37,10 @@ def make_server() -> LanguageServer:
 
     @server.feature(types.TEXT_DOCUMENT_HOVER)
     def hovered(params: types.HoverParams) -> types.Hover | None:
-        told = hover(to_fs_path(params.text_document.uri) or "", params.position.line + 1)
-        if told is None:
+        message = hover(to_fs_path(params.text_document.uri) or "", params.position.line + 1)
+        if message is None:
             return None
-        return types.Hover(types.MarkupContent(types.MarkupKind.Markdown, f"```\n{told}\n```"))
+        return types.Hover(types.MarkupContent(types.MarkupKind.Markdown, f"```\n{message}\n```"))
 
     @server.feature(types.TEXT_DOCUMENT_DEFINITION)
     def asked(params: types.DefinitionParams) -> types.Location | None:

@@ -97,8 +97,8 @@ def _loaded(tasks: Sequence[str]) -> Any:
     try:
         return manager.load([*tasks])
     except Exception as error:  # of the hub, of datasets, or of the functions of a task
-        told = f"{' '.join(tasks)}: what is asked cannot be loaded: {_first_line(error)}"
-        raise ForgatherError("task_failed", told, hint=_hint(tasks)) from error
+        message = f"{' '.join(tasks)}: what is asked cannot be loaded: {_first_line(error)}"
+        raise ForgatherError("task_failed", message, hint=_hint(tasks)) from error
 
 
 def _is_file(task: str) -> bool:

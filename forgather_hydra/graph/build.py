@@ -55,8 +55,8 @@ def materialize(
         _settle_path(error, graph)
         raise
     except RecursionError as error:
-        told = "the graph is nested too deeply to construct"
-        raise error_like(error, "constructor_failed", told) from error
+        message = "the graph is nested too deeply to construct"
+        raise error_like(error, "constructor_failed", message) from error
 
 
 def _settle_path(error: ForgatherError, graph: Any) -> None:
@@ -181,8 +181,8 @@ class Session:
             error.chain.append(f"constructing {_described(node)}")
             raise
         except Exception as error:
-            told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            failure = error_like(error, "constructor_failed", f"{node.spec} failed with {told}")
+            message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            failure = error_like(error, "constructor_failed", f"{node.spec} failed with {message}")
             failure.__dict__.update(
                 {k: v for k, v in vars(error).items() if k not in failure.__dict__}
             )
@@ -216,8 +216,8 @@ class Session:
             return args, kwargs
         injected = self._value(node.latent_args, memo)
         if injected is not None and not isinstance(injected, dict):
-            told = f"latent_args is a mapping, not {type(injected).__name__}"
-            raise self._failed(ForgatherError("bad_tag_argument", told), node)
+            message = f"latent_args is a mapping, not {type(injected).__name__}"
+            raise self._failed(ForgatherError("bad_tag_argument", message), node)
         return args, kwargs | (injected or {})
 
     def folders(self, node: Call) -> tuple[str, ...]:
@@ -226,8 +226,8 @@ class Session:
         if not isinstance(folders, (list, tuple)) or not all(
             isinstance(f, (str, os.PathLike)) for f in folders
         ):
-            told = "submodule_searchpath is a list of folders"
-            raise ForgatherError("bad_tag_argument", told)
+            message = "submodule_searchpath is a list of folders"
+            raise ForgatherError("bad_tag_argument", message)
         return tuple(map(os.fspath, folders))
 
     def _failed(self, error: ForgatherError, element: Element) -> ForgatherError:

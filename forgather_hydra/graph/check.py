@@ -88,10 +88,10 @@ def _problems_of_call(node: Call, target: Any) -> Iterator[ForgatherError]:
         unknown = [name for name in node.kwargs if name not in signature.parameters]
         yield does_not_bind(node, signature, error, _advice(target, unknown) if unknown else None)
         return
-    for name, told, hint in misfits(target, bound):
-        yield ForgatherError("bad_arguments", f"{node.spec} {told}", path=name, hint=hint).locate(
-            _line_of(node, name)
-        )
+    for name, message, hint in misfits(target, bound):
+        wrong = f"{node.spec} {message}"
+        misfit = ForgatherError("bad_arguments", wrong, path=name, hint=hint)
+        yield misfit.locate(_line_of(node, name))
 
 
 def _advice(target: Any, unknown: list[str]) -> str | None:
@@ -99,9 +99,9 @@ def _advice(target: Any, unknown: list[str]) -> str | None:
     advice = getattr(target, "advice_on_argument", None)
     if advice is None:
         return None
-    told = [str(advice(name)) for name in unknown]
-    pairs = zip(unknown, told, strict=True)
-    return told[0] if len(told) == 1 else "; ".join(f"{name}: {text}" for name, text in pairs)
+    message = [str(advice(name)) for name in unknown]
+    pairs = zip(unknown, message, strict=True)
+    return message[0] if len(message) == 1 else "; ".join(f"{name}: {text}" for name, text in pairs)
 
 
 def _line_of(node: Call, name: str) -> Origin | None:
@@ -134,9 +134,10 @@ def does_not_bind(
         names = ", ".join(map(repr, unknown))
         hint = advice or did_you_mean(unknown[0], known)
         hint = hint or f"it takes {', '.join(known) or 'none'}"
-        told = ForgatherError("bad_arguments", f"{node.spec} takes no argument {names}", hint=hint)
-        told.key = unknown[0]
-        return told.locate(_line_of(node, unknown[0]))
+        message = f"{node.spec} takes no argument {names}"
+        refusal = ForgatherError("bad_arguments", message, hint=hint)
+        refusal.key = unknown[0]
+        return refusal.locate(_line_of(node, unknown[0]))
     return ForgatherError(
         "bad_arguments", f"{node.spec}: {error}", hint=f"it takes {', '.join(known)}"
     )

@@ -58,14 +58,14 @@ def read_events(text: str) -> list[Any]:
     except yaml.MarkedYAMLError as error:
         raise _problem(error, text) from error
     except yaml.reader.ReaderError as error:
-        told = f"{error.reason} (character {error.character!r})"
+        message = f"{error.reason} (character {error.character!r})"
         raise SyntaxProblem(
-            ForgatherError("yaml_syntax", told), text.count("\n", 0, error.position) + 1
+            ForgatherError("yaml_syntax", message), text.count("\n", 0, error.position) + 1
         ) from error
     except UnicodeEncodeError as error:
-        told = f"the character {error.object[error.start]!r} has no place in a text"
+        message = f"the character {error.object[error.start]!r} has no place in a text"
         raise SyntaxProblem(
-            ForgatherError("yaml_syntax", told), text.count("\n", 0, error.start) + 1
+            ForgatherError("yaml_syntax", message), text.count("\n", 0, error.start) + 1
         ) from error
     return stream
 
@@ -88,5 +88,5 @@ def _problem(error: yaml.MarkedYAMLError, text: str) -> SyntaxProblem:
     if line > last_line:  # something is never closed: its opening says more than the end
         line = start or last_line
     hint = next((hint for words, hint in _HINTS.items() if words in problem), None)
-    told = ForgatherError("yaml_syntax", problem, hint=hint)
-    return SyntaxProblem(told, min(line, last_line), start)
+    message = ForgatherError("yaml_syntax", problem, hint=hint)
+    return SyntaxProblem(message, min(line, last_line), start)

@@ -120,7 +120,7 @@ def _import(name: str, spec: str) -> ModuleType:
             siblings = _siblings(missing)
             hint = did_you_mean(missing, siblings) or f"is the package of {missing!r} installed?"
         raise error_like(
-            error, "import_failed", f"cannot import {spec}: {_told(error)}", hint=hint
+            error, "import_failed", f"cannot import {spec}: {_reason_of(error)}", hint=hint
         ) from error
 
 
@@ -196,9 +196,10 @@ def _import_file(path: str, search_path: tuple[str, ...]) -> ModuleType:
         module_spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise error_like(error, "import_failed", f"cannot import {path}: {_told(error)}") from error
+        message = f"cannot import {path}: {_reason_of(error)}"
+        raise error_like(error, "import_failed", message) from error
     return module
 
 
-def _told(error: BaseException) -> str:
+def _reason_of(error: BaseException) -> str:
     return str(error) or type(error).__name__

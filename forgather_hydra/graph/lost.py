@@ -25,11 +25,11 @@ def tell_lost_lines(graph: Any, rendered: Rendered, strict: bool = False) -> Non
     if not rendered.parents:
         return
     for path, lost, winner in _lost_lines(graph, rendered):
-        told = f"{path_text(path)} has no effect: {winner.template}:{winner.line} sets it again"
+        message = f"{path_text(path)} has no effect: {winner.template}:{winner.line} sets it again"
         hint = "write it into the block that holds that line, below '== super()'"
         if strict:
-            raise ForgatherError("lost_line", told, hint=hint).locate(lost)
-        warn("lost_line", told, lost, hint)
+            raise ForgatherError("lost_line", message, hint=hint).locate(lost)
+        warn("lost_line", message, lost, hint)
 
 
 def _lost_lines(graph: Any, rendered: Rendered) -> Iterator[tuple[tuple[Any, ...], Origin, Origin]]:

@@ -60,8 +60,8 @@ def resolve_plain(text: str, warn: Warn = _warn) -> Any:
         if match := _FLOAT.match(text):
             return _real(text, match["sexagesimal"] is not None, warn)
     except (ValueError, OverflowError) as error:
-        told = f"a number of {len(text)} characters is too long to read"
-        raise ForgatherError("yaml_syntax", told, hint="quote it if you mean text") from error
+        message = f"a number of {len(text)} characters is too long to read"
+        raise ForgatherError("yaml_syntax", message, hint="quote it if you mean text") from error
     if _DATE.match(text):
         raise ForgatherError(
             "unsupported_type",

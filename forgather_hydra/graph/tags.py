@@ -114,7 +114,8 @@ def _make_var(body: Any) -> Var:
             hint='write !var "hidden_size" or !var {name: hidden_size, default: 64}',
         )
     if not isinstance(name, str) or not name:
-        raise ForgatherError("bad_tag_argument", f"the name of a !var is text, not {_told(name)}")
+        message = f"the name of a !var is text, not {_described(name)}"
+        raise ForgatherError("bad_tag_argument", message)
     return Var(name, default)
 
 
@@ -193,6 +194,6 @@ def numbered(body: dict[Any, Any]) -> dict[str, int]:
     return {key: position for position, (_, key) in enumerate(found)}
 
 
-def _told(value: Any) -> str:
+def _described(value: Any) -> str:
     is_scalar = value is None or isinstance(value, (str, int, float))
     return repr(value) if is_scalar else type(value).__name__.lower()

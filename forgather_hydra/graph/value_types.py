@@ -24,7 +24,7 @@ class Misfit(NamedTuple):
     """An argument that its parameter cannot take."""
 
     name: str
-    told: str
+    problem: str
     hint: str | None
 
 
@@ -151,12 +151,12 @@ def _choices(kind: Any) -> list[Any]:
 
 def _listed(kinds: list[Any]) -> str:
     """``a number or null``."""
-    words = dict.fromkeys(word for kind in kinds for word in _told(kind))
+    words = dict.fromkeys(word for kind in kinds for word in _words_of(kind))
     *first, last = list(words)[:_MAX_CHOICES]
     return f"{', '.join(first)} or {last}" if first else last
 
 
-def _told(kind: Any) -> list[str]:
+def _words_of(kind: Any) -> list[str]:
     if kind is _NONE:
         return ["null"]
     if typing.get_origin(kind) is Literal:

@@ -45,5 +45,5 @@ def check_launch(config: DictConfig) -> None:
 def _in_vain(options: Options, config: DictConfig) -> Iterator[ForgatherError]:
     sweeper = str(config.hydra.sweeper._target_).rpartition(".")[2]
     if isinstance(options, SlurmOptions) and options.detach and sweeper not in _PATIENT:
-        told = f"hydra.launcher.detach: {sweeper} has to wait for the results of its jobs"
-        yield ForgatherError("bad_launcher", told, hint="leave detach out")
+        message = f"hydra.launcher.detach: {sweeper} has to wait for the results of its jobs"
+        yield ForgatherError("bad_launcher", message, hint="leave detach out")

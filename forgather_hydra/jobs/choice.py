@@ -44,10 +44,10 @@ def _late_choices(jobs: Sequence[Job], sweep: DictConfig) -> Iterator[ForgatherE
     """An error for a launcher or sweeper which the jobs choose, and which is not used."""
     targets = {str(job.config.hydra.launcher._target_): job for job in jobs}
     if len(targets) > 1:
-        told = " and ".join(f"{_name(job, 'launcher')} ({_words(job)})" for job in targets.values())
+        launchers = [f"{_name(job, 'launcher')} ({_words(job)})" for job in targets.values()]
         yield ForgatherError(
             "bad_launcher",
-            f"the jobs of this sweep choose different launchers: {told}",
+            f"the jobs of this sweep choose different launchers: {' and '.join(launchers)}",
             hint="choose one for all: hydra/launcher=NAME or cluster=NAME on the command line",
         )
     for target, job in targets.items():

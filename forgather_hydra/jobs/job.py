@@ -114,9 +114,11 @@ def composed_job(
 def _refuse_long_names(directory: Path) -> None:
     for part in directory.parts:
         if len(os.fsencode(part)) > LONGEST_NAME:
-            told = f"the job's directory has a name of more than {LONGEST_NAME} bytes: {part[:40]}"
+            message = (
+                f"a name in the job's directory has more than {LONGEST_NAME} bytes: {part[:40]}"
+            )
             hint = "set hydra.sweep.subdir, for example to '${hydra:job.num}'"
-            raise ForgatherError("run_directory", told, hint=hint)
+            raise ForgatherError("run_directory", message, hint=hint)
 
 
 def job_of(

@@ -226,5 +226,5 @@ def time_problems(options: Options, resources: Resources) -> Iterator[ForgatherE
         )
 
 
-def _void(told: str, hint: str) -> ForgatherError:
-    return ForgatherError("bad_launcher", f"{LAUNCHER}: {told}", hint=hint)
+def _void(message: str, hint: str) -> ForgatherError:
+    return ForgatherError("bad_launcher", f"{LAUNCHER}: {message}", hint=hint)

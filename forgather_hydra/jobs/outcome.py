@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.jobs.job import Job, returned
-from forgather_hydra.jobs.local.processes import told_exit
+from forgather_hydra.jobs.local.processes import exit_message
 from forgather_hydra.report.results import JobCancelled, one_line
 from forgather_hydra.run import failure as failure_of
 from forgather_hydra.rundir.files import read_json, read_own, write_json, write_own
@@ -75,13 +75,13 @@ def write_failure(directory: Path, error: BaseException, rank: int, size: int) -
         failure = {
             "rank": rank,
             "error": where + one_line(error),
-            "told": failure_of.told(error),
+            "told": failure_of.message_of(error),
             "exit_code": failure_of.exit_code(error),
         }
         write_json(launch_dir(directory) / FAILURE, failure)
 
 
-def told_failure(directory: Path) -> str | None:
+def failure_message(directory: Path) -> str | None:
     """What the user reads about why a job failed, if one of its processes has said that."""
     return (read_json(launch_dir(directory) / FAILURE) or {}).get("told")
 
@@ -124,9 +124,9 @@ def return_from_result(job: Job) -> JobReturn:
 def failed(job: Job, reason: str) -> JobReturn:
     """The return of a job that has left no result."""
     reason = _silent_process(job.directory) or reason
-    told = _other_process(job.directory) or "\n".join([reason, *log_tail(job.directory)])
+    message = _other_process(job.directory) or "\n".join([reason, *log_tail(job.directory)])
     return returned(
-        job.config, job.overrides, job.directory, JobStatus.FAILED, JobFailed(told.strip())
+        job.config, job.overrides, job.directory, JobStatus.FAILED, JobFailed(message.strip())
     )
 
 
@@ -142,7 +142,9 @@ def _silent_process(directory: Path) -> str | None:
     logs = [folder / TORCHRUN_LOG for folder in attempts(directory)[-1:]]
     text = logs[0].read_text(errors="replace") if logs and logs[0].exists() else ""
     first = re.search(r"Root Cause.*?rank +: (\d+).*?exitcode +: (-?\d+)", text, re.DOTALL)
-    return told_exit(int(first[2])).replace("the process", f"process {first[1]}") if first else None
+    if first is None:
+        return None
+    return exit_message(int(first[2])).replace("the process", f"process {first[1]}")
 
 
 def log_tail(directory: Path, lines: int = TAIL) -> list[str]:

@@ -74,13 +74,13 @@ def _handed_over(cfg: DictConfig) -> JobReturn | None:
     options = read_options(options_in(whole)) if kind else None
     wanted = options.devices if isinstance(options, LocalOptions) else "auto"
     processes = topology_of(whole).settled(len(devices(wanted))).world_size
-    if options and not is_sweep and (processes > 1 or _is_told(options)):
+    if options and not is_sweep and (processes > 1 or _asks_for_more(options)):
         return _launched(whole, options)
     _refuse_one_of_several(processes)
     return None
 
 
-def _is_told(options: Options) -> bool:
+def _asks_for_more(options: Options) -> bool:
     """Whether the launcher has been told something that this process does not do by itself."""
     if isinstance(options, SlurmOptions) or options.dry_run or options.snapshot or options.env:
         return True

@@ -28,12 +28,12 @@ def check_is_no_sweep(config: DictConfig) -> None:
         return  # the words are also those of the run that goes on, which may be a sweep's
     hint = "add -m (or --multirun) to run all of its jobs, or leave it out"
     for word in _words_about_sweeps(config):
-        told = f"{word} is about a sweep, and without -m this is one run"
-        raise ForgatherError("no_sweep", told, hint=hint)
+        message = f"{word} is about a sweep, and without -m this is one run"
+        raise ForgatherError("no_sweep", message, hint=hint)
     sweeper = config.hydra.sweeper
     if any(OmegaConf.select(sweeper, part) for part in _PARTS):
-        told = "warning: hydra.sweeper describes a sweep; without -m this is one run"
-        print(told, file=sys.stderr)
+        message = "warning: hydra.sweeper describes a sweep; without -m this is one run"
+        print(message, file=sys.stderr)
 
 
 def _words_about_sweeps(config: DictConfig) -> Iterator[str]:

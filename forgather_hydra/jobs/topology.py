@@ -208,8 +208,8 @@ def _misfit(resources: Resources, trainer: str, count: Count) -> str | None:
     if count.exact == 1 and processes > 1:
         return f"{trainer} is one process, not {processes}: choose trainer=accel, fsdp or pipeline"
     if procs == AUTO:
-        told = f"{count.exact} processes of {trainer} cannot be shared out to {nodes} nodes"
-        return told if count.exact and count.exact % nodes else None
+        message = f"{count.exact} processes of {trainer} cannot be shared out to {nodes} nodes"
+        return message if count.exact and count.exact % nodes else None
     if count.exact and processes != count.exact:
         return f"{trainer} is set up for {count.exact} processes, not {processes}"
     if processes % count.groups:

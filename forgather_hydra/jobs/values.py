@@ -16,12 +16,12 @@ class Takes(NamedTuple):
     """One kind of value.
 
     Attributes:
-        told: in words.
+        description: in words.
         fits: whether a value is of the kind.
         made: of a value that fits, what the program will have.
     """
 
-    told: str
+    description: str
     fits: Callable[[Any], bool]
     made: Callable[[Any], Any] = lambda value: value
 
@@ -46,7 +46,7 @@ def whole(least: int, most: int | None = None) -> Takes:
     return Takes(f"a whole number {bounds}", lambda v: is_whole(v) and least <= v <= limit)
 
 
-def several(told: str, item: Callable[[Any], bool]) -> Takes:
+def several(description: str, item: Callable[[Any], bool]) -> Takes:
     """A list of some kind, or one of it."""
 
     def fits(value: Any) -> bool:
@@ -55,10 +55,10 @@ def several(told: str, item: Callable[[Any], bool]) -> Takes:
     def made(value: Any) -> list[str]:
         return [*map(str, value)] if isinstance(value, (list, tuple)) else [str(value)]
 
-    return Takes(told, fits, made)
+    return Takes(description, fits, made)
 
 
-def mapping(told: str, name: str, item: Callable[[Any], bool]) -> Takes:
+def mapping(description: str, name: str, item: Callable[[Any], bool]) -> Takes:
     """A mapping from names that a pattern describes to values of some kind."""
 
     def fits(value: Any) -> bool:
@@ -67,7 +67,7 @@ def mapping(told: str, name: str, item: Callable[[Any], bool]) -> Takes:
             for key, entry in value.items()
         )
 
-    return Takes(told, fits)
+    return Takes(description, fits)
 
 
 Flag = Annotated[bool, Takes("true or false", lambda v: isinstance(v, bool))]
@@ -121,8 +121,8 @@ def problems(
             hint = f"{near} {listed}" if near and near.endswith("?") else near or listed
             yield ForgatherError(kind, f"{path}: there is no such option", hint=hint)
         elif not any(takes.fits(value) for takes in known[name]):
-            told = " or ".join(takes.told for takes in known[name])
-            yield ForgatherError(kind, f"{path} is {shown(value)}, but must be {told}")
+            description = " or ".join(takes.description for takes in known[name])
+            yield ForgatherError(kind, f"{path} is {shown(value)}, but must be {description}")
 
 
 def _kinds_of(fields: type) -> dict[str, list[Takes]]:

@@ -19,8 +19,8 @@ from omegaconf import open_dict
 from forgather_hydra.config.given import hydra_config, task_overrides
 from forgather_hydra.jobs.job import Payload, read_payload, returned
 from forgather_hydra.jobs.local import loopback
-from forgather_hydra.jobs.outcome import JobFailed, told_failure, write_failure, write_outcome
-from forgather_hydra.run.failure import told
+from forgather_hydra.jobs.outcome import JobFailed, failure_message, write_failure, write_outcome
+from forgather_hydra.run.failure import message_of
 from forgather_hydra.rundir.launch import owned
 from forgather_hydra.rundir.names import FIRST_ATTEMPT, rank_log
 from forgather_hydra.rundir.record import keep_configuration
@@ -63,7 +63,7 @@ def _first(directory: Path, attempt: Path, size: int) -> int:
         if job_return.status == JobStatus.FAILED:
             error = job_return._return_value
             write_failure(directory, error, 0, size)
-            print(told_failure(directory) or told(error), file=sys.stderr)
+            print(failure_message(directory) or message_of(error), file=sys.stderr)
         write_outcome(directory, job_return)
         return EXIT_FAILED if job_return.status == JobStatus.FAILED else 0
 

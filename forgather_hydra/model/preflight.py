@@ -40,8 +40,8 @@ class UnknownKey(ValueError):
         key: its name.
     """
 
-    def __init__(self, key: str, told: str) -> None:
-        super().__init__(told)
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
         self.key = key
 
 
@@ -108,17 +108,20 @@ def _check_needed(code: str, config: Mapping[str, Any]) -> None:
     for key in _NEEDED.findall(code):
         if key not in config and key not in (*_COMMON, "max_sequence_length"):
             near = nearest(key, config, 1)
-            told = f"a part of this model reads {key!r}, which model_config does not have"
+            message = f"a part of this model reads {key!r}, which model_config does not have"
             cure = f"did you mean {near[0]}? Otherwise set it" if near else "set it"
-            raise ValueError(f"{told}; {cure}: +model_config.{key}=VALUE")
+            raise ValueError(f"{message}; {cure}: +model_config.{key}=VALUE")
 
 
 def _check_length(config: Mapping[str, Any], overrides: Iterable[str]) -> None:
     """Refuse a `max_position_embeddings` that another name of the same thing rules over."""
     is_given = any(re.match(r"\+*model_config\.max_position_embeddings=", o) for o in overrides)
     if is_given and "max_sequence_length" in config:
-        told = "max_position_embeddings is not used, since max_sequence_length is set, which is the"
-        raise UnknownKey("max_position_embeddings", f"{told} same: set that")
+        message = (
+            "max_position_embeddings is not used, since max_sequence_length is set, which is the "
+            "same: set that"
+        )
+        raise UnknownKey("max_position_embeddings", message)
 
 
 def check_new_model(config: Callable[..., PretrainedConfig]) -> PreTrainedModel:
@@ -166,9 +169,9 @@ def check_pretrained(
     except (OSError, ValueError) as error:
         if trusted:
             raise
-        told = str(error).splitlines()[0]
+        message = str(error).splitlines()[0]
         is_name = re.fullmatch(r"\w[\w.-]*(/[\w.-]+)?", str(path))
-        hub = f", and from the hub it cannot be had: {told}" if is_name else ""
+        hub = f", and from the hub it cannot be had: {message}" if is_name else ""
         raise FileNotFoundError(f"there is no directory {path}{hub}") from error
     with torch.device("meta"):
         model: PreTrainedModel = AutoModelForCausalLM.from_config(config, trust_remote_code=trusted)

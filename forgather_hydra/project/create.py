@@ -100,8 +100,8 @@ def create_config(meta: Meta, name: str, parent: str = "", is_copy: bool = False
     """
     name = name.removesuffix(".yaml")
     if not _NAME.match(name):
-        told = f"{name!r} is no name for a configuration"
-        raise ForgatherError("bad_name", told, hint="use letters, digits, '_', '-', '.' and '/'")
+        message = f"{name!r} is no name for a configuration"
+        raise ForgatherError("bad_name", message, hint="use letters, digits, '_', '-', '.' and '/'")
     parent = _parent(meta, parent)
     search_path = meta.renderer.environment.search_path
     if is_copy:
@@ -146,10 +146,9 @@ def write_new(texts: dict[Path, str]) -> list[Path]:
     """
     there = [display_path(str(path.absolute())) for path in texts if path.exists()]
     if there:
-        told = f"{', '.join(there)} {'exists' if len(there) == 1 else 'exist'} already"
-        raise error_like(
-            FileExistsError(), "file_exists", told, hint="nothing was written; choose another name"
-        )
+        message = f"{', '.join(there)} {'exists' if len(there) == 1 else 'exist'} already"
+        hint = "nothing was written; choose another name"
+        raise error_like(FileExistsError(), "file_exists", message, hint=hint)
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "x", encoding="utf-8") as file:

@@ -82,7 +82,7 @@ def _is_still(meta: Meta, disk: Disk, row: dict[str, Any]) -> bool:
     return row["basis"]["folders"] == meta.folders and holds(disk, row["basis"])
 
 
-def told(error: ForgatherError) -> dict[str, Any]:
+def message(error: ForgatherError) -> dict[str, Any]:
     """An error in words that can be kept."""
     return {name: getattr(error, name) for name in _OF_AN_ERROR}
 

@@ -78,9 +78,9 @@ class Meta:
         names = self.configs()
         bases = [os.path.join(folder, self.config_prefix) for folder in self.searchpath]
         if not name and not names:
-            told = "the project has no configuration"
+            message = "the project has no configuration"
             hint = f"put one into {', '.join(bases)}"
-            raise ForgatherError("missing_template", told, hint=hint)
+            raise ForgatherError("missing_template", message, hint=hint)
         name = name or self.default_config or names[0]
         for found in (name, f"{name}.yaml"):
             if any(os.path.isfile(os.path.join(base, found)) for base in bases):

@@ -46,16 +46,16 @@ def read_meta(project_dir: str) -> Meta:
         os.path.join(platformdirs.user_config_dir("forgather"), "templates"),
     ]
     try:
-        with withheld() as told:
+        with withheld() as message:
             variables = project_globals(project_dir, root)
             config = ConfigEnvironment(folders, global_vars=variables).load(META_FILE)
             values = materialize(config.config)
             _check(config, values := {} if values is None else values)
             _warn_unread(config, values)
     finally:
-        tell(told)
+        tell(message)
     meta = _meta(project_dir, root, config, values)
-    if not told:
+    if not message:
         _keep(meta, folders, config)
     return meta
 
@@ -113,18 +113,17 @@ def _versions() -> dict[str, str]:
 
 def _check(config: Config, values: Any) -> None:
     if not isinstance(values, dict):
-        told = f"a {META_FILE} is a mapping, not {type(values).__name__}"
-        raise ForgatherError("bad_meta", told, hint="write lines such as name: My project").locate(
-            config.source_map.origin(1)
-        )
+        message = f"a {META_FILE} is a mapping, not {type(values).__name__}"
+        error = ForgatherError("bad_meta", message, hint="write lines such as name: My project")
+        raise error.locate(config.source_map.origin(1))
     for key, value in values.items():
         is_list = isinstance(value, list) and all(isinstance(item, str) for item in value)
         if value is None or isinstance(value, str) or (key == "searchdir" and is_list):
             continue
         if _SYNONYMS.get(key, key) in _KEYS:
             wanted = "a folder or a list of folders" if key == "searchdir" else "text"
-            told = f"it is {wanted}, not {type(value).__name__}"
-            raise ForgatherError("bad_meta", told, path=key).locate(_origin(config, key))
+            message = f"it is {wanted}, not {type(value).__name__}"
+            raise ForgatherError("bad_meta", message, path=key).locate(_origin(config, key))
 
 
 def _origin(config: Config, key: Any) -> Origin | None:
@@ -136,6 +135,6 @@ def _warn_unread(config: Config, values: dict[Any, Any]) -> None:
     for key in values:
         if key not in _KEYS and key not in _SYNONYMS:
             origin = _origin(config, key)
-            told = f"nothing reads the key {key!r}"
+            message = f"nothing reads the key {key!r}"
             hint = did_you_mean(key, _KEYS)
-            warn("unknown_key", told, origin or Origin(META_FILE, 1), hint)
+            warn("unknown_key", message, origin or Origin(META_FILE, 1), hint)

@@ -7,7 +7,7 @@ from typing import Any
 
 from forgather_hydra.errors import ForgatherError, withheld
 from forgather_hydra.graph.parse import parse
-from forgather_hydra.project.listing import told
+from forgather_hydra.project.listing import message
 from forgather_hydra.project.meta import Meta
 from forgather_hydra.template.files import file_stamp
 from forgather_hydra.template.functions import CLOCK
@@ -33,7 +33,7 @@ def outline(meta: Meta, disk: Disk, file: str) -> dict[str, Any]:
             stamps = [file_stamp(path) for path in _own(meta, file)]
             return {
                 **_said("", ""),
-                "error": told(error),
+                "error": message(error),
                 "warnings": warnings,
                 "basis": basis(disk, meta.folders, {}, stamps, is_whole=True),
             }

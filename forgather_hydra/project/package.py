@@ -36,11 +36,11 @@ def package_name(folder: str) -> str:
     """The name of the package in a folder, such as `my_lab` of `my-lab`."""
     name = re.sub(r"\W|^(?=\d)", "_", folder.lower(), flags=re.ASCII).strip("_")
     if not name.isidentifier() or iskeyword(name):
-        told = f"no package can be named like the folder {folder!r}"
+        message = f"no package can be named like the folder {folder!r}"
         raise ForgatherError(
-            "bad_name", told, hint="begin with a letter; use letters, digits and _"
+            "bad_name", message, hint="begin with a letter; use letters, digits and _"
         )
     if find_spec(name) is not None:
-        told = f"Python has a module {name} already"
-        raise ForgatherError("bad_name", told, hint="give the folder another name")
+        message = f"Python has a module {name} already"
+        raise ForgatherError("bad_name", message, hint="give the folder another name")
     return name

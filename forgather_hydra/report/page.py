@@ -82,8 +82,8 @@ def write_page(
 def _rows(results: Sequence[JobResult], words: Sequence[str], direction: str) -> list[Row]:
     best = best_of(results, direction)
     rows = {
-        id(result): Row(result, told, COLORS[place % len(COLORS)], result is best)
-        for place, (result, told) in enumerate(zip(results, words, strict=True))
+        id(result): Row(result, message, COLORS[place % len(COLORS)], result is best)
+        for place, (result, message) in enumerate(zip(results, words, strict=True))
     }
     return [rows[id(result)] for result in ranked(results, direction)]
 

@@ -173,7 +173,7 @@ def _points(series: Series, x: Axis, y: Axis, x_name: str) -> str:
     color = COLORS[series.color % len(COLORS)]
     drawn = []
     for a, b in series.points:
-        told = escape(f"{series.name}, {x_name}={x.labels.get(a) or format(a, '.6g')}: {b:.6g}")
+        message = escape(f"{series.name}, {x_name}={x.labels.get(a) or format(a, '.6g')}: {b:.6g}")
         place = f'cx="{x.at(a):.1f}" cy="{y.at(b):.1f}"'
-        drawn.append(f'<circle {place} r="5" fill="{color}"><title>{told}</title></circle>')
+        drawn.append(f'<circle {place} r="5" fill="{color}"><title>{message}</title></circle>')
     return "".join(drawn)

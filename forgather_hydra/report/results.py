@@ -54,11 +54,11 @@ class Unknown:
 
     Attributes:
         status: planned or submitted.
-        told: where to look for it.
+        where: to look for it.
     """
 
     status: State
-    told: str = ""
+    where: str = ""
 
 
 class JobCancelled(Exception):

@@ -26,7 +26,7 @@ def report_results(
     results: Sequence[JobResult],
     metric: str,
     direction: str,
-    are_failures_told: bool = False,
+    are_failures_reported: bool = False,
     is_interactive: bool = False,
 ) -> None:
     """Print and save results.
@@ -44,7 +44,7 @@ def report_results(
         ForgatherError: ``missing_extra``, where plotly is wanted and not installed.
     """
     groups = grouped(results, direction)
-    _print(sweep_dir, results, groups, metric, direction, are_failures_told)
+    _print(sweep_dir, results, groups, metric, direction, are_failures_reported)
     try:
         columns = columns_with_evaluations(CSV, sweep_dir, results, all_of_them=True)
         save(sweep_dir, results, metric, direction, columns)
@@ -71,14 +71,14 @@ def _print(
     groups: Sequence[Group],
     metric: str,
     direction: str,
-    are_failures_told: bool,
+    are_failures_reported: bool,
 ) -> None:
     console = console_for_tables()
     console.print(f"\nresults of {sweep_dir}, best first", markup=False, soft_wrap=True)
     columns = columns_with_evaluations(TABLE, sweep_dir, results, all_of_them=False)
     console.print(table(ranked(results, direction), metric, columns))
     for result in results:
-        if result.status == State.FAILED and not are_failures_told:
+        if result.status == State.FAILED and not are_failures_reported:
             line = f"job {result.number} failed: {result.error}"
             console.print(line, markup=False, soft_wrap=True)
     if best := best_of(results, direction):

@@ -54,6 +54,6 @@ def prepare(run_dir: Path) -> Sequence[Path]:
         run_dir.mkdir(parents=True, exist_ok=True)
         record.keep_configuration(run_dir)
     except (OSError, record.RunIsBusy) as error:
-        told = ForgatherError("run_directory", str(error), hint="set output_root or hydra.run.dir")
-        raise UsageExit(told) from error
+        hint = "set output_root or hydra.run.dir"
+        raise UsageExit(ForgatherError("run_directory", str(error), hint=hint)) from error
     return made

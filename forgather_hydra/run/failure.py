@@ -19,7 +19,7 @@ def says_enough(error: BaseException) -> bool:
     return isinstance(error, _SAY_ENOUGH) and not wants_traceback()
 
 
-def told(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
     """What the user reads about an error."""
     if not says_enough(error):
         return "".join(traceback.format_exception(error)).rstrip()

@@ -137,8 +137,8 @@ def _nothing_to_run(project_config: str | None) -> ForgatherError:
     if project_config:
         what = f"the project's configuration {project_config}.yaml"
         hint = "give it a target 'main', which is constructed, and called if it is a !partial"
-    told = f"{what} has no target 'main', so there is nothing to run"
-    return ForgatherError("unknown_target", told, hint=hint)
+    message = f"{what} has no target 'main', so there is nothing to run"
+    return ForgatherError("unknown_target", message, hint=hint)
 
 
 def _metric(cfg: DictConfig, result: Any) -> Any:

@@ -96,8 +96,8 @@ class SearchSweeper(JobSweeper):
         """Say with the exit code that trials returned nothing to go by."""
         if self.useless:
             jobs = sum(map(len, self.returns))
-            told = f"{len(self.useless)} of {counted(jobs, 'trial')} gave no number to compare: "
-            self.application.fail(JobsFailed(told + self.useless[0], self.returns))
+            message = f"{len(self.useless)} of {counted(jobs, 'trial')} gave no number to compare: "
+            self.application.fail(JobsFailed(message + self.useless[0], self.returns))
 
     def check_options(self) -> None:
         super().check_options()

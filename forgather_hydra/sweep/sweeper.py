@@ -105,8 +105,8 @@ class JobSweeper(Sweeper):
             sweep_dir.mkdir(parents=True, exist_ok=True)
             OmegaConf.save(self.config, sweep_dir / MULTIRUN)
         except OSError as error:
-            told = ForgatherError("sweep_directory", str(error), hint="set hydra.sweep.dir")
-            self.application.fail(told)
+            message = ForgatherError("sweep_directory", str(error), hint="set hydra.sweep.dir")
+            self.application.fail(message)
         return sweep_dir
 
     def launch(self, batch: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
@@ -128,8 +128,8 @@ class JobSweeper(Sweeper):
             return
         from forgather_hydra.report.save import report_results
 
-        is_told = getattr(self.launcher, "tells_failures", False)  # by our own launchers
-        report_results(sweep_dir, results, self.title(results), self.direction, is_told)
+        is_reported = getattr(self.launcher, "tells_failures", False)  # by our own launchers
+        report_results(sweep_dir, results, self.title(results), self.direction, is_reported)
 
     def title(self, results: Sequence[Any]) -> str:
         """What the jobs are ranked by, in a word: jobs of others return a number without a name."""
@@ -145,10 +145,10 @@ class JobSweeper(Sweeper):
         if bad:
             failed = [job for job in bad if not isinstance(job._return_value, JobCancelled)]
             cancelled = len(bad) - len(failed)
-            told = f"{len(failed)} of {counted(len(jobs), 'job')} failed"
-            told += f", and {cancelled} cancelled" if cancelled else ""
-            told += _where_tracebacks_are(failed)
-            self.application.fail(JobsFailed(told, self.returns))
+            message = f"{len(failed)} of {counted(len(jobs), 'job')} failed"
+            message += f", and {cancelled} cancelled" if cancelled else ""
+            message += _where_tracebacks_are(failed)
+            self.application.fail(JobsFailed(message, self.returns))
 
     @contextlib.contextmanager
     def reporting(self) -> Iterator[None]:

@@ -80,13 +80,13 @@ def _undefined(
 
 def _refused(error: TemplateRuntimeError, message: str) -> ForgatherError:
     if required := re.match(r"Required block '(\w+)' not found", message):
-        told = f"the required block {required[1]!r} is not overridden"
+        message = f"the required block {required[1]!r} is not overridden"
         hint = f"give it a body: [{required[1]}] or -- block {required[1]}"
-        return error_like(error, "required_block", told, hint=hint)
+        return error_like(error, "required_block", message, hint=hint)
     if message == "extended multiple times":
         hint = "put the second template below a marker, #---- name ----, and include 'name'"
-        told = "a template extends one parent, and this is its second 'extends'"
-        return error_like(error, "template_syntax", told, hint=hint)
+        message = "a template extends one parent, and this is its second 'extends'"
+        return error_like(error, "template_syntax", message, hint=hint)
     return error_like(error, "template_runtime", message)
 
 

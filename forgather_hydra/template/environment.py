@@ -121,8 +121,8 @@ class TemplateEnvironment(SandboxedEnvironment):
         try:
             code = self._code(source)
         except (RecursionError, SyntaxError, MemoryError) as error:
-            told = "statements or expressions are nested too deeply"
-            raise TemplateSyntaxError(told, 1, source.key) from error
+            message = "statements or expressions are nested too deeply"
+            raise TemplateSyntaxError(message, 1, source.key) from error
         template = Template.from_code(self, code, self.globals)
         self._compiled[source.key] = source, template
         return template

@@ -45,8 +45,8 @@ def read_facts(tree: nodes.Template, text: str) -> Facts:
     assigned = {n.attr: n.lineno for n in tree.find_all(nodes.NSRef) if n.name == "ns"}
     of_ns = (n for n in tree.find_all(nodes.Getattr) if isinstance(n.node, nodes.Name))
     read = frozenset(n.attr for n in of_ns if n.node.name == "ns")  # type: ignore[attr-defined]
-    told = tuple(_outside(tree)), tuple(swallowed_lines(text))
-    return Facts(blocks, references, *told, assigned, read)
+    message = tuple(_outside(tree)), tuple(swallowed_lines(text))
+    return Facts(blocks, references, *message, assigned, read)
 
 
 def _outside(tree: nodes.Template) -> Iterator[tuple[int, str]]:

@@ -99,8 +99,8 @@ def _read_text(name: str, path: str) -> str:
         with open(path, "rb") as file:
             content = file.read()
     except OSError as error:
-        told = f"the template {name!r} cannot be read: {error.strerror}"
-        raise error_like(error, "missing_template", told, template=name, file=path) from error
+        message = f"the template {name!r} cannot be read: {error.strerror}"
+        raise error_like(error, "missing_template", message, template=name, file=path) from error
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

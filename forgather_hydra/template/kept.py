@@ -61,8 +61,8 @@ class Disk:
     def _folder(self, folder: str) -> str | None:
         if folder not in self._below:
             files = _files_below(folder)
-            told = None if files is None else _hash([[file, self.digest(file)] for file in files])
-            self._below[folder] = told
+            found = None if files is None else _hash([[file, self.digest(file)] for file in files])
+            self._below[folder] = found
         return self._below[folder]
 
 

@@ -89,9 +89,9 @@ def _misspelt(environment: TemplateEnvironment, load: Load) -> Iterator[Finding]
         for name, line in each.assigned.items():
             near = None if name in read else misspelt(name, read)
             if near:
-                told = f"no template reads ns.{name}"
+                message = f"no template reads ns.{name}"
                 hint = f"did you mean ns.{near}?"
-                yield Finding("unread_variable", told, hint, _origin(load, key, line))
+                yield Finding("unread_variable", message, hint, _origin(load, key, line))
 
 
 def read_variables(environment: TemplateEnvironment, load: Load) -> frozenset[str]:

@@ -109,8 +109,8 @@ class Renderer:
             context = template.new_context({"template_name": template.name, **variables})
             text = self.environment.concat(template.root_render_func(context))
         except Exception as error:
-            told = diagnose(error, self.environment, load, variables)
-            raise told from (None if told is error else error)
+            message = diagnose(error, self.environment, load, variables)
+            raise message from (None if message is error else error)
         finally:
             CURRENT.reset(load_token)
             if clock_token is not None:

@@ -28,8 +28,8 @@ class Refused(ValueError):
         key: its name.
     """
 
-    def __init__(self, key: str, told: str) -> None:
-        super().__init__(told)
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
         self.key = key
 
 

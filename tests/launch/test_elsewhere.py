@@ -26,7 +26,7 @@ from forgather_hydra.rundir.names import GIVEN_UP
 Run = Callable[..., Any]
 
 
-class Told(NamedTuple):
+class Outcome(NamedTuple):
     """What a command has told."""
 
     code: int
@@ -37,15 +37,15 @@ class Told(NamedTuple):
 @pytest.fixture
 def forgather(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Told]:
+) -> Callable[..., Outcome]:
     monkeypatch.chdir(tmp_path)
 
-    def run(*words: str) -> Told:
+    def run(*words: str) -> Outcome:
         with pytest.raises(SystemExit) as stop:
             main(list(words))
         code = stop.value.code
         assert isinstance(code, int)
-        return Told(code, *capsys.readouterr())
+        return Outcome(code, *capsys.readouterr())
 
     return run
 

@@ -106,8 +106,8 @@ def generate_code(
     from forgather_hydra.template.render import Renderer
 
     if not factory_name.isidentifier() or iskeyword(factory_name):
-        told = f"{factory_name!r} is no name for a function"
-        raise error_like(ValueError(), "bad_name", told)
+        message = f"{factory_name!r} is no name for a function"
+        raise error_like(ValueError(), "bad_name", message)
     graph = obj.graph if isinstance(obj, Program) else obj
     policy = NamePolicy(name_policy or "named")
     variables = _template_variables(graph, factory_name, relaxed_kwargs, policy, eager)

@@ -44,8 +44,8 @@ def problem_of(node: Call) -> ForgatherError | None:
     name, _, below = symbol.partition(".")
     if module.has(name) is False:
         hint = did_you_mean(name, module.names())
-        told = f"cannot import {node.spec}: module {module.name!r} has no {name!r}"
-        return ForgatherError("attribute_missing", told, hint=hint)
+        message = f"cannot import {node.spec}: module {module.name!r} has no {name!r}"
+        return ForgatherError("attribute_missing", message, hint=hint)
     signature = None if below else signature_of(definition(module, name))
     if signature is None:
         return None

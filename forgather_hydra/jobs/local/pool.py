@@ -13,7 +13,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from forgather_hydra.errors import ForgatherError, counted
 from forgather_hydra.jobs.job import Job, write_payload
 from forgather_hydra.jobs.local import slots as device_slots
-from forgather_hydra.jobs.local.processes import JobProcess, told_exit
+from forgather_hydra.jobs.local.processes import JobProcess, exit_message
 from forgather_hydra.jobs.local.start import Starter, cores
 from forgather_hydra.jobs.options import LocalOptions
 from forgather_hydra.jobs.outcome import (
@@ -79,7 +79,7 @@ class LocalPool:
         self.returns: dict[int, JobReturn] = {}
         self.created = time.time()
         self._last_start = 0.0
-        self._is_told = False
+        self._is_reported = False
 
     def check(self) -> None:
         """Make sure that each job can run here at all.
@@ -149,8 +149,8 @@ class LocalPool:
     def tell_if_stuck(self) -> None:
         """Say so, once, if all waits for other launchers."""
         is_stuck = self.waiting and not self.running and time.time() > self.created + STUCK_S
-        if is_stuck and not self._is_told:
-            self._is_told = True
+        if is_stuck and not self._is_reported:
+            self._is_reported = True
             self.display.console.print("waiting for other launchers on this machine")
 
     def is_settled(self, job: Job) -> bool:
@@ -202,7 +202,7 @@ class LocalPool:
         if is_given_up(job.directory):
             job_return = cancelled(job, "the job was cancelled")
         elif result_of(job.directory) is None:
-            job_return = failed(job, told_exit(status))
+            job_return = failed(job, exit_message(status))
             write_outcome(job.directory, job_return)
         else:
             job_return = return_of(job)
@@ -224,8 +224,8 @@ class LocalPool:
 
     def end_all(self) -> None:
         """End what was started: gently, or at a second Ctrl-C at once."""
-        told = "waiting for jobs to save and end; Ctrl-C again ends them at once"
-        self.display.console.print(f"\n{told}")
+        message = "waiting for jobs to save and end; Ctrl-C again ends them at once"
+        self.display.console.print(f"\n{message}")
         try:
             for each in self.running:
                 each.process.ask_to_end()

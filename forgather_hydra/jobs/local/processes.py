@@ -153,7 +153,7 @@ def kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def told_exit(status: int) -> str:
+def exit_message(status: int) -> str:
     """Why a process ended, from its exit status."""
     if status < 0:
         return f"the process was ended by {signal.Signals(-status).name}"

@@ -47,8 +47,8 @@ def devices(wanted: str | Sequence[object] = "auto") -> list[str]:
             if listed is not None
             else f"this machine has {', '.join(seen)}"
         )
-        told = f"hydra.launcher.devices asks for {', '.join(hidden)}, but {reason}"
-        raise ForgatherError("bad_resources", told)
+        message = f"hydra.launcher.devices asks for {', '.join(hidden)}, but {reason}"
+        raise ForgatherError("bad_resources", message)
     return names
 
 

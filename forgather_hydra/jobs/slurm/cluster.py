@@ -71,8 +71,8 @@ class Cluster:
                 name = made.submit_script()
             except (FailedJobError, FailedSubmissionError) as error:
                 for job in group:
-                    told = f"the cluster refused the job: {str(error).strip()}"
-                    write_outcome(job.directory, failed(job, told))
+                    message = f"the cluster refused the job: {str(error).strip()}"
+                    write_outcome(job.directory, failed(job, message))
                 continue
             for index, job in enumerate(group):
                 self.note(job, name if len(group) == 1 else f"{name}_{index}", made.folder)

@@ -230,7 +230,7 @@ def gpus_of_cluster(partition: str | None) -> int | None:
     None if it does not say.
     """
     words = ["sinfo", "-h", "-o", "%G", *(["-p", partition] if partition else [])]
-    answer = _told(words)
+    answer = _output_of(words)
     if answer is None:
         return None
     return max(map(int, re.findall(r"gpu(?::[^:,(\s]+)?:(\d+)", answer)), default=0)
@@ -239,12 +239,12 @@ def gpus_of_cluster(partition: str | None) -> int | None:
 def largest_array() -> int:
     """How many jobs the cluster lets an array have."""
     found = re.search(
-        r"^MaxArraySize\s*=\s*(\d+)", _told(["scontrol", "show", "config"]) or "", re.MULTILINE
+        r"^MaxArraySize\s*=\s*(\d+)", _output_of(["scontrol", "show", "config"]) or "", re.MULTILINE
     )
     return int(found[1]) if found else 1000
 
 
-def _told(words: list[str]) -> str | None:
+def _output_of(words: list[str]) -> str | None:
     """The answer of a SLURM command about the cluster; None if it has none to give."""
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)

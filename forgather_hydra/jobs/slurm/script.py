@@ -214,7 +214,7 @@ def tail(
     srun += options.srun_args or []
     variables = {"PYTHONPATH": os.pathsep.join(import_path)} | dict(options.env or {})
     exports = [f"export {name}={shlex.quote(str(value))}" for name, value in variables.items()]
-    rank = [*(exports if container else ()), *_told(topology)]
+    rank = [*(exports if container else ()), *_rendezvous(topology)]
     worker = f'exec {python} -P -u -m forgather_hydra.jobs.worker "$RUN" "$ATTEMPT"'
     values = {
         "EXPORT": "\n".join(exports),
@@ -231,7 +231,7 @@ def tail(
     return text.strip()
 
 
-def _told(topology: Topology) -> list[str]:
+def _rendezvous(topology: Topology) -> list[str]:
     """What each process is told about the others."""
     if topology.world_size == 1:
         return [_ALONE]

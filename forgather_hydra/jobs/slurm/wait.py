@@ -57,7 +57,7 @@ class Waiting:
         self.tries: dict[int, int] = {}
         self.states: dict[str, scheduler.Seen] = {}
         self.over: dict[int, float] = {}
-        self.told: defaultdict[int, set[str]] = defaultdict(set)
+        self.reported: defaultdict[int, set[str]] = defaultdict(set)
         self.is_answered = True
         self._asked = 0.0
 
@@ -108,8 +108,8 @@ class Waiting:
 
     def tell_reason(self, job: Job, reason: str) -> None:
         """Say once why a job does not start, unless it will in its turn."""
-        if reason not in ORDINARY and reason not in self.told[id(job)]:
-            self.told[id(job)].add(reason)
+        if reason not in ORDINARY and reason not in self.reported[id(job)]:
+            self.reported[id(job)].add(reason)
             self.display.say(job, f"waits: {reason}")
 
     def collect(self, job: Job) -> None:
@@ -142,18 +142,21 @@ class Waiting:
     def lost(self, job: Job) -> JobReturn:
         """The return of a job that has ended without a word."""
         state = self.states[self.cluster.placed[id(job)].id].state
-        told = "vanished from the scheduler" if state == scheduler.GONE else f"ended as {state}"
+        message = "vanished from the scheduler" if state == scheduler.GONE else f"ended as {state}"
         if self.is_unwanted(job):
             return cancelled(job, f"the job was cancelled ({state})")
         *before, last = ["", *last_words(shell_log(job.directory))]
-        lost = failed(job, "\n".join([f"the job {told}{last and ': '}{last}", *before]))
+        lost = failed(job, "\n".join([f"the job {message}{last and ': '}{last}", *before]))
         write_outcome(job.directory, lost)
         return lost
 
     def unfinished(self, job: Job) -> JobReturn:
         """The return of a job that had to stop more often than it is queued again."""
-        told = "the job has more to do, but has been queued as often as hydra.launcher.max_requeues"
-        unfinished = failed(job, f"{told} allows; the same command goes on with it")
+        message = (
+            "the job has more to do, but has been queued as often as hydra.launcher.max_requeues "
+            "allows; the same command goes on with it"
+        )
+        unfinished = failed(job, message)
         write_outcome(job.directory, unfinished)
         return unfinished
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 
 from forgather_hydra.jobs.job import Job
-from forgather_hydra.jobs.outcome import told_failure
+from forgather_hydra.jobs.outcome import failure_message
 from forgather_hydra.jobs.watch.follow import Follow
 from forgather_hydra.jobs.watch.view import View, counts, most_telling, table, view_of
 from forgather_hydra.report.results import (
@@ -88,10 +88,10 @@ class Display:
             found.append(self.look(job, view_of(job.number, words, job.directory)))
         return found
 
-    def say(self, job: Job, told: str) -> None:
+    def say(self, job: Job, message: str) -> None:
         """Print a line about a job, above the table if there is one."""
         words = self.words[self.jobs.index(job)]
-        self.console.print(f"job {job.number} {told}  {words}".rstrip(), markup=False)
+        self.console.print(f"job {job.number} {message}  {words}".rstrip(), markup=False)
         sys.stdout.flush()
 
     def ended(self, job: Job, job_return: JobReturn, seconds: float | None = None) -> None:
@@ -122,9 +122,9 @@ class Display:
         printed = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
         why, *more = str(error).splitlines()
         short = "\n".join([f"error: {why}", *(line for line in more if line not in printed)])
-        told = told_failure(job.directory) or short
-        if told not in printed:
-            print(told, file=sys.stderr)
+        message = failure_message(job.directory) or short
+        if message not in printed:
+            print(message, file=sys.stderr)
 
     def where_to_look(self, directory: Path) -> Iterator[Path]:
         """The files that say most about a failure; of a single run also where all logs are."""

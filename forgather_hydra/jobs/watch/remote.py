@@ -70,14 +70,14 @@ def about(sweep_dir: Path) -> str:
     return f"{counted(len(launch['jobs']), 'job')}, launched {when} by {who}\n{launch['command']}\n"
 
 
-class Told(NamedTuple):
+class Outcome(NamedTuple):
     """What became of a wish."""
 
     line: str
     is_good: bool = True
 
 
-def cancel_jobs(sweep_dir: Path, numbers: Collection[int], save: bool) -> Iterator[Told]:
+def cancel_jobs(sweep_dir: Path, numbers: Collection[int], save: bool) -> Iterator[Outcome]:
     """End jobs, or all of a sweep, and say what was done.
 
     Args:
@@ -95,39 +95,39 @@ def cancel_jobs(sweep_dir: Path, numbers: Collection[int], save: bool) -> Iterat
             _check_host(job)
     seen = {view.number: view for view in views(sweep_dir)}
     if not numbers and all(view.is_over for view in seen.values()):
-        yield Told("no job runs or waits")
+        yield Outcome("no job runs or waits")
     for job in jobs:
         view, directory = seen[job.number], job.run.path
         if view.is_over:
             if numbers:
-                yield Told(f"job {view.number} neither runs nor waits ({view.state})")
+                yield Outcome(f"job {view.number} neither runs nor waits ({view.state})")
         elif save and is_owned(directory):
             job.run.command("stop")
-            yield Told(f"job {view.number} is told to save and end")
+            yield Outcome(f"job {view.number} is told to save and end")
         else:
             give_up(directory)
             yield _end(f"job {view.number}", job.run.place, directory)
 
 
-def _end(job: str, where: dict[str, Any], directory: Path) -> Told:
+def _end(job: str, where: dict[str, Any], directory: Path) -> Outcome:
     if "id" in where and not scheduler.cancel_queued([scheduler.submission(where)]):
         (launch_dir(directory) / GIVEN_UP).unlink()
-        return Told(f"{job} ({where['id']}) is not cancelled: scancel has failed", False)
+        return Outcome(f"{job} ({where['id']}) is not cancelled: scancel has failed", False)
     if "id" in where:
-        return Told(f"{job} ({where['id']}) is cancelled")
+        return Outcome(f"{job} ({where['id']}) is cancelled")
     if not is_owned(directory):
-        return Told(f"{job} will not be started")
+        return Outcome(f"{job} will not be started")
     with suppress(ProcessLookupError):
         os.kill(where["pid"], signal.SIGTERM)
-    return Told(f"{job} is told to end")
+    return Outcome(f"{job} is told to end")
 
 
 def _check_host(job: SweepJob) -> None:
     # A cluster's job is reached from anywhere.
     host = job.run.place.get("host", socket.gethostname())
     if host != socket.gethostname() and is_owned(job.run.path):
-        told = f"job {job.number} runs on {host}"
-        raise ForgatherError("no_job", told, hint="cancel it there, or with --save")
+        message = f"job {job.number} runs on {host}"
+        raise ForgatherError("no_job", message, hint="cancel it there, or with --save")
 
 
 def log_of(sweep_dir: Path, number: int, rank: int) -> tuple[Follow, Callable[[], View]]:

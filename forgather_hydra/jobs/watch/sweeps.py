@@ -29,22 +29,22 @@ def jobs_of(sweep_dir: Path, numbers: Collection[int] = ()) -> list[SweepJob]:
 
 
 def _no_sweep(directory: Path) -> ForgatherError:
-    told = f"{directory} holds no jobs that a launcher has started"
+    message = f"{directory} holds no jobs that a launcher has started"
     hint = "name the directory hydra.sweep.dir of a sweep, such as multirun/DATE/TIME"
     if not directory.is_dir():
-        told = f"there is no directory {directory}"
+        message = f"there is no directory {directory}"
     elif number := _number_in_sweep(directory):
         hint = f"it is that of job {number}; name the sweep's, {directory.absolute().parent}"
     elif (directory / MANIFEST).exists():
-        told = f"the jobs in {directory} were started by a launcher that keeps no record of them"
+        message = f"the jobs in {directory} were started by a launcher that keeps no record of them"
         hint = f"forgather results {directory} shows how they ended"
     elif RunDirectory(directory).record:
-        told = f"{directory} is that of a run that no launcher has started"
+        message = f"{directory} is that of a run that no launcher has started"
         hint = f"forgather control status {directory} tells how it is doing"
     elif found := [p for depth in ("*", "*/*") for p in directory.glob(f"{depth}/{MANIFEST}")]:
         newest = max(found, key=lambda path: path.stat().st_mtime)
         hint = f"the newest sweep below it is {newest.parent}"
-    return ForgatherError("no_sweep", told, hint=hint)
+    return ForgatherError("no_sweep", message, hint=hint)
 
 
 def _number_in_sweep(directory: Path) -> str | None:

@@ -107,8 +107,8 @@ def most_telling(views: Sequence[View], room: int) -> list[View]:
 def counts(views: Iterable[View]) -> str:
     """How many jobs are in which state."""
     found = Counter(view.state for view in views)
-    told = ", ".join(f"{count} {state}" for state, count in found.most_common())
-    return f"{counted(found.total(), 'job')}: {told}"
+    message = ", ".join(f"{count} {state}" for state, count in found.most_common())
+    return f"{counted(found.total(), 'job')}: {message}"
 
 
 COLUMNS = (
