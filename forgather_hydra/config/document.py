@@ -15,6 +15,7 @@ from forgather_hydra.config.package import header_package, join, package_path
 from forgather_hydra.config.reserved import check_root
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.graph.lost import tell_lost_lines
+from forgather_hydra.graph.nodes import Sequence
 from forgather_hydra.graph.parse import parse
 from forgather_hydra.paths import library_dirs
 from forgather_hydra.template.files import are_current
@@ -106,6 +107,7 @@ def _make(
     rendered = renderer.render(name, pins=pins, errors=errors)
     graph = parse(rendered.text, rendered.source_map)
     tell_lost_lines(graph, rendered, strict)
+    _keep_last_choices(graph)
     if graph is None:
         graph = {}
     if not isinstance(graph, (dict, list)) and not callable(graph):
@@ -119,6 +121,26 @@ def _make(
     encoded = encode(graph, at_root=at_root, groups=_groups(graph), ns=_shown(rendered, pins))
     pickled = pickle.dumps(encoded.config, protocol=pickle.HIGHEST_PROTOCOL)
     return Document(pickled, encoded, package, rendered)
+
+
+def _keep_last_choices(graph: Any) -> None:
+    """Leave the last ``override GROUP`` of several for a group in the defaults list.
+
+    A child writes its own below those of its parent, and Hydra takes the first.
+    """
+    entries = graph.get("defaults") if isinstance(graph, dict) else None
+    if not isinstance(entries, Sequence):
+        return
+    last = {group: i for i, entry in enumerate(entries) if (group := _overridden_group(entry))}
+    kept = [i for i, e in enumerate(entries) if last.get(_overridden_group(e), i) == i]
+    lines = entries._lines_ or {}
+    entries[:] = [entries[i] for i in kept]
+    entries._lines_ = {new: lines[old] for new, old in enumerate(kept) if old in lines}
+
+
+def _overridden_group(entry: Any) -> str:
+    words = str(next(iter(entry), "")).split() if isinstance(entry, dict) and entry else []
+    return words[1] if len(words) == 2 and words[0] == "override" else ""
 
 
 def _shown(rendered: Rendered, pins: dict[str, Any]) -> dict[str, Any]:
