@@ -95,6 +95,18 @@ def test_a_job_whose_time_is_up_goes_on_in_another(
     assert metrics(folder / "run") == whole
 
 
+def test_a_job_that_the_cluster_queues_no_more_has_more_to_do(start: Run, tmp_path: Path) -> None:
+    process = start("", *TRAINING, held(8), *CLUSTER, "hydra.run.dir=run")
+    until((tmp_path / "run/held-8").exists)
+    job = place(tmp_path / "run")
+    call("scontrol", "update", f"jobid={job}", "requeue=0")
+    call("scancel", "--batch", "--signal=USR2", job)
+    out, error = process.communicate(timeout=300)
+    assert process.returncode == 1, out + error
+    assert "the job has more to do, but the cluster ended it" in out + error
+    assert (tmp_path / "run/checkpoints/checkpoint-9").is_dir()
+
+
 def step_daemons(job: str) -> list[int]:
     """What would still tell the controller of a job's end while its node is going down."""
     title = f"slurmstepd: [{job}."

@@ -29,7 +29,7 @@ from forgather_hydra.rundir.launch import (
     result_of,
     shell_log,
 )
-from forgather_hydra.rundir.names import USED_UP
+from forgather_hydra.rundir.names import USED_UP, WARNED
 from forgather_hydra.rundir.states import State
 
 LOOK_S = 0.5  # at the files of jobs, or as often as at the cluster
@@ -117,10 +117,13 @@ class Waiting:
         result = result_of(job.directory)
         is_over = self.is_over(job)
         if is_over and (launch_dir(job.directory) / USED_UP).exists():
-            self.take_in(job, self.unfinished(job))
+            most = "it has been queued as often as hydra.launcher.max_requeues allows"
+            self.take_in(job, self.unfinished(job, most))
         elif result and is_over and result["status"] == State.STOPPED and self.is_unwanted(job):
             give_up(job.directory)  # so that others know it when the cluster has forgotten it
             self.take_in(job, cancelled(job, "the job was cancelled while it ran"))
+        elif result and is_over and self.is_cut_short(job, result["status"]):
+            self.take_in(job, self.unfinished(job, "the cluster ended it, and queued it no more"))
         elif result and (is_over or result["status"] != State.STOPPED):
             self.take_in(job, return_of(job))
         elif is_over and time.monotonic() > self.over.setdefault(id(job), time.monotonic()) + (
@@ -150,12 +153,13 @@ class Waiting:
         write_outcome(job.directory, lost)
         return lost
 
-    def unfinished(self, job: Job) -> JobReturn:
-        """The return of a job that had to stop more often than it is queued again."""
-        message = (
-            "the job has more to do, but has been queued as often as hydra.launcher.max_requeues "
-            "allows; the same command goes on with it"
-        )
+    def is_cut_short(self, job: Job, status: str) -> bool:
+        """Whether a job has stopped because its time was up, or it was preempted."""
+        return status == State.STOPPED and (launch_dir(job.directory) / WARNED).exists()
+
+    def unfinished(self, job: Job, reason: str) -> JobReturn:
+        """The return of a job that had to stop, and does not go on by itself."""
+        message = f"the job has more to do, but {reason}; the same command goes on with it"
         unfinished = failed(job, message)
         write_outcome(job.directory, unfinished)
         return unfinished
