@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +122,15 @@ def test_a_job_may_get_the_number_of_one_that_has_ended(
     assert json.loads(end.recv(1000)) == {"signal": signal.SIGINT, "pid": 7}
 
 
+@pytest.fixture
+def hears_ctrl_c() -> Iterator[None]:
+    """What a shell starts in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_a_job_is_ended_if_ctrl_c_comes_while_it_is_started(
     told_server: tuple[forked.ForkServer, socket.socket],
 ) -> None:

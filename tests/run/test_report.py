@@ -121,7 +121,10 @@ def test_values_far_apart_have_a_logarithmic_axis() -> None:
     assert "loss (log)" in {text.text for text in drawn.findall("text")}
 
 
-def test_evaluations_of_jobs_have_columns(tmp_path: Path, results: list[JobResult], capsys) -> None:
+def test_evaluations_of_jobs_have_columns(
+    tmp_path: Path, results: list[JobResult], capsys, monkeypatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # else the heading takes two lines
     own = {"loss": 2.0, "perplexity": 7.4, "bits_per_byte": 1.5}
     evaluations.save(tmp_path / "0", "own data", own)
     evaluations.save(tmp_path / "0", "choice", {"acc": 0.25})
