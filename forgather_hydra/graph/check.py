@@ -95,11 +95,13 @@ def _problems_of_call(node: Call, target: Any) -> Iterator[ForgatherError]:
 
 
 def _advice(target: Any, unknown: list[str]) -> str | None:
-    """What the target itself says of names that it does not have."""
+    """What the target itself says of names that it does not have, if it knows them all."""
     advice = getattr(target, "advice_on_argument", None)
     if advice is None:
         return None
-    message = [str(advice(name)) for name in unknown]
+    message = [advice(name) for name in unknown]
+    if None in message:
+        return None
     pairs = zip(unknown, message, strict=True)
     return message[0] if len(message) == 1 else "; ".join(f"{name}: {text}" for name, text in pairs)
 

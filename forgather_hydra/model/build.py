@@ -73,3 +73,13 @@ def _no_bytecode() -> Iterator[None]:
         yield
     finally:
         sys.dont_write_bytecode = before
+
+
+def advice_on_argument(name: str) -> str | None:
+    """The cure for an argument that only a trained model takes, for whoever checks arguments."""
+    if name != "adapter":
+        return None
+    return "an adapter is for a model that is trained already: add model=pretrained model.path=RUN"
+
+
+build_model.advice_on_argument = advice_on_argument  # type: ignore[attr-defined]

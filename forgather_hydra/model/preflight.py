@@ -18,7 +18,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, Pre
 
 from forgather_hydra.errors import misspelt, nearest
 from forgather_hydra.model.adapters import Adapter, with_adapter
-from forgather_hydra.model.build import build_model
+from forgather_hydra.model.build import advice_on_argument, build_model
 from forgather_hydra.model.directory import ADAPTER_CONFIG
 from forgather_hydra.model.hub import directory_of, floating_type
 from forgather_hydra.model.parts import collect_parts
@@ -72,6 +72,9 @@ def check_model(
     directories = tuple(map(Path, part_dirs or model_part_dirs or ()))
     parts = frozenset(collect_parts(code, directories).items())
     return _build_on_meta(code, parts, pickle.dumps(dict(config)), directories)
+
+
+check_model.advice_on_argument = advice_on_argument  # type: ignore[attr-defined]
 
 
 @lru_cache(maxsize=16)

@@ -189,6 +189,12 @@ def test_what_cannot_be_fine_tuned_is_told(base, chats, words) -> None:
         tune(base, chats, "refused", *words)
 
 
+def test_an_adapter_is_for_a_trained_model() -> None:
+    words = ["+experiment=stories", "+adapter=lora"]
+    with composed(words) as job, pytest.raises(ForgatherError, match="add model=pretrained model"):
+        check_job(job)
+
+
 def test_an_adapter_is_merged_before_its_model_is_tuned_again(base, chats) -> None:
     Path("adapter/model").mkdir(parents=True)
     Path("adapter/model/adapter_config.json").write_text("{}")
