@@ -20,10 +20,12 @@ def add_commands(add: Any) -> None:
     Args:
         add: adds one: name, function, what it does.
     """
-    generate = add("generate", _generate, "have a trained model continue texts")
+    generate = add("generate", _generate, "have a trained model continue texts, or answer them")
     _add_model(generate)
     generate.add_argument("prompt", nargs="+", metavar="PROMPT", help="a text, in quotes")
     generate.add_argument("--seed", type=int, default=0, help="of the sampling (default 0)")
+    message = "continue the text, where the model would answer it as a message"
+    generate.add_argument("--plain", action="store_true", help=message)
     _add_writing(generate)
     chat = add("chat", _chat, "talk to a trained model")
     _add_model(chat)
@@ -65,9 +67,14 @@ def _temperature(text: str) -> float:
 
 def _generate(options: argparse.Namespace) -> None:
     writer = _writer(options)
+    writing = {"seed": options.seed, **_writing(options)}
     for prompt in options.prompt:
-        print(prompt, end="", flush=True)
-        _show(writer.continue_text(prompt, seed=options.seed, **_writing(options)))
+        if writer.converses and not options.plain:
+            print(prompt)
+            _show(writer.answer([{"role": "user", "content": prompt}], **writing))
+        else:
+            print(prompt, end="", flush=True)
+            _show(writer.continue_text(prompt, **writing))
 
 
 def _chat(options: argparse.Namespace) -> None:
@@ -97,18 +104,16 @@ def _serve(options: argparse.Namespace) -> None:
     from forgather_hydra.model.directory import ADAPTER_CONFIG, model_directory
 
     directory = model_directory(options.run).resolve()
-    if (directory / ADAPTER_CONFIG).is_file():
-        raise ForgatherError(
-            "missing_model",
-            f"{directory} holds an adapter, and the server of transformers takes whole models",
-            hint=f"forgather model merge {options.run}, and serve what it has written",
-        )
     if not is_serve_available():
         raise ForgatherError(
             "missing_package",
             "the server of transformers needs packages that are not installed",
             hint="pip install 'forgather_hydra[serve]'",
         )
+    if (directory / ADAPTER_CONFIG).is_file():
+        from forgather_hydra.model.merged import merged
+
+        directory = merged(directory)
     where = f"http://{options.host}:{options.port}/v1"
     print(f"model {directory}\nat    {where}/chat/completions, {where}/completions", flush=True)
     words = ["serve", str(directory), "--trust-remote-code"]

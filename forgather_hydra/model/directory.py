@@ -16,7 +16,8 @@ def model_directory(path: Path) -> Path:
 
     Raises:
         ForgatherError: `missing_model` (also a FileNotFoundError), where there is none with
-            weights; `security`, where another user could have written it: its code is run.
+            weights, or an adapter of one that is gone; `security`, where another user could have
+            written it: its code is run.
     """
     directory = path / "model" if (path / "model").is_dir() else path
     is_model = any((directory / name).is_file() for name in ("config.json", ADAPTER_CONFIG))
@@ -27,7 +28,15 @@ def model_directory(path: Path) -> Path:
             f"{path} holds no model with weights",
             hint="name the directory of a finished run, or one that save_pretrained has written",
         )
-    places = [directory, *base_of(directory)]
+    bases = base_of(directory)
+    if missing := next((base for base in bases if not base.is_dir()), None):
+        raise error_like(
+            FileNotFoundError(),
+            "missing_model",
+            f"{directory} holds an adapter of the model in {missing}, which is not there",
+            hint=f"put it back, or name its place: base_model_name_or_path in {ADAPTER_CONFIG}",
+        )
+    places = [directory, *bases]
     for file in (file for place in places for file in (place, *place.glob("*.py"))):
         found = file.stat()
         if found.st_uid != os.getuid() or found.st_mode & 0o002:
@@ -47,4 +56,4 @@ def base_of(directory: Path) -> list[Path]:
     if not file.is_file():
         return []
     base = Path(json.loads(file.read_text(encoding="utf-8"))["base_model_name_or_path"])
-    return [base] if base.is_dir() else []
+    return [base] if base.is_absolute() or base.is_dir() else []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import urllib.request
 from pathlib import Path
 
 import openai
+import peft
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -19,6 +22,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 import forgather_hydra as fg
 from forgather_hydra.cli.forgather import main
 from forgather_hydra.model import build_model, modeling_code
+from forgather_hydra.model.directory import model_directory
 
 LLAMA = Path(__file__).parents[1] / "model/llama.yaml"
 WORDS = ["<s>", "</s>", "user", "assistant", ":", *"abcdefghijklmnop"]
@@ -51,17 +55,25 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def likeliest(run: Path, text: str, new_tokens: int) -> str:
     """What transformers' own loop writes."""
-    tokenizer = AutoTokenizer.from_pretrained(run / "model", trust_remote_code=True)
-    model = AutoModelForCausalLM.from_pretrained(run / "model", trust_remote_code=True)
+    directory = model_directory(run)
+    tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=True)
+    model = AutoModelForCausalLM.from_pretrained(directory, trust_remote_code=True)
     inputs = tokenizer(text, return_tensors="pt")
     written = model.generate(**inputs, max_new_tokens=new_tokens, do_sample=False, pad_token_id=1)
     return tokenizer.decode(written[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
 
 
 def test_texts_are_continued_by_the_likeliest_words(run, capsys) -> None:
-    main(["generate", str(run), "a b", "c", "--max-new-tokens", "6", "--temperature", "0"])
+    words = ["--plain", "--max-new-tokens", "6", "--temperature", "0"]
+    main(["generate", str(run), "a b", "c", *words])
     expected = [f"a b{likeliest(run, 'a b', 6)}", f"c{likeliest(run, 'c', 6)}"]
     assert capsys.readouterr().out.split("\n")[:2] == expected
+
+
+def test_a_text_is_answered_by_a_model_that_converses(run, capsys) -> None:
+    main(["generate", str(run), "a b", "--max-new-tokens", "6", "--temperature", "0"])
+    answer = likeliest(run, "user : a b assistant :", 6)
+    assert capsys.readouterr().out == f"a b\n{answer}\n"
 
 
 def test_a_sample_is_the_same_for_the_same_seed(run, capsys) -> None:
@@ -115,7 +127,43 @@ def until_it_answers(url: str, server: subprocess.Popen[bytes]) -> None:
             time.sleep(0.3)
 
 
-def test_the_server_answers_a_client_of_openai(run) -> None:
+@pytest.fixture(scope="module")
+def adapted(run, tmp_path_factory) -> Path:
+    """The directory of a run with an adapter of that model."""
+    torch.manual_seed(1)
+    folder = tmp_path_factory.mktemp("adapted")
+    model = AutoModelForCausalLM.from_pretrained(run / "model", trust_remote_code=True)
+    config = peft.LoraConfig(
+        task_type="CAUSAL_LM", r=2, target_modules="all-linear", init_lora_weights=False
+    )
+    peft.get_peft_model(model, config).save_pretrained(folder / "model")
+    tokenizer = AutoTokenizer.from_pretrained(run / "model", trust_remote_code=True)
+    tokenizer.save_pretrained(folder / "model")
+    return folder
+
+
+def test_an_adapter_answers_by_itself(run, adapted, capsys) -> None:
+    main(["generate", str(adapted), "a b", "--max-new-tokens", "6", "--temperature", "0"])
+    main(["model", "merge", str(adapted)])
+    answer = likeliest(adapted / "merged", "user : a b assistant :", 6)
+    assert capsys.readouterr().out.startswith(f"a b\n{answer}\n")
+    assert answer != likeliest(run, "user : a b assistant :", 6)
+
+
+def test_an_adapter_of_a_model_that_is_gone_is_told(adapted, tmp_path, capsys) -> None:
+    shutil.copytree(adapted / "model", tmp_path / "model")
+    config = tmp_path / "model/adapter_config.json"
+    named = json.loads(config.read_text()) | {"base_model_name_or_path": str(tmp_path / "gone")}
+    config.write_text(json.dumps(named))
+    with pytest.raises(SystemExit, match="2"):
+        main(["serve", str(tmp_path)])
+    assert f"of the model in {tmp_path}/gone, which is not there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["run", "adapted"])
+def test_the_server_answers_a_client_of_openai(kind, request, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    run = request.getfixturevalue(kind)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]
@@ -124,10 +172,11 @@ def test_the_server_answers_a_client_of_openai(run) -> None:
         [sys.executable, "-m", "forgather_hydra.cli.forgather", *words], stdout=subprocess.PIPE
     )
     try:
+        directory = server.stdout.readline().decode().split()[1]
         until_it_answers(f"http://127.0.0.1:{port}/health", server)
         client = openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="none")
         answer = client.chat.completions.create(
-            model=str(run / "model"),
+            model=directory,
             messages=[{"role": "user", "content": "a b"}],
             max_tokens=5,
             temperature=0.0,
@@ -135,4 +184,5 @@ def test_the_server_answers_a_client_of_openai(run) -> None:
     finally:
         server.terminate()
         server.wait(30)
-    assert answer.choices[0].message.content == likeliest(run, "user : a b assistant :", 5)
+    expected = likeliest(Path(directory), "user : a b assistant :", 5)
+    assert answer.choices[0].message.content == expected
