@@ -82,9 +82,10 @@ def preprocessed(config: str = "", project_dir: str = ".") -> Markdown:
 
 def _rendered(config: str, project_dir: str) -> Rendered:
     from forgather_hydra.project.meta import load_meta
+    from forgather_hydra.template.handed import Handover
 
     meta = load_meta(project_dir)
-    return meta.renderer.render(f"{meta.config_prefix}/{meta.config(config)}")
+    return meta.renderer.render(f"{meta.config_prefix}/{meta.config(config)}", handed=Handover())
 
 
 def code(graph: Any, header: str = "", **options: Any) -> Markdown:

@@ -19,9 +19,11 @@ from forgather_hydra.graph.nodes import Sequence
 from forgather_hydra.graph.parse import parse
 from forgather_hydra.paths import library_dirs
 from forgather_hydra.template.files import are_current
+from forgather_hydra.template.handed import Handover
 from forgather_hydra.template.lint import KINDS
 from forgather_hydra.template.render import Rendered, Renderer
 
+_NOTHING = Handover()
 _PLAIN = (bool, int, float, str, type(None))
 
 
@@ -76,6 +78,7 @@ def load_document(
     pins: dict[str, Any] | None = None,
     package: str | None = None,
     strict: bool = False,
+    handed: Handover = _NOTHING,
 ) -> Document:
     """The document for a template, from memory when nothing has changed.
 
@@ -85,12 +88,13 @@ def load_document(
         pins: values of ``ns`` variables that it must keep.
         package: where it goes if its header does not say so; None for the place of its group.
         strict: whether what has no effect is an error rather than a warning.
+        handed: what those that choose it hand to it.
     """
     pins = pins or {}
-    key = (renderer, name, repr(sorted(pins.items())), package, strict)
+    key = (renderer, name, repr(sorted(pins.items())), package, strict, handed.key)
     known = _documents.get(key)
     if known is None or not known.is_current():
-        known = _documents[key] = _make(renderer, name, pins, package, strict)
+        known = _documents[key] = _make(renderer, name, pins, package, strict, handed)
     return known
 
 
@@ -101,10 +105,15 @@ def library_renderer(folders: tuple[str, ...]) -> Renderer:
 
 
 def _make(
-    renderer: Renderer, name: str, pins: dict[str, Any], package: str | None, strict: bool
+    renderer: Renderer,
+    name: str,
+    pins: dict[str, Any],
+    package: str | None,
+    strict: bool,
+    handed: Handover,
 ) -> Document:
     errors = KINDS if strict else frozenset(("text_outside_blocks",))
-    rendered = renderer.render(name, pins=pins, errors=errors)
+    rendered = renderer.render(name, pins=pins, errors=errors, handed=handed)
     graph = parse(rendered.text, rendered.source_map)
     tell_lost_lines(graph, rendered, strict)
     _keep_last_choices(graph)

@@ -149,8 +149,10 @@ class Settling:
 
     def checked(self, cfg: DictConfig) -> Composed:
         if self.record.documents:
+            from forgather_hydra.config.handing import report_unplaced_blocks
             from forgather_hydra.config.references import check_references
 
+            report_unplaced_blocks(self.record)
             check_references(cfg, self.record, [o.key_or_group for o in self.parsed])
         return Composed(cfg, self.record)
 

@@ -74,10 +74,12 @@ class ForgatherSource(ConfigSource):
     def document(self, config_path: str, record: Composition) -> Document:
         """The document of a config that is a template, with the pins of a composition."""
         from forgather_hydra.config.document import library_renderer, load_document
+        from forgather_hydra.config.handing import handover
 
         renderer = library_renderer((os.path.abspath(self.path), *record.folders))
         name = self.template_name(config_path)
-        return load_document(renderer, name, record.pins, strict=record.strict)
+        handed = handover(record)
+        return load_document(renderer, name, record.pins, strict=record.strict, handed=handed)
 
     def _load_plain(self, file: str) -> ConfigResult:
         from omegaconf import OmegaConf

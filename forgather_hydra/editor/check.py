@@ -26,6 +26,7 @@ from forgather_hydra.graph.lost import tell_lost_lines
 from forgather_hydra.graph.parse import parse
 from forgather_hydra.graph.static.check import static_problems
 from forgather_hydra.project.workspace import META_FILE, is_project
+from forgather_hydra.template.handed import Handover
 from forgather_hydra.template.source_map import Origin
 
 _REFUSED = ("text_outside_blocks",)  # warnings that are errors in a run
@@ -87,7 +88,7 @@ def _of_file(file: str) -> list[Problem]:
 
 
 def _of_template(home: Home) -> Iterator[ForgatherError]:
-    rendered = home.renderer.render(home.name)
+    rendered = home.renderer.render(home.name, handed=Handover())
     graph = parse(rendered.text, rendered.source_map)
     tell_lost_lines(graph, rendered)
     if home.code:

@@ -11,6 +11,7 @@ from forgather_hydra.errors import ForgatherError, display_path
 from forgather_hydra.graph.explain import Setting, explain
 from forgather_hydra.graph.parse import parse
 from forgather_hydra.graph.walk import path_text, with_paths
+from forgather_hydra.template.handed import Handover
 from forgather_hydra.template.source_map import Origin, SourceMap
 
 _LONGEST = 60  # characters of a value
@@ -25,7 +26,7 @@ def hover(file: str, line: int) -> str | None:
     """
     home = home_of(file)
     try:
-        rendered = home.renderer.render(home.name)
+        rendered = home.renderer.render(home.name, handed=Handover())
         graph = parse(rendered.text, rendered.source_map)
     except ForgatherError:  # which the diagnostics tell
         return None

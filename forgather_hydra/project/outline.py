@@ -11,6 +11,7 @@ from forgather_hydra.project.listing import message
 from forgather_hydra.project.meta import Meta
 from forgather_hydra.template.files import file_stamp
 from forgather_hydra.template.functions import CLOCK
+from forgather_hydra.template.handed import Handover
 from forgather_hydra.template.kept import Disk, basis
 from forgather_hydra.template.render import Rendered
 
@@ -54,7 +55,7 @@ def _own(meta: Meta, file: str) -> list[str]:
 
 
 def _rendered(meta: Meta, file: str) -> Rendered:
-    return meta.renderer.render(f"{meta.config_prefix}/{file}")
+    return meta.renderer.render(f"{meta.config_prefix}/{file}", handed=Handover())
 
 
 def _about(rendered: Rendered) -> tuple[str, str]:

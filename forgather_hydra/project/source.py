@@ -72,7 +72,9 @@ class ProjectSource(ForgatherSource):
 
     def document(self, config_path: str, record: Composition) -> Document:
         from forgather_hydra.config.document import load_document
+        from forgather_hydra.config.handing import handover
 
         package = "_global_" if config_path.startswith(_PREFIX) else None
         name = self.template_name(config_path)
-        return load_document(self.meta.renderer, name, record.pins, package, record.strict)
+        renderer, handed = self.meta.renderer, handover(record)
+        return load_document(renderer, name, record.pins, package, record.strict, handed)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from forgather_hydra.errors import ForgatherError, did_you_mean, misspelt, warn
 from forgather_hydra.template.environment import TemplateEnvironment
+from forgather_hydra.template.handed import Handed, all_blocks, where_blocks_are
 from forgather_hydra.template.load import Load
 from forgather_hydra.template.source_map import Origin
 
@@ -28,23 +30,34 @@ class Finding(NamedTuple):
     origin: Origin
 
 
-def report(environment: TemplateEnvironment, load: Load, errors: Collection[str]) -> None:
+def report(
+    environment: TemplateEnvironment,
+    load: Load,
+    errors: Collection[str],
+    handed: Collection[Handed] = (),
+) -> None:
     """Warn of what is written without effect.
 
     Args:
         environment: of the templates.
         load: what they did.
         errors: those of `KINDS` that are errors.
+        handed: the blocks that have their effect elsewhere.
 
     Raises:
         ForgatherError: the first of these.
     """
-    checks = (_text_outside_blocks, _orphan_blocks, _unused_parts, _swallowed_lines, _misspelt)
-    for checked in checks:
-        for kind, message, hint, origin in checked(environment, load):
-            if kind in errors:
-                raise ForgatherError(kind, message, hint=hint).locate(origin)
-            warn(kind, message, origin, hint)
+    found = (
+        _text_outside_blocks(environment, load),
+        _orphan_blocks(environment, load, handed),
+        _unused_parts(environment, load),
+        _swallowed_lines(environment, load),
+        _misspelt(environment, load),
+    )
+    for kind, message, hint, origin in chain.from_iterable(found):
+        if kind in errors:
+            raise ForgatherError(kind, message, hint=hint).locate(origin)
+        warn(kind, message, origin, hint)
 
 
 def _text_outside_blocks(environment: TemplateEnvironment, load: Load) -> Iterator[Finding]:
@@ -56,7 +69,7 @@ def _text_outside_blocks(environment: TemplateEnvironment, load: Load) -> Iterat
                 f"{text.strip()!r} has no effect: of a template that extends another one only "
                 "blocks are used",
                 _block_for(text, _inherited(environment, load, child)),
-                _origin(load, child, line),
+                load.origin(child, line),
             )
 
 
@@ -77,7 +90,7 @@ def _swallowed_lines(environment: TemplateEnvironment, load: Load) -> Iterator[F
                 "swallowed_line",
                 f"this line of a text is taken for {taken}, and is no part of the text",
                 "between lines '-- raw' and '-- endraw' it would be",
-                _origin(load, key, line),
+                load.origin(key, line),
             )
 
 
@@ -91,7 +104,7 @@ def _misspelt(environment: TemplateEnvironment, load: Load) -> Iterator[Finding]
             if near:
                 message = f"no template reads ns.{name}"
                 hint = f"did you mean ns.{near}?"
-                yield Finding("unread_variable", message, hint, _origin(load, key, line))
+                yield Finding("unread_variable", message, hint, load.origin(key, line))
 
 
 def read_variables(environment: TemplateEnvironment, load: Load) -> frozenset[str]:
@@ -102,32 +115,33 @@ def read_variables(environment: TemplateEnvironment, load: Load) -> frozenset[st
 
 def _inherited(environment: TemplateEnvironment, load: Load, child: str) -> set[str]:
     """The names of the blocks that a template's parents have."""
-    return set().union(*(environment.facts[p].blocks for p in _ancestors(load, child)))
+    return set().union(*(environment.facts[p].blocks for p in load.ancestors(child)))
 
 
-def _orphan_blocks(environment: TemplateEnvironment, load: Load) -> Iterator[Finding]:
+def _orphan_blocks(
+    environment: TemplateEnvironment, load: Load, handed: Collection[Handed]
+) -> Iterator[Finding]:
+    elsewhere = {(each.source.key, each.name) for each in handed}
     for child in load.parents:
         inherited = _inherited(environment, load, child)
         for block, (line, depth) in environment.facts[child].blocks.items():
-            if depth == 0 and block not in inherited:
+            if depth == 0 and block not in inherited and (child, block) not in elsewhere:
                 yield Finding(
                     "unknown_block",
                     f"the block {block!r} has no effect: no parent template has one of this name",
-                    did_you_mean(block, inherited) or _elsewhere(environment, load, block),
-                    _origin(load, child, line),
+                    _place_of_block(environment, load, block, inherited),
+                    load.origin(child, line),
                 )
 
 
-def _elsewhere(environment: TemplateEnvironment, load: Load, block: str) -> str | None:
-    """Which other templates have the block, if any do."""
-    has_it = re.compile(rf"(?m)^[ \t]*(?:-- block {block}\b|\[{block}!?\])").search
-    search_path = environment.search_path
-    others = [
-        name for name in search_path.names() if name[-5:] == ".yaml" and name not in load.used
-    ]
-    files = {name: search_path.get(name) for name in others}
-    found = [name for name, file in files.items() if file and has_it(file.sources[0].text)]
-    return f"it is a block of {' and of '.join(found[:2])}" if found else None
+def _place_of_block(
+    environment: TemplateEnvironment, load: Load, block: str, inherited: set[str]
+) -> str | None:
+    if near := did_you_mean(block, inherited):
+        return near
+    if places := where_blocks_are(environment, load, block):
+        return f"it is a block of {' and of '.join(places[:2])}"
+    return did_you_mean(block, all_blocks(environment, load))
 
 
 def _unused_parts(environment: TemplateEnvironment, load: Load) -> Iterator[Finding]:
@@ -144,16 +158,3 @@ def _unused_parts(environment: TemplateEnvironment, load: Load) -> Iterator[Find
                 "out the dashes on one side of the word",
                 Origin(place.template, place.offset, place.file),
             )
-
-
-def _ancestors(load: Load, child: str) -> list[str]:
-    chain = []
-    while child in load.parents and load.parents[child] not in chain:
-        child = load.parents[child]
-        chain.append(child)
-    return chain
-
-
-def _origin(load: Load, key: str, line: int) -> Origin:
-    place = load.places[key]
-    return Origin(place.template, line + place.offset, place.file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ from jinja2.utils import Namespace
 
 from forgather_hydra.template.budget import Budget
 from forgather_hydra.template.files import Source, Stamp, TemplateFile
-from forgather_hydra.template.source_map import Place
+from forgather_hydra.template.source_map import Origin, Place
 
 
 class Reference(NamedTuple):
@@ -31,15 +32,21 @@ class Load:
 
     Args:
         pins: values of ``ns`` variables that assignments in templates must not change.
+        variables: those that they have to begin with.
     """
 
-    def __init__(self, pins: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, pins: dict[str, Any] | None = None, variables: Iterable[tuple[str, Any]] = ()
+    ) -> None:
         self.pins = pins or {}
+        self.variables = dict(variables)
         self.budget = Budget()
         self.assigned: dict[str, Any] = {}
         self.read: set[str] = set()
         self.parts: dict[str, Source] = {}
         self.places: dict[str, Place] = {}
+        self.files: dict[str, TemplateFile] = {}
+        self.sources: dict[str, Source] = {}
         self.stamps: dict[str, Stamp] = {}
         self.used: set[str] = set()
         self.parents: dict[str, str] = {}
@@ -51,9 +58,23 @@ class Load:
         """Take note of a file: from now on its parts can be used by name."""
         for source in file.sources:
             self.places[source.key] = source.place
+            self.sources[source.key], self.files[source.key] = source, file
         self.parts.update({source.name: source for source in file.sources[1:]})
         self.stamps[file.stamp[0]] = file.stamp
         return file.sources[0]
+
+    def ancestors(self, child: str) -> list[str]:
+        """The templates that one extends, the nearest first."""
+        chain: list[str] = []
+        while child in self.parents and self.parents[child] not in chain:
+            child = self.parents[child]
+            chain.append(child)
+        return chain
+
+    def origin(self, key: str, line: int) -> Origin:
+        """A line of a template in its file."""
+        place = self.places[key]
+        return Origin(place.template, line + place.offset, place.file)
 
     def parents_of_files(self) -> dict[str, list[str]]:
         """The names of the files that the templates of each file extend."""
@@ -73,7 +94,7 @@ class RenderVariables(Namespace):
     def __init__(self, **values: Any) -> None:
         load = CURRENT.get()
         load.assigned.update(values)
-        super().__init__({**values, **load.pins})
+        super().__init__({**load.variables, **values, **load.pins})
 
     def __setitem__(self, name: str, value: Any) -> None:
         load = CURRENT.get()

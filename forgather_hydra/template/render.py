@@ -12,6 +12,13 @@ from forgather_hydra.template.diagnose import diagnose
 from forgather_hydra.template.environment import TemplateEnvironment
 from forgather_hydra.template.files import Folders, Source, Stamp
 from forgather_hydra.template.functions import CLOCK
+from forgather_hydra.template.handed import (
+    Handed,
+    Handover,
+    blocks_to_hand_over,
+    can_hand_over,
+    hand_over,
+)
 from forgather_hydra.template.lint import KINDS, read_variables, report
 from forgather_hydra.template.load import CURRENT, Load, Reference
 from forgather_hydra.template.source_map import Place, SourceMap
@@ -31,6 +38,8 @@ class Rendered:
         lookups: the names that were looked up, with the file of each, or None.
         reads_clock: whether a template asked for the time.
         read: the variables of ``ns`` that templates read.
+        blocks: the blocks of the template and its parents.
+        handed: those that they have no place for, but the parts that it chooses may have.
     """
 
     text: str
@@ -42,6 +51,8 @@ class Rendered:
     lookups: dict[str, str | None] = field(default_factory=dict)
     reads_clock: bool = False
     read: frozenset[str] = frozenset()
+    blocks: frozenset[str] = frozenset()
+    handed: tuple[Handed, ...] = ()
 
 
 class Renderer:
@@ -73,6 +84,7 @@ class Renderer:
         variables: dict[str, Any] | None = None,
         pins: dict[str, Any] | None = None,
         errors: frozenset[str] = frozenset(),
+        handed: Handover | None = None,
     ) -> Rendered:
         """Render a template by name.
 
@@ -81,12 +93,15 @@ class Renderer:
             variables: render variables.
             pins: values that variables of ``ns`` keep whatever templates assign.
             errors: kinds of warnings that are errors here.
+            handed: what templates that choose this one hand to it, if it is rendered for a
+                composition with others: what it hands on itself is then for these to use.
 
         Raises:
             ForgatherError: template_syntax, missing_template, undefined_variable, security, cycle,
                 required_block, super_without_parent or template_runtime, with the template's line.
         """
-        return self._run(name, variables or {}, Load(pins), errors)
+        variables_handed = handed.variables if handed else ()
+        return self._run(name, variables or {}, Load(pins, variables_handed), errors, handed)
 
     def render_string(self, text: str, variables: dict[str, Any] | None = None) -> Rendered:
         """Render a template given as text; it may use the templates of the search path."""
@@ -101,12 +116,15 @@ class Renderer:
         variables: dict[str, Any],
         load: Load,
         errors: frozenset[str] = frozenset(),
+        handed: Handover | None = None,
     ) -> Rendered:
         load_token = CURRENT.set(load)
         clock_token = None if CLOCK.get() else CLOCK.set(datetime.now(UTC))
         try:
             template = self._entry(entry)
             context = template.new_context({"template_name": template.name, **variables})
+            if handed:
+                hand_over(handed, context, self.environment, load)
             text = self.environment.concat(template.root_render_func(context))
         except Exception as error:
             message = diagnose(error, self.environment, load, variables)
@@ -115,7 +133,13 @@ class Renderer:
             CURRENT.reset(load_token)
             if clock_token is not None:
                 CLOCK.reset(clock_token)
-        report(self.environment, load, self.errors | errors)
+        entry_key = template.name or ""
+        passed_on = (
+            blocks_to_hand_over(self.environment, load, entry_key)
+            if handed is not None and can_hand_over(text)
+            else []
+        )
+        report(self.environment, load, self.errors | errors, passed_on)
         source_map = SourceMap(text, load.places)
         return Rendered(
             str.__str__(text),
@@ -127,7 +151,13 @@ class Renderer:
             load.lookups,
             load.reads_clock,
             read_variables(self.environment, load),
+            self._blocks(load, entry_key),
+            tuple(passed_on),
         )
+
+    def _blocks(self, load: Load, entry: str) -> frozenset[str]:
+        chain = (entry, *load.ancestors(entry))
+        return frozenset().union(*(self.environment.facts[key].blocks for key in chain))
 
     def _entry(self, entry: str | Source) -> Template:
         if isinstance(entry, Source):

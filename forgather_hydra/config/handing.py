@@ -1,0 +1,39 @@
+"""The blocks that an experiment hands to the parts which it chooses."""
+
+from __future__ import annotations
+
+from forgather_hydra.config.composition import Composition
+from forgather_hydra.errors import ForgatherError, warn
+from forgather_hydra.template.handed import Handover
+
+
+def handover(record: Composition) -> Handover:
+    """What the templates that have been read so far hand to those read after them."""
+    rendered = [document.rendered for _, document in record.documents.values()]
+    giving = [each for each in rendered if each.handed]
+    return Handover(
+        tuple(block for each in giving for block in each.handed),
+        tuple(pair for each in reversed(giving) for pair in each.assigned.items()),
+    )
+
+
+def report_unplaced_blocks(record: Composition) -> None:
+    """Warn of each block that none of the chosen parts has, either.
+
+    Raises:
+        ForgatherError: ``unknown_block``, if that is strict.
+    """
+    rendered = [document.rendered for _, document in record.documents.values()]
+    places = (each.blocks.difference(h.name for h in each.handed) for each in rendered)
+    placed = frozenset[str]().union(*places)
+    for block in (handed for each in rendered for handed in each.handed):
+        if block.name in placed:
+            continue
+        message = (
+            f"the block {block.name!r} has no effect: no parent template has one of this name, "
+            "nor has a part that is chosen"
+        )
+        if record.strict:
+            error = ForgatherError("unknown_block", message, hint=block.hint)
+            raise error.locate(block.origin)
+        warn("unknown_block", message, block.origin, block.hint)
