@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -131,6 +132,12 @@ FOR_SCRIPTS: dict[str, str] = {
     "is_world_process_zero": "leave it out: the strategy knows the processes",
 }
 
+# In transformers checkpoints are written by save_model, too.
+AT_THE_END = (
+    "it is called where a run ends and where you call it, and checkpoints hold what a resumed run "
+    "needs; for more files beside a checkpoint, write a callback with on_save"
+)
+
 # What a method named after an event is: transformers, too, calls it of callbacks alone.
 EVENT = "write it into a callback, and give callbacks=[...]"
 
@@ -141,6 +148,9 @@ class HuggingFaceNames:
     Raises:
         TypeError: when a subclass is made that overrides a method which nobody would call.
         AttributeError: where such a method is called.
+
+    Warns:
+        UserWarning: when a subclass overrides save_model, which checkpoints do not call.
     """
 
     without: Mapping[str, str] = INSTEAD  # name -> what to use instead
@@ -152,6 +162,8 @@ class HuggingFaceNames:
             lines = (f"{name}: {cures[name]}" for name in idle)
             message = f"{cls.__name__} overrides what this trainer does not call:"
             raise TypeError("\n  - ".join([message, *lines]))
+        if "save_model" in vars(cls) and hasattr(super(cls, cls), "save_model"):
+            warnings.warn(f"{cls.__name__} overrides save_model: {AT_THE_END}", stacklevel=2)
 
     def __getattr__(self, name: str) -> Any:
         message = f"{type(self).__name__} has no {name}"

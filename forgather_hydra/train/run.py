@@ -81,6 +81,7 @@ def run_training(
     directory = Path(trainer.args.output_dir)
     append_line(directory / METRICS, {"final": True, **position(trainer.state), **metrics})
     if saved_in is not None:
+        Path(saved_in).mkdir(parents=True, exist_ok=True)  # an own save_model may write elsewhere
         write_card(directory, Path(saved_in), license)
     if prompts and texts:
         print_samples(prompts, texts)

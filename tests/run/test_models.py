@@ -138,6 +138,8 @@ REFUSED = {
     "+experiment=baseline trainer=pipeline": (
         r"conf/experiment/baseline.yaml:\d+: trainer.args.per_device_train_batch_size: this"
     ),
+    "trainer=pipeline model=hf_llama": "LlamaForCausalLM cannot be cut into pipeline stages",
+    "trainer=pipeline model=hf_llama ~preflight": "LlamaForCausalLM cannot be cut into pipeline",
     "model=pretrained model.path=cache": r"cache holds no model: it has no config\.json",
     "model=pretrained model.path=x model.save_dtype=bf16": "save_dtype=bf16: choose float32",
 }

@@ -77,6 +77,22 @@ def test_a_loss_of_ones_own_is_the_mean_over_all_targets(tmp_path, kind) -> None
         assert predictions.shape == (24, 6, 13)
 
 
+def test_a_saving_of_ones_own_is_for_the_end_alone(tmp_path) -> None:
+    with pytest.warns(UserWarning, match=r"Mine overrides save_model: .*callback with on_save"):
+
+        class Mine(Trainer):
+            def save_model(self, output_dir=None, _internal_call=False):
+                saved.append(output_dir)
+
+    saved: list[object] = []
+    data = Rows(24, masked=True)
+    trainer = Mine(arguments(tmp_path, save_strategy="steps", save_steps=2), model_init=ToyModel,
+                   callbacks=[], train_dataset=data, eval_dataset=data)  # fmt: skip
+    run_training(trainer, model_dir=tmp_path / "model")
+    assert saved == [tmp_path / "model"]
+    assert (tmp_path / "checkpoints/checkpoint-4").is_dir()
+
+
 def test_optimizer_and_schedule_of_ones_own(tmp_path) -> None:
     class Mine(Trainer):
         def create_optimizer(self):
