@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
+from typing import Any
 
 import torch
 
@@ -16,6 +17,16 @@ from forgather_hydra.train.parallel.base import Strategy
 def renamed(metrics: dict[str, float], prefix: str) -> dict[str, float]:
     """Metrics of an evaluation under another prefix than `eval`."""
     return {f"{prefix}_{name.removeprefix('eval_')}": value for name, value in metrics.items()}
+
+
+def evaluate_each(
+    evaluate: Callable[..., dict[str, float]], datasets: Mapping[str, Any], prefix: str
+) -> dict[str, float]:
+    """Metrics of several data sets, each evaluated by itself under its name."""
+    found = [
+        evaluate(part, metric_key_prefix=f"{prefix}_{name}") for name, part in datasets.items()
+    ]
+    return {name: value for metrics in found for name, value in metrics.items()}
 
 
 @torch.no_grad()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -17,7 +19,7 @@ from forgather_hydra.train.batches.loading import (
 )
 from forgather_hydra.train.hugging_face import HuggingFaceNames
 from forgather_hydra.train.loss import LossFunction, Objective, as_output, label_smoothing, loss_of
-from forgather_hydra.train.optim.factories import build_optimizer, build_scheduler
+from forgather_hydra.train.optim.factories import build_optimizer, build_scheduler, check_optimizer
 from forgather_hydra.train.optim.multi_optimizer import OptimizerFactory
 from forgather_hydra.train.parallel.base import Strategy
 from forgather_hydra.train.state import TrainerState
@@ -143,7 +145,18 @@ class Overridable(HuggingFaceNames):
         """Refuses data that the run is to evaluate and cannot, before it trains."""
         is_asked = self.args.eval_on_start or self.args.eval_strategy != IntervalStrategy.NO
         is_ours = type(self).get_eval_dataloader is Overridable.get_eval_dataloader
-        if is_asked and is_ours and self.eval_dataset is not None:
+        if not (is_asked and is_ours):
+            return
+        if self.eval_dataset is None:
+            warnings.warn(
+                "the arguments ask for evaluations, and the trainer has no eval_dataset: there are "
+                "none",
+                stacklevel=2,
+            )
+        elif isinstance(self.eval_dataset, Mapping):
+            for part in self.eval_dataset.values():
+                check_evaluation_data(part)
+        else:
             check_evaluation_data(self.eval_dataset)
 
     def _make_optimizer(self) -> None:
@@ -155,6 +168,7 @@ class Overridable(HuggingFaceNames):
                 "optimizer_factory instead of overriding create_optimizer"
             )
         self.create_optimizer_and_scheduler(self.state.max_steps)
+        check_optimizer(self.optimizer)
         for group in self.optimizer.param_groups:
             # Torch refuses to add a group without names to others that have them.
             group.pop("param_names", None)

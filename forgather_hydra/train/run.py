@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -139,10 +139,15 @@ def _check_cache(trainer: Trainer, prompt: Prompt) -> None:
 def _evaluate_last(trainer: Trainer) -> None:
     """Evaluates the final weights, unless the run did so at its last step."""
     state = trainer.state
-    evaluations = [record for record in state.log_history if "eval_loss" in record]
+    evaluations = [record for record in state.log_history if _losses_of_evaluation(record)]
     best_loaded = trainer.args.load_best_model_at_end
     if not evaluations or evaluations[-1]["step"] != state.global_step or best_loaded:
         trainer.evaluate()
+
+
+def _losses_of_evaluation(record: Mapping[str, Any]) -> dict[str, float]:
+    """`eval_loss`, or that of each of several data sets, if this is the record of an evaluation."""
+    return {k: v for k, v in record.items() if k.startswith("eval_") and k.endswith("_loss")}
 
 
 def _summary(trainer: Trainer) -> dict[str, Any]:
@@ -150,12 +155,14 @@ def _summary(trainer: Trainer) -> dict[str, Any]:
     history = trainer.state.log_history
     losses = [record["loss"] for record in history if "loss" in record]
     evaluations = [record["eval_loss"] for record in history if "eval_loss" in record]
+    of_several = {k: v for record in history for k, v in _losses_of_evaluation(record).items()}
     summary: dict[str, Any] = {
         "global_step": trainer.state.global_step,
         "parameters": sum(p.numel() for _, p in trainer.strategy.named_parameters()),
     }
     if losses:
         summary |= {"initial_train_loss": losses[0], "final_train_loss": losses[-1]}
+    summary |= of_several
     if evaluations:
         first, last = evaluations[0], evaluations[-1]
         summary |= {

@@ -21,7 +21,7 @@ from forgather_hydra.train.checkpoint import best_model, saved_state
 from forgather_hydra.train.checkpoint.background import BackgroundWriter
 from forgather_hydra.train.checkpoint.rng import seed_everything
 from forgather_hydra.train.checkpoint.weights import check_finite, save_pretrained
-from forgather_hydra.train.evaluation import evaluate_loss, renamed
+from forgather_hydra.train.evaluation import evaluate_each, evaluate_loss, renamed
 from forgather_hydra.train.guard import StepGuard
 from forgather_hydra.train.hugging_face import by_position
 from forgather_hydra.train.loss import LossFunction, check_loss_function
@@ -158,13 +158,16 @@ class Trainer(Overridable, MetricsFiles):
     ) -> dict[str, float]:
         """Loss and perplexity on `eval_dataset`, by default the trainer's; {} if there is none.
 
-        `ignore_keys` is for calls written for transformers: nothing but logits is looked at.
+        Of a mapping of data sets each is evaluated, as `<prefix>_<name>_loss` and so on.
+        `ignore_keys` has no effect: nothing but logits is looked at.
         """
         if isinstance(self.eval_dataset, Iterator):  # which can be read only once
             self.eval_dataset = evaluation_samples(self.args, self.eval_dataset)
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
         if dataset is None:
             return {}
+        if isinstance(dataset, Mapping):
+            return evaluate_each(self.evaluate, dataset, metric_key_prefix)
         self._begin_evaluation(dataset)
         if self.compute_metrics:
             metrics = self._predictions().metrics
@@ -212,10 +215,7 @@ class Trainer(Overridable, MetricsFiles):
         self.fire("on_evaluate_begin")
 
     def log(self, logs: dict[str, Any], start_time: float | None = None) -> None:
-        """Adds a record to the history and gives it to the callbacks.
-
-        `start_time` is for calls written for transformers: speed is measured in any case.
-        """
+        """Adds a record to the history and gives it to the callbacks; no `start_time` is needed."""
         logs = {**logs, "epoch": self.state.epoch}
         self.fire("on_log_begin", logs=logs)
         self.state.train_seconds = self.meter.counts.seconds

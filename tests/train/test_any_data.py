@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import Dataset, IterableDataset
 from toys import VOCABULARY, Rows, ToyModel, losses
 
-from forgather_hydra.train import tensorboard_callback
+from forgather_hydra.train import run_training, tensorboard_callback
 
 ROWS = [{"input_ids": row} for row in Rows(32).ids]
 
@@ -127,7 +127,43 @@ def test_samples_of_another_form_are_told(make_trainer, data, message: str) -> N
         make_trainer(train_dataset=data, num_train_epochs=1).train()
 
 
-@pytest.mark.parametrize("data", [[], {"a": ROWS, "b": ROWS}, 7])
+def test_a_collator_that_makes_no_mapping_is_told(make_trainer) -> None:
+    trainer = make_trainer(data_collator=lambda samples: [samples[0]["input_ids"]], max_steps=1)
+    with pytest.raises(TypeError, match="the data_collator returned a list"):
+        trainer.train()
+
+
+def test_each_of_several_evaluation_sets_is_evaluated_by_itself(make_trainer) -> None:
+    options = {"max_steps": 4, "eval_strategy": "steps", "eval_steps": 2}
+    sets = {"a": ROWS[:5], "b": ROWS[5:]}
+    trainer = make_trainer(eval_dataset=sets, **options)
+    metrics = run_training(trainer)
+    alone = {
+        f"eval_{name}_loss": trainer.evaluate(rows)["eval_loss"] for name, rows in sets.items()
+    }
+    assert {name: metrics[name] for name in alone} == alone
+    found = [r["step"] for r in trainer.state.log_history if "eval_b_loss" in r]
+    assert found == [2, 4]
+
+
+def test_the_best_may_be_that_of_one_of_several_sets(make_trainer) -> None:
+    options = {"max_steps": 4, "eval_strategy": "steps", "eval_steps": 2, "save_steps": 2}
+    options |= {"save_strategy": "steps", "load_best_model_at_end": True}
+    sets = {"a": ROWS[:5], "b": ROWS[5:]}
+    trainer = make_trainer(eval_dataset=sets, metric_for_best_model="b_loss", **options)
+    trainer.train()
+    losses = [r["eval_b_loss"] for r in trainer.state.log_history if "eval_b_loss" in r]
+    assert trainer.state.best_metric == min(losses)
+    with pytest.raises(ValueError, match="give one of eval_a_loss, eval_a_perplexity, eval_b_loss"):
+        make_trainer(eval_dataset=sets, **options).train()
+
+
+def test_evaluations_without_data_are_told(make_trainer) -> None:
+    with pytest.warns(UserWarning, match="ask for evaluations, and the trainer has no eval_data"):
+        make_trainer(eval_strategy="epoch", max_steps=1).train()
+
+
+@pytest.mark.parametrize("data", [[], {"a": ROWS, "b": []}, 7])
 def test_what_cannot_be_evaluated_is_told_before_training(make_trainer, data) -> None:
     trainer = make_trainer(eval_dataset=data, eval_strategy="steps", eval_steps=2, max_steps=4)
     with pytest.raises(ValueError, match=r"set is empty|mapping of several|cannot be"):

@@ -92,6 +92,11 @@ def test_every_argument_of_hugging_face_is_either_there_or_explained() -> None:
         ({"fuse_optim_with_backward": True, "max_grad_norm": 1.0}, "max_grad_norm (1.0) cannot"),
         ({"fuse_optim_with_backward": True, "gradient_accumulation_steps": 2}, "must be 1"),
         ({"fuse_optim_with_backward": True, "fp16": True}, "unset it, or fp16"),
+        ({"bf16": "no", "max_steps": "3"}, "max_steps is '3': give a whole number"),
+        ({"bf16": "no"}, "bf16 is 'no': give true or false"),
+        ({"learning_rate": "1e-3"}, "learning_rate is '1e-3': give a number"),
+        ({"eval_steps": 2.5}, "eval_steps is 2.5: give a whole number"),
+        ({"shuffle": None}, "shuffle is None: give true or false"),
     ],
 )
 def test_settings_that_exclude_each_other(options, problem: str) -> None:

@@ -140,3 +140,17 @@ def test_after_training_a_backward_pass_takes_no_step(make_trainer) -> None:
     trainer.model(ids, ids)[0].backward()
     assert all(map(torch.equal, weights(trainer), before))
     assert trainer.model.mix.weight.grad is not None
+
+
+def test_what_cannot_take_part_in_a_step_is_told(make_trainer) -> None:
+    closure = make_trainer(optimizer_cls_and_kwargs=(torch.optim.LBFGS, {}), max_steps=1)
+    with pytest.raises(ValueError, match="LBFGS computes the loss several times"):
+        closure.train()
+    plateau = make_trainer(
+        lr_scheduler_factory=torch.optim.lr_scheduler.ReduceLROnPlateau, max_steps=1
+    )
+    with pytest.raises(ValueError, match="ReduceLROnPlateau follows a metric"):
+        plateau.train()
+    frozen = make_trainer(model_init=lambda: ToyModel().requires_grad_(False), max_steps=1)
+    with pytest.raises(ValueError, match="no parameter of the model needs a gradient"):
+        frozen.train()

@@ -93,6 +93,15 @@ def test_a_saving_of_ones_own_is_for_the_end_alone(tmp_path) -> None:
     assert (tmp_path / "checkpoints/checkpoint-4").is_dir()
 
 
+def test_a_checkpoint_of_transformers_is_told_apart_from_a_damaged_one(tmp_path) -> None:
+    theirs = tmp_path / "checkpoint-2"
+    theirs.mkdir()
+    torch.save({}, theirs / "training_args.bin")
+    trainer = Trainer(arguments(tmp_path), model_init=ToyModel, train_dataset=Rows(24))
+    with pytest.raises(ValueError, match="written by transformers' trainer: begin a run with"):
+        trainer.train(resume_from_checkpoint=theirs)
+
+
 def test_optimizer_and_schedule_of_ones_own(tmp_path) -> None:
     class Mine(Trainer):
         def create_optimizer(self):

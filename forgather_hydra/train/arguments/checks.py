@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from numbers import Real
 from typing import TYPE_CHECKING
 
 from forgather_hydra.errors import nearest
@@ -15,6 +18,9 @@ _USUAL_SCHEDULES = ("constant", "cosine", "linear")  # known without a look at t
 
 
 def problems(args: TrainingArguments) -> Iterator[str]:
+    if of_types := list(_type_problems(args)):
+        yield from of_types  # what compares numbers cannot go on
+        return
     yield from _range_problems(args)
     yield from _strategy_problems(args)
     yield from _loading_problems(args)
@@ -25,6 +31,33 @@ def problems(args: TrainingArguments) -> Iterator[str]:
         yield "lr_scheduler_type 'reduce_lr_on_plateau' follows a metric, not the step: use another"
     elif args.lr_scheduler_type not in _USUAL_SCHEDULES:
         yield from _schedule_problems(args.lr_scheduler_type)
+
+
+def _type_problems(args: TrainingArguments) -> Iterator[str]:
+    """Texts for numbers and switches: `no` on a command line is a text, and counts as true."""
+    for field in fields(args):
+        kind, _, other = str(field.type).partition(" | ")
+        value = getattr(args, field.name)
+        if kind in _KINDS and not (other == "None" and value is None):
+            accepts, words = _KINDS[kind]
+            if not accepts(value):
+                yield f"{field.name} is {value!r}: give {words}"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Real) and _is_number(value) and value == math.floor(value)
+
+
+# What the fields of these types take, and its name.
+_KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
+    "bool": (lambda value: isinstance(value, bool), "true or false"),
+    "int": (_is_whole, "a whole number"),
+    "float": (_is_number, "a number"),
+}
 
 
 def _schedule_problems(name: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import count, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -202,12 +202,17 @@ def _collate_any(collate: Collator, samples: list[Any]) -> Batch:
     """Also makes a batch where a process has no sample.
 
     Raises:
-        ValueError: for a batch that is none of a language model.
+        TypeError, ValueError: for a batch that is none of a language model.
     """
     return _checked(collate(samples)) if samples else empty_batch()
 
 
 def _checked(batch: Any) -> Batch:
+    if not isinstance(batch, Mapping):
+        raise TypeError(
+            f"the data_collator returned a {type(batch).__name__}, and a batch is a mapping such "
+            'as {"input_ids": LongTensor[B, T]}'
+        )
     ids, labels = (batch.get(name) for name in ("input_ids", "labels"))
     if ids is None:
         raise ValueError(
@@ -219,7 +224,7 @@ def _checked(batch: Any) -> Batch:
             f"labels of a batch have the shape {list(labels.shape)}, and a language model has one "
             "for each token, [B, T]: leave out what is no token, or give it another name"
         )
-    made: Batch = batch
+    made = cast("Batch", batch)
     return made
 
 

@@ -28,8 +28,10 @@ class Evaluation(NamedTuple):
 
 def evaluation(
     args: TrainingArguments, state: TrainerState, metrics: dict[str, float]
-) -> Evaluation:
+) -> Evaluation | None:
     """The metric of this step, which is noted if it is the best so far.
+
+    None where several data sets are evaluated, and nobody has said which of their losses counts.
 
     With `load_best_model_at_end` that has to wait for a checkpoint of this step: the weights to be
     loaded are the best of those that are saved.
@@ -38,6 +40,8 @@ def evaluation(
         ValueError: if `metric_for_best_model` is not among the metrics.
     """
     name = "eval_" + args.metric_for_best_model.removeprefix("eval_")
+    if name == "eval_loss" and name not in metrics and not args.load_best_model_at_end:
+        return None
     if name not in metrics:
         known = ", ".join(sorted(metrics))
         raise ValueError(

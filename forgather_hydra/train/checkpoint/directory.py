@@ -54,9 +54,14 @@ def find_checkpoint(directory: Path, request: bool | str | Path | None) -> Path 
     path = Path(request)
     if not path.is_dir():
         raise FileNotFoundError(f"there is no checkpoint directory {path}")
-    if (fault := damage(path)) is not None:
-        raise ValueError(f"checkpoint {path} is damaged: {fault}; resume from another one")
-    return path
+    if (fault := damage(path)) is None:
+        return path
+    if (path / "training_args.bin").exists():
+        raise ValueError(
+            f"checkpoint {path} was written by transformers' trainer: begin a run with its weights "
+            "(model=pretrained, or from_pretrained), as nothing else of it can be read here"
+        )
+    raise ValueError(f"checkpoint {path} is damaged: {fault}; resume from another one")
 
 
 def checkpoints(directory: Path) -> list[Path]:

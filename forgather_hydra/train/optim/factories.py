@@ -100,12 +100,31 @@ def _settings_of(factory: OptimizerFactory | None) -> dict[str, Any]:
 def build_optimizer(
     args: TrainingArguments, model: Named, factory: OptimizerFactory | None
 ) -> torch.optim.Optimizer:
-    """`factory(named_parameters)` with the parameters that need gradients, else AdamW."""
+    """`factory(named_parameters)` with the parameters that need gradients, else AdamW.
+
+    Raises:
+        ValueError: if none does.
+    """
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    if not named:
+        raise ValueError("no parameter of the model needs a gradient, so that nothing is trained")
     factory = factory or partial(_adamw, args)
     if args.fuse_optim_with_backward:
         return BackwardOptimizer(named, factory)
     return factory(named)
+
+
+def check_optimizer(optimizer: Any) -> None:
+    """Refuse an optimizer whose step computes losses itself.
+
+    Raises:
+        ValueError: for such an optimizer, as torch.optim.LBFGS.
+    """
+    if "closure" in _required(type(optimizer).step):
+        raise ValueError(
+            f"a step of {type(optimizer).__name__} computes the loss several times, by a closure, "
+            "and a training step has its gradients once: choose another optimizer"
+        )
 
 
 def _adamw(args: TrainingArguments, named_parameters: NamedParameters) -> torch.optim.Optimizer:
@@ -133,10 +152,20 @@ def build_scheduler(
     num_training_steps: int,
     factory: Callable[..., LRScheduler] | None,
 ) -> LRScheduler:
-    """`factory(optimizer=...)`, told `num_training_steps` if it asks; else the named schedule."""
+    """`factory(optimizer=...)`, told `num_training_steps` if it asks; else the named schedule.
+
+    Raises:
+        ValueError: for a schedule that follows a metric.
+    """
     if factory is not None:
         length = {"num_training_steps": num_training_steps} if _asks_for_length(factory) else {}
-        return factory(optimizer=optimizer, **length)
+        made = factory(optimizer=optimizer, **length)
+        if "metrics" in _required(type(made).step):
+            raise ValueError(
+                f"{type(made).__name__} follows a metric, and a schedule is told of steps: choose "
+                "another"
+            )
+        return made
 
     warmup = args.warmup(num_training_steps)
     own = OWN_SCHEDULES.get(args.lr_scheduler_type)
@@ -152,6 +181,12 @@ def build_scheduler(
         num_training_steps=num_training_steps,
         scheduler_specific_kwargs=args.lr_scheduler_kwargs,
     )
+
+
+def _required(function: Callable[..., Any]) -> set[str]:
+    """Parameters of a function that have no default."""
+    parameters = inspect.signature(function).parameters.values()
+    return {each.name for each in parameters if each.default is inspect.Parameter.empty}
 
 
 def _asks_for_length(factory: Callable[..., Any]) -> bool:
