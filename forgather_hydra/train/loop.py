@@ -40,8 +40,7 @@ def train(trainer: Trainer, resume_from_checkpoint: bool | str | Path | None) ->
         _prepared(trainer, resume_from_checkpoint) as output,
     ):
         trainer.meter.start()
-        while _is_unfinished(trainer):
-            _train_epoch(trainer, output)
+        trainer.take_steps(groups_to_train(trainer, output))
         set_mode(trainer.optimizer, "eval")
         _save_last(trainer)
     mean_loss = trainer.meter.mean_loss(trainer.state.global_step)
@@ -90,13 +89,21 @@ def _is_unfinished(trainer: Trainer) -> bool:
     )
 
 
-def _train_epoch(trainer: Trainer, output: OutputDirectory) -> None:
+def groups_to_train(trainer: Trainer, output: OutputDirectory) -> Iterator[list[Batch]]:
+    """The groups of batches to take a step with, each; logs, evaluates and saves what is due before
+    it gives the next one.
+    """
+    while _is_unfinished(trainer):
+        yield from _epoch(trainer, output)
+
+
+def _epoch(trainer: Trainer, output: OutputDirectory) -> Iterator[list[Batch]]:
     args, state, sampler = trainer.args, trainer.state, trainer.sampler
     trainer.fire("on_epoch_begin")
     first_step = state.global_step
     # The loader begins where the sampler is, so a resumed epoch has its remaining batches here.
     for group in accumulation_groups(trainer.train_dataloader, args.gradient_accumulation_steps):
-        _train_step(trainer, group)
+        yield group
         _log_evaluate_save(trainer, output)
         if trainer.control.should_epoch_stop or trainer.control.should_training_stop:
             break
@@ -113,7 +120,7 @@ def _train_epoch(trainer: Trainer, output: OutputDirectory) -> None:
     _log_evaluate_save(trainer, output)
 
 
-def _train_step(trainer: Trainer, group: list[Batch]) -> None:
+def train_step(trainer: Trainer, group: list[Batch]) -> None:
     """One step of the optimizer, on one accumulation group; a group that has no target, or whose
     gradient the guard refuses, counts as a step without a change.
     """
@@ -139,9 +146,7 @@ def _train_step(trainer: Trainer, group: list[Batch]) -> None:
         include_later_groups(trainer.lr_scheduler, trainer.optimizer)
         trainer.lr_scheduler.step()
     strategy.zero_gradients()
-    _advance(trainer, len(group), tokens)
-    request_after_step(trainer.args, state, trainer.control)
-    trainer.fire("on_step_end")
+    finish_step(trainer, len(group), tokens)
 
 
 def _clip(trainer: Trainer) -> torch.Tensor | None:
@@ -155,7 +160,8 @@ def _clip(trainer: Trainer) -> torch.Tensor | None:
     return trainer.strategy.gradient_norm() if is_due or trainer.guard.active else None
 
 
-def _advance(trainer: Trainer, batches: int, tokens: int) -> None:
+def finish_step(trainer: Trainer, batches: int, tokens: int) -> None:
+    """Counts a step, with batches of this process and tokens of all, and says what is due."""
     state = trainer.state
     # By what was trained on, not by what the loader has fetched ahead: a checkpoint of this step
     # then names the next batch.
@@ -164,6 +170,8 @@ def _advance(trainer: Trainer, batches: int, tokens: int) -> None:
     state.epoch = trainer.plan.epoch_at(state.global_step)
     state.num_input_tokens_seen += tokens
     state.train_seconds = trainer.meter.counts.seconds
+    request_after_step(trainer.args, state, trainer.control)
+    trainer.fire("on_step_end")
 
 
 def _log_evaluate_save(trainer: Trainer, output: OutputDirectory) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import torch
 
+from forgather_hydra.train import loop
 from forgather_hydra.train.arguments.training_arguments import IntervalStrategy, TrainingArguments
 from forgather_hydra.train.batches.given import GivenLoader, SharedOut
 from forgather_hydra.train.batches.loading import (
+    Batch,
     Collator,
     check_evaluation_data,
     evaluation_loader,
@@ -127,6 +129,11 @@ class Overridable(HuggingFaceNames):
     def get_test_dataloader(self, test_dataset: Any) -> Any:
         """As `get_eval_dataloader`, for `predict`."""
         return Overridable.get_eval_dataloader(self, test_dataset)
+
+    def take_steps(self, groups: Iterator[list[Batch]]) -> None:
+        """Takes a step of the optimizer with each group of batches, until there is none."""
+        for group in groups:
+            loop.train_step(self, group)  # type: ignore[arg-type]
 
     # What a run takes of these, whether they are overridden or not.
 

@@ -64,7 +64,7 @@ def run_training(
     if idle := idle_settings(trainer.args, trainer.optimizer_factory):
         raise ValueError(idle)
     output = trainer.train(resume_from_checkpoint=resume)
-    if once(trainer.strategy, lambda: _was_told_to_end(trainer)):
+    if once(trainer.strategy, lambda: was_told_to_end(trainer)):
         return {"stopped": True, "global_step": output.global_step, **output.metrics}
     _evaluate_last(trainer)
     metrics = _summary(trainer) | output.metrics
@@ -107,7 +107,7 @@ def _texts(
     return texts
 
 
-def _was_told_to_end(trainer: Trainer) -> bool:
+def was_told_to_end(trainer: Trainer) -> bool:
     """Whether somebody has ended the run before its time, with a checkpoint or without."""
     run = RunDirectory(trainer.args.output_dir)
     beat = run.heartbeat
@@ -151,15 +151,21 @@ def _losses_of_evaluation(record: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _summary(trainer: Trainer) -> dict[str, Any]:
-    """First and last losses of the run, from its history, and the size of the model."""
+    """First and last losses of the run, and the size of the model."""
+    return {
+        "global_step": trainer.state.global_step,
+        "parameters": sum(p.numel() for _, p in trainer.strategy.named_parameters()),
+        **loss_summary(trainer),
+    }
+
+
+def loss_summary(trainer: Trainer) -> dict[str, float]:
+    """First and last losses of a run, from its history."""
     history = trainer.state.log_history
     losses = [record["loss"] for record in history if "loss" in record]
     evaluations = [record["eval_loss"] for record in history if "eval_loss" in record]
     of_several = {k: v for record in history for k, v in _losses_of_evaluation(record).items()}
-    summary: dict[str, Any] = {
-        "global_step": trainer.state.global_step,
-        "parameters": sum(p.numel() for _, p in trainer.strategy.named_parameters()),
-    }
+    summary: dict[str, float] = {}
     if losses:
         summary |= {"initial_train_loss": losses[0], "final_train_loss": losses[-1]}
     summary |= of_several
