@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch.distributed.fsdp import FSDPModule
 from torchtitan.protocols import train_spec
 
 from forgather_hydra.train.checkpoint.rng import preserved_rng
@@ -43,6 +44,13 @@ def being_made(local_rank: int) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def sum_gradients(models: Iterable[torch.nn.Module]) -> None:
+    """Has divided models add their gradients up and divide afterwards: gloo does not do both."""
+    for module in (module for model in models for module in model.modules()):
+        if isinstance(module, FSDPModule):
+            module.set_force_sum_reduction_for_comms(True)
 
 
 @contextmanager

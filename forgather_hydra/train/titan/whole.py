@@ -95,6 +95,8 @@ class _Loop(Titan):
         )
         trainer.control, trainer.meter = TrainerControl(), Meter()
         super().__init__(config)
+        if self.device.type == "cpu":
+            surroundings.sum_gradients(self.model_parts)
         trainer.model, trainer.optimizer = self.model_parts[0], self.optimizers
         trainer.lr_scheduler = self.lr_schedulers
 
