@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ _EXAMPLES = """examples:
   forgather eval RUN data=stories                 on other data, by the model's tokenizer
   forgather eval MODEL data=folder data.path=DIR  the directory of any model
   forgather eval RUN --tasks my_task.yaml         by lm-eval (extra eval)
+  forgather eval SWEEP                            each job, and the table of the sweep
 """
 
 
@@ -30,7 +32,8 @@ def add_command(add: Any) -> None:
     """
     parser = add("eval", _eval, "evaluate a trained model on data, or on tasks of lm-eval")
     parser.epilog, parser.formatter_class = _EXAMPLES, argparse.RawDescriptionHelpFormatter
-    parser.add_argument("run", metavar="RUN", type=Path, help="directory of a run, or of a model")
+    message = "directory of a run, of a model, or of a sweep"
+    parser.add_argument("run", metavar="RUN", type=Path, help=message)
     parser.add_argument("overrides", nargs="*", help="data=NAME, and what differs from it")
     parser.add_argument("--tasks", nargs="+", metavar="TASK", help="names, or files")
     parser.add_argument("--limit", type=positive, metavar="N", help="so many samples at most")
@@ -42,19 +45,53 @@ def add_command(add: Any) -> None:
 
 
 def _eval(options: argparse.Namespace) -> None:
+    from forgather_hydra.rundir.names import MANIFEST
+
+    if not (options.run / MANIFEST).is_file():
+        return _evaluate(options, options.run)
+    from forgather_hydra.jobs.watch.remote import report
+
+    for run in _runs_with_models(options.run):
+        _evaluate(options, run)
+    return report(options.run, is_interactive=False)
+
+
+def _runs_with_models(sweep: Path) -> list[Path]:
+    """The directories of the jobs of a sweep that have written a model; the others are told."""
+    from forgather_hydra.model.directory import model_directory
+    from forgather_hydra.rundir.sweep import SweepDirectory
+
+    found = []
+    for job in SweepDirectory(sweep).jobs():
+        try:
+            model_directory(job.run.path)
+        except FileNotFoundError:
+            print(f"job {job.number} ({job.run.state()}) has no model: left out", file=sys.stderr)
+        else:
+            found.append(job.run.path)
+    if not found:
+        raise ForgatherError(
+            "missing_model",
+            f"no job of the sweep {sweep} has written a model",
+            hint=f"forgather status {sweep} says how they are doing",
+        )
+    return found
+
+
+def _evaluate(options: argparse.Namespace, run: Path) -> None:
     from forgather_hydra.model.directory import model_directory
     from forgather_hydra.rundir import evaluations
     from forgather_hydra.rundir.card import write_card
 
-    directory = model_directory(options.run)
+    directory = model_directory(run)
     print(f"model {directory}", flush=True)
     by_tasks = options.tasks is not None
-    found = _by_tasks(options, directory) if by_tasks else _by_data(options, directory)
+    found = _by_tasks(options, directory) if by_tasks else _by_data(options, run, directory)
     for name, metrics in found.items():
-        file = evaluations.save(options.run, name, metrics, limit=options.limit)
+        file = evaluations.save(run, name, metrics, limit=options.limit)
         print("\n".join([name, *_lines(metrics)]))
-    if (options.run / RECORD).is_file():
-        write_card(options.run, directory)
+    if (run / RECORD).is_file():
+        write_card(run, directory)
     print(f"saved in {file}")
 
 
@@ -84,12 +121,12 @@ def _by_tasks(options: argparse.Namespace, directory: Path) -> Found:
     )
 
 
-def _by_data(options: argparse.Namespace, directory: Path) -> Found:
+def _by_data(options: argparse.Namespace, run: Path, directory: Path) -> Found:
     for option in ("num_fewshot", "chat"):
         if getattr(options, option):
             message = f"--{option.replace('_', '-')} is about tasks"
             raise ForgatherError("bad_override", message, hint="name them with --tasks")
-    data = _data(options.run, options.overrides, directory)
+    data = _data(run, options.overrides, directory)
     from forgather_hydra.evaluation.data import evaluate_data
     from forgather_hydra.graph.build import materialize
     from forgather_hydra.model.writer import load_for_use

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from forgather_hydra.cli.forgather import main
 from forgather_hydra.evaluation.data import evaluate_data
+from forgather_hydra.report.results import JobResult, save
+from forgather_hydra.rundir.states import State
 from forgather_hydra.train import CausalCollator
 
 ROWS = [[1, 2, 3, 0, 4], [5, 6], [7, 8, 9]]
@@ -118,3 +122,35 @@ except SystemExit: pass
 assert "torch" not in sys.modules and "hydra" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def sweep(words: Path, tmp_path: Path) -> Path:
+    """The directory of a sweep, the second job of which has failed."""
+    jobs = []
+    for number, status in enumerate(["finished", "failed", "finished"]):
+        directory = tmp_path / f"sweep/{number}"
+        directory.mkdir(parents=True)
+        if status == "finished":
+            shutil.copytree(words, directory / "model")
+        overrides = [f"seed={number}"]
+        jobs.append(JobResult(number, overrides, State(status), float(number), str(number)))
+    save(tmp_path / "sweep", jobs, "eval_loss", "minimize")
+    return tmp_path / "sweep"
+
+
+def test_all_models_of_a_sweep_are_evaluated(sweep, texts, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(texts.parent / "cache"))
+    words = ["data=folder", f"data.path={texts}", "data.block_size=10"]
+    main(["eval", str(sweep), *words, "--limit", "1", "--device", "cpu"])
+    printed = capsys.readouterr()
+    assert "job 1 (" in printed.err
+    assert "has no model: left out" in printed.err
+    measured = [json.loads((sweep / n / "eval.json").read_text()) for n in ("0", "2")]
+    name = " ".join(words)
+    shown = f"{measured[0][name]['metrics']['bits_per_byte']:.6g}"
+    assert printed.out.rpartition("results of")[2].count(shown) == 2
+    with (sweep / "results.csv").open(newline="") as file:
+        losses = [row[f"{name} loss"] for row in csv.DictReader(file)]
+    assert sorted(map(bool, losses)) == [False, True, True]
+    assert f"{name} bits_per_byte" in (sweep / "results.html").read_text()
