@@ -14,6 +14,7 @@ from forgather_hydra.cli import model_options
 from forgather_hydra.cli.composed import composed
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.permissions import follow_umask
+from forgather_hydra.rundir.card import write_card_of_model
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
 DEFAULT_EXPERIMENT = "+experiment=baseline"
@@ -27,6 +28,7 @@ def main(words: list[str] | None = None, prog: str = "forgather model") -> None:
         overrides = _with_experiment(model_options.overrides_of(words))
         values = {} if command in model_options.OF_DIRECTORIES else _model_config(overrides)
         options = model_options.parse(prog, words, command, values)
+        options.typed = words
         _show_progress_on_terminals_only()
         _COMMANDS[str(command)](options)
     except ForgatherError as error:
@@ -76,6 +78,7 @@ def _construct(options: argparse.Namespace) -> None:
     model = _build(options, factory, directory)
     if options.device != "meta" and (loads or not options.no_init_weights):
         _save_weights(model, directory, options)
+        write_card_of_model(directory, _command(options), "" if loads else " with fresh weights")
     with _output(options) as file:
         print_model(model, _tokenizer(directory), directory, file)
 
@@ -114,6 +117,8 @@ def _convert(options: argparse.Namespace) -> None:
     source, target = options.arguments
     with _as_our_errors():
         convert(source, target, options.to, model_type=options.model_type)
+    about = f", converted from {Path(source).resolve().name}"
+    write_card_of_model(Path(target), _command(options), about, Path(source))
     print(f"wrote {target}; both models compute the same logits")
 
 
@@ -126,7 +131,14 @@ def _merge(options: argparse.Namespace) -> None:
     out = target[0] if target else run / "merged"
     with _as_our_errors():
         merge(directory, out)
+    about = f", of {directory} with its adapter in the weights"
+    write_card_of_model(out, _command(options), about, directory)
     print(f"wrote {out}: the model of {directory} with the adapter in its weights")
+
+
+def _command(options: argparse.Namespace) -> list[str]:
+    """The words of the command, as they were typed."""
+    return ["forgather", "model", *options.typed]
 
 
 _COMMANDS = {"construct": _construct, "test": _test, "convert": _convert, "merge": _merge}

@@ -1,10 +1,10 @@
-"""The model card of a run: README.md in the directory of its model, as Hugging Face shows it."""
+"""The model card: README.md in the directory of its model, as Hugging Face shows it."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,39 @@ def write_card(run_dir: Path, model_dir: Path, license: str | None = None) -> Pa
     return path
 
 
+def write_card_of_model(
+    model_dir: Path, command: Sequence[str], about: str, source: Path | None = None
+) -> Path:
+    """Write the card of a model that no run has made; a card that somebody else wrote stays.
+
+    Args:
+        model_dir: of the model.
+        command: that has made it, in words.
+        about: one sentence about the model, without its class.
+        source: the directory of the model that it was made of, whose licence holds.
+
+    Returns:
+        The file.
+    """
+    from huggingface_hub import ModelCard
+
+    path = model_dir / CARD
+    if path.exists() and _MARK not in path.read_text(encoding="utf-8"):
+        return path
+    former = next((c for c in (source and source / CARD, path) if c and c.exists()), None)
+    license = ModelCard(former.read_text(encoding="utf-8")).data.get("license") if former else None
+    architecture = read_json(model_dir / "config.json") or {}
+    lines = [
+        *(_MARK, f"\n# {model_dir.resolve().name}\n"),
+        f"A causal language model ({_kind(architecture)}){about}.\n",
+        *_use(architecture),
+        *("## How it was made\n", "```sh", shlex.join(command), "```", ""),
+    ]
+    head = _common_metadata(license).to_yaml()
+    path.write_text(f"---\n{head}\n---\n\n" + "\n".join(lines), encoding="utf-8")
+    return path
+
+
 class _Facts:
     """What is known of a run and its model."""
 
@@ -68,7 +101,7 @@ class _Facts:
 
 
 def _metadata(run: _Facts, license: str | None) -> Any:
-    from huggingface_hub import EvalResult, ModelCardData
+    from huggingface_hub import EvalResult
 
     own = {name: run.final[name] for name in _METRICS if run.final.get(name) is not None}
     found = {run.data: own} if own else {}
@@ -88,24 +121,29 @@ def _metadata(run: _Facts, license: str | None) -> Any:
     named: dict[str, Any] = {}
     if results:
         named = {"model_name": run.name, "eval_results": results}
+    return _common_metadata(license, **named)
+
+
+def _common_metadata(license: str | None, **more: Any) -> Any:
+    from huggingface_hub import ModelCardData
+
     return ModelCardData(
         license=license,
         library_name="transformers",
         pipeline_tag="text-generation",
         tags=["forgather_hydra"],
-        **named,
+        **more,
     )
 
 
+def _kind(architecture: dict[str, Any]) -> str:
+    return str((architecture.get("architectures") or ["a model"])[0])
+
+
 def _body(run: _Facts) -> Iterator[str]:
-    kind = (run.architecture.get("architectures") or ["a model"])[0]
+    kind = _kind(run.architecture)
     yield f"{_MARK}\n\n# {run.name}\n\nA causal language model ({kind}), trained on {run.data}.\n"
-    yield "## Use\n\n```python\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n"
-    more = ", trust_remote_code=True" if "auto_map" in run.architecture else ""
-    yield f"model = AutoModelForCausalLM.from_pretrained(DIRECTORY{more})"
-    yield f"tokenizer = AutoTokenizer.from_pretrained(DIRECTORY{more})\n```\n"
-    if more:
-        yield "The code of the model lies beside its weights, and is run when it is loaded.\n"
+    yield from _use(run.architecture)
     yield "## Metrics\n\n| | | |\n| --- | --- | --- |"
     yield from (f"| run | {name} | {_shown(run.final[name])} |" for name in _facts(run))
     for name, each in run.evaluations.items():
@@ -117,6 +155,15 @@ def _body(run: _Facts) -> Iterator[str]:
     yield from _configuration(run.config)
     yield ", ".join(f"{name} {run.versions[name]}" for name in _PACKAGES if name in run.versions)
     yield ""
+
+
+def _use(architecture: dict[str, Any]) -> Iterator[str]:
+    yield "## Use\n\n```python\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n"
+    more = ", trust_remote_code=True" if "auto_map" in architecture else ""
+    yield f"model = AutoModelForCausalLM.from_pretrained(DIRECTORY{more})"
+    yield f"tokenizer = AutoTokenizer.from_pretrained(DIRECTORY{more})\n```\n"
+    if more:
+        yield "The code of the model lies beside its weights, and is run when it is loaded.\n"
 
 
 def _facts(run: _Facts) -> list[str]:

@@ -153,7 +153,14 @@ def test_test_reads_the_dataset_of_a_project(capsys):
 
 def test_convert_there_and_back(capsys):
     main(["model", "construct", *SMALL, "--device=cpu", "--output-dir=ours"])
+    card = Path("ours/README.md")
+    assert "forgather model construct" in card.read_text()
+    assert "with fresh weights" in card.read_text()
+    card.write_text(card.read_text().replace("---\n", "---\nlicense: mit\n", 1))
     main(["model", "convert", "ours", "theirs", "--to", "transformers"])
+    text = Path("theirs/README.md").read_text()
+    assert "license: mit" in text
+    assert "forgather model convert ours theirs --to transformers" in text
     main(["model", "convert", "theirs", "again"])
     models = [
         AutoModelForCausalLM.from_pretrained(name, trust_remote_code=True).eval()
