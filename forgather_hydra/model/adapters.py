@@ -66,24 +66,24 @@ def with_adapter(model: PreTrainedModel, adapter: Adapter) -> Any:
     adapted = _peft().get_peft_model(model, config)
     adapted.save_dtype = None  # that of the model is for its own weights
     adapted.create_or_update_model_card = lambda directory: None  # the run writes one
+    adapted.base_is_kept = True  # so checkpoints need not hold it
     adapted.save_options = {"save_embedding_layers": False}
     return adapted
 
 
-def check_trainer(trainer: str, sharded: bool | None = None) -> None:
-    """Refuse trainers that divide the model.
+def check_trainer(trainer: str) -> None:
+    """Refuse trainers that cut the model in stages.
 
     Args:
         trainer: the name of its class.
 
     Raises:
-        ValueError: for a sharded or a pipeline trainer.
+        ValueError: for a pipeline trainer.
     """
-    name = trainer.rpartition(".")[2]
-    if sharded or name == "PipelineTrainer":
+    if trainer.rpartition(".")[2] == "PipelineTrainer":
         raise ValueError(
-            "an adapter trains with trainer=single or trainer=accel: the others divide the model, "
-            "and its adapter with it"
+            "an adapter trains with trainer=single, accel or fsdp: a pipeline takes the layers of "
+            "a model apart, and does not find them below its adapter"
         )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import peft
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tiny_runs import TINY, metrics
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -112,16 +113,15 @@ def test_an_adapter_trains_alone_and_is_peft_s_own(base, chats, adapter) -> None
     assert all("lora" in name or "trainable_tokens" in name for name in weights)
     before = load_file(Path(base, "model/model.safetensors"))
     checkpoint = load_file(run / "checkpoints/checkpoint-4/model.safetensors")
-    frozen = {
-        n.split("base_model.model.")[-1].replace(".base_layer", ""): w
-        for n, w in checkpoint.items()
+    assert not [name for name in checkpoint if name.endswith("base_layer.weight")]
+    alone = peft.AutoPeftModelForCausalLM.from_pretrained(run / "model", trust_remote_code=True)
+    kept = {
+        name.replace(".base_layer", ""): weight
+        for name, weight in alone.base_model.model.state_dict().items()
     }
-    same = [
-        torch.equal(frozen[n], w) for n, w in before.items() if n in frozen and "embed" not in n
-    ]
+    same = [torch.equal(kept[n], w) for n, w in before.items() if n in kept and "embed" not in n]
     assert len(same) > 10
     assert all(same)
-    alone = peft.AutoPeftModelForCausalLM.from_pretrained(run / "model", trust_remote_code=True)
     main(["model", "merge", str(run), f"merged-{adapter}"])
     assert "Written by forgather_hydra" in (run / "model/README.md").read_text()
     merged = AutoModelForCausalLM.from_pretrained(f"merged-{adapter}", trust_remote_code=True)
@@ -141,12 +141,31 @@ def test_the_training_of_an_adapter_resumes_exactly(base, chats) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_an_adapter_trains_in_two_processes_as_in_one(base, chats) -> None:
-    words = ("+adapter=lora", "trainer.args.max_steps=2")
-    alone = tune(base, chats, "lora-alone", *words, "trainer.args.per_device_train_batch_size=4")
-    two = tune(base, chats, "lora-two", *words, "trainer=accel", "resources.nproc_per_node=2")
+def test_an_adapter_does_not_go_on_with_another_model(base, chats) -> None:
+    shutil.copytree(base, "own-base")
+    words = ("+adapter=lora", "trainer.args.lr_scheduler_type=constant")
+    tune("own-base", chats, "left-behind", *words, "trainer.args.max_steps=2")
+    file = Path("own-base/model/model.safetensors")
+    weights = load_file(file)
+    name = next(name for name in weights if "linear" in name)
+    save_file({**weights, name: weights[name] + 1e-3}, file, {"format": "pt"})
+    with pytest.raises(ValueError, match="the model that the adapter is of has been changed"):
+        tune("own-base", chats, "left-behind", *words, "resume=true")
+
+
+@pytest.mark.parametrize(
+    ("trainer", "adapter"), [("accel", "lora"), ("fsdp", "lora"), ("fsdp", "dora")]
+)
+def test_an_adapter_trains_in_two_processes_as_in_one(base, chats, trainer, adapter) -> None:
+    words = (f"+adapter={adapter}", "trainer.args.max_steps=2", "optimizer.lr=0.01")
+    one, both = (f"{trainer}-{adapter}-{n}" for n in (1, 2))
+    alone = tune(base, chats, one, *words, "trainer.args.per_device_train_batch_size=4")
+    two = tune(base, chats, both, *words, f"trainer={trainer}", "resources.nproc_per_node=2")
     assert two[-1]["eval_loss"] == pytest.approx(alone[-1]["eval_loss"], abs=1e-4)
-    assert Path("lora-two/model/adapter_model.safetensors").is_file()
+    first, second = (load_file(f"{run}/model/adapter_model.safetensors") for run in (one, both))
+    assert first.keys() == second.keys()
+    for name, weight in first.items():
+        torch.testing.assert_close(second[name], weight, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("pattern", ["[value_linear]", "'.*layers.0.*value_linear'"])
@@ -175,7 +194,11 @@ def test_a_recipe_composes_with_a_run(base, experiment, corpus) -> None:
 REFUSED = {
     ("+adapter=lora", "adapter.target_modules=[q_projection]"): "q_projection",
     ("+adapter=lora", "+adapter.rank=3"): "rank",
-    ("+adapter=lora", "trainer=fsdp"): "trainer=single or trainer=accel",
+    (
+        "+adapter=lora",
+        "trainer=pipeline",
+        "trainer.microbatches=2",
+    ): "trainer=single, accel or fsdp",
     ("model.path=absent",): "there is no directory absent",
     ("data.chat_template=absent",): "no shipped template; shipped: chatml",
 }

@@ -26,7 +26,13 @@ from forgather_hydra.train.checkpoint.tensor_files import (
     split,
     write_file,
 )
-from forgather_hydra.train.checkpoint.weights import MODEL, load_weights, named_weights
+from forgather_hydra.train.checkpoint.weights import (
+    MODEL,
+    checksum,
+    load_weights,
+    named_weights,
+    weights_elsewhere,
+)
 from forgather_hydra.train.optim.resume import advance, resume_schedule
 from forgather_hydra.train.optim.state import (
     NamedState,
@@ -106,6 +112,8 @@ def collect(trainer: Trainer) -> Share:
     strategy, model = trainer.strategy, trainer.model
     weights, aliases = named_weights(model)
     aliases |= strategy.aliases
+    elsewhere = [weights.pop(name) for name in weights_elsewhere(model) & weights.keys()]
+    sum_elsewhere = checksum(elsewhere, strategy) if elsewhere else None
     optimizer = named_state(trainer.optimizer, strategy, trainer.configured)
     tensors, files = _share_out(MODEL, strategy.tensors_to_save(weights), strategy)
     more_tensors, index = _share_out(
@@ -116,9 +124,8 @@ def collect(trainer: Trainer) -> Share:
     if strategy.rank == 0:
         files[OPTIMIZER_VALUES] = _pickled(values)
         files[SCHEDULER] = _pickled(trainer.lr_scheduler.state_dict())
-        text = json.dumps(
-            exact(_plain_state(trainer)), default=_exact_plain, indent=2, allow_nan=False
-        )
+        content = _plain_state(trainer) | {"sum_elsewhere": sum_elsewhere}
+        text = json.dumps(exact(content), default=_exact_plain, indent=2, allow_nan=False)
         files[STATE] = text.encode()
     return Share(tensors | more_tensors, files, aliases)
 
@@ -206,6 +213,7 @@ def restore_state(trainer: Trainer, directory: Path) -> None:
     aliases = load_weights(model, directory, strategy)
     saved = NamedState(StoredTensors(directory, OPTIMIZER), _load(directory / OPTIMIZER_VALUES))
     content = _content(directory)
+    _check_elsewhere(model, directory, content.get("sum_elsewhere"), strategy)
     schedule = _load(directory / SCHEDULER)
     rates = advance(trainer.lr_scheduler, schedule)
     changed = load_named_state(
@@ -224,6 +232,22 @@ def restore_state(trainer: Trainer, directory: Path) -> None:
     trainer.meter.load_state_dict(content["meter"])
     trainer.guard.load_state_dict(content["guard"])
     trainer.callbacks.load_state_dict(content["callbacks"])
+
+
+def _check_elsewhere(
+    model: torch.nn.Module, directory: Path, expected: int | None, strategy: Strategy
+) -> None:
+    """Refuse to go on with other weights than those that the checkpoint left out."""
+    if expected is None:
+        return
+    stored = StoredTensors(directory, MODEL)
+    weights = named_weights(model)[0]
+    names = weights_elsewhere(model) & weights.keys() - stored.keys()
+    if checksum([weights[name] for name in names], strategy) != expected:
+        raise ValueError(
+            f"the weights that are not trained are others than when {directory} was written: the "
+            "model that the adapter is of has been changed; put it back, or begin a new run"
+        )
 
 
 # How far to go, how often to log, and which process this is.

@@ -31,6 +31,32 @@ def named_weights(model: torch.nn.Module) -> tuple[dict[str, torch.Tensor], dict
     return tensors, aliases
 
 
+def weights_elsewhere(model: torch.nn.Module) -> set[str]:
+    """Names of the weights that a checkpoint need not hold: those that are not trained, of a model
+    with an attribute `base_is_kept`, which tells that the directory it was loaded from has them.
+    """
+    if not getattr(model, "base_is_kept", False):
+        return set()
+    frozen = {p for p in model.parameters() if not p.requires_grad}
+    return {name for name, each in model.state_dict(keep_vars=True).items() if each in frozen}
+
+
+@torch.no_grad()
+def checksum(tensors: Iterable[torch.Tensor], strategy: Strategy) -> int:
+    """A number that changes with the bits of any tensor, and not with how they are divided among
+    processes; every process takes part.
+    """
+    integers = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    sums = [torch.zeros((), dtype=torch.int64)]
+    for tensor in tensors:
+        part = local_part(tensor)
+        if part is tensor and strategy.rank:  # the first process has it whole
+            continue
+        bits = part.contiguous().view(integers[part.element_size()])
+        sums.append(bits.sum(dtype=torch.int64).cpu())
+    return strategy.add_up(int(torch.stack(sums).sum()))[0]
+
+
 @torch.no_grad()
 def check_finite(strategy: Strategy, step: int) -> None:
     """Every process takes part.
@@ -64,7 +90,8 @@ def local_part(parameter: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def load_weights(model: torch.nn.Module, directory: Path, strategy: Strategy) -> dict[str, str]:
-    """Reads the weights that `model` has in this process; every process takes part.
+    """Reads the weights that `model` has in this process, but for those that are elsewhere; every
+    process takes part.
 
     Returns:
         Other names of tied weights -> the names under which the checkpoint has them.
@@ -75,9 +102,12 @@ def load_weights(model: torch.nn.Module, directory: Path, strategy: Strategy) ->
     stored = StoredTensors(directory, MODEL)
     weights = named_weights(model)[0]
     stored.aliases |= _former_names(weights, stored)
+    elsewhere = weights_elsewhere(model)
     used = set()
     for name, weight in weights.items():
         source = name if name in stored else stored.aliases.get(name)
+        if source is None and name in elsewhere:
+            continue
         if source is None:
             raise ValueError(f"{directory} has no weight {name}: it is of another model")
         tensor = stored[source]
