@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-PAGE = (Path(__file__).parents[1] / "docs/explanation/comparison.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs/explanation/comparison.md").read_text(encoding="utf-8")
 PROGRAMS = re.findall(r"```python\n(.*?)```\n```text\n(.*?)```", PAGE, re.S)
 
 
@@ -27,5 +28,11 @@ def test_the_programs_print_what_is_shown(tmp_path: Path, monkeypatch: pytest.Mo
 def test_each_row_has_a_program() -> None:
     rows = re.findall(r"^\| .*\]\(#([\w-]+)\)", PAGE, re.M)
     sections = [title.lower().replace(" ", "-") for title in re.findall(r"^## (.*)", PAGE, re.M)]
-    assert rows == sections
+    assert [*rows, "beside-tools-that-fine-tune"] == sections
     assert len(rows) == len(PROGRAMS)
+
+
+def test_what_is_said_of_others_can_be_shown_again() -> None:
+    scripts = re.findall(r"`(findings/\w+\.sh)`", PAGE)
+    assert scripts
+    assert all((ROOT / script).is_file() for script in scripts)
