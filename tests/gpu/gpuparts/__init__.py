@@ -1,0 +1,1 @@
+"""The parts of `tests/gpu/run.py`, and what they share."""

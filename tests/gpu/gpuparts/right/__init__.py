@@ -1,0 +1,1 @@
+"""Whether results are right on a device."""
