@@ -3,7 +3,7 @@
 Shapes: B batch, T tokens, H heads, K head size, P table length (positions).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -92,6 +92,14 @@ class RotaryPE(nn.Module):
         if self.gain == 1:
             return cos_BT1K, sin_BT1K
         return self.gain * cos_BT1K, self.gain * sin_BT1K
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
+        """Take the frequencies along to another device: a compiled call, which can keep no tensor,
+        would copy them there each time, and have the host wait.
+        """
+        super()._apply(fn, recurse)
+        self._frequency_on(fn(torch.empty(0)).device)
+        return self
 
     def _frequency_on(self, device: torch.device) -> Tensor:
         frequency_K = self._frequency_K.get(device)

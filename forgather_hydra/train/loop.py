@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from forgather_hydra.train.arguments.training_arguments import IntervalStrategy
-from forgather_hydra.train.batches.loading import Batch, accumulation_groups
+from forgather_hydra.train.batches.loading import Batch, accumulation_groups, pins_batches
 from forgather_hydra.train.checkpoint import best_model, saved_state
 from forgather_hydra.train.checkpoint.directory import find_checkpoint, set_aside
 from forgather_hydra.train.failures import explained
@@ -102,7 +102,8 @@ def _epoch(trainer: Trainer, output: OutputDirectory) -> Iterator[list[Batch]]:
     trainer.fire("on_epoch_begin")
     first_step = state.global_step
     # The loader begins where the sampler is, so a resumed epoch has its remaining batches here.
-    for group in accumulation_groups(trainer.train_dataloader, args.gradient_accumulation_steps):
+    loader, size = trainer.train_dataloader, args.gradient_accumulation_steps
+    for group in accumulation_groups(loader, size, pin=pins_batches(args)):
         yield group
         _log_evaluate_save(trainer, output)
         if trainer.control.should_epoch_stop or trainer.control.should_training_stop:

@@ -70,7 +70,8 @@ def make_importable(site: Path | None) -> None:
     here = [ROOT / "tests" / "gpu", ROOT / "tests" / "bench", ROOT, ROOT / "launchers"]
     found = [str(path) for path in here + ([site.resolve()] if site else [])]
     sys.path[:0] = found
-    os.environ["PYTHONPATH"] = os.pathsep.join([*found, *os.environ.get("PYTHONPATH", "").split()])
+    before = [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
+    os.environ["PYTHONPATH"] = os.pathsep.join([*found, *before])
 
 
 if __name__ == "__main__":

@@ -123,3 +123,20 @@ def test_theta_may_come_with_the_scaling(rotary):
 def test_scaling_is_understood_or_refused(rotary, scaling, message):
     with pytest.raises(ValueError, match=message):
         rotary(8, scaling=scaling)
+
+
+def test_a_compiled_call_finds_the_frequencies_on_its_device(rotary) -> None:
+    """A copy in each call would have the host wait for the device."""
+    encoder = rotary(8).to("meta")
+    graphs = []
+
+    def keep(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    torch._dynamo.reset()
+    compiled = torch.compile(encoder, backend=keep)
+    compiled(torch.zeros(1, 4, 2, 8, device="meta"), torch.zeros(1, 4, 2, 8, device="meta"))
+    copies = [n for graph in graphs for n in graph.graph.nodes if n.target == "to"]
+    assert graphs
+    assert not copies

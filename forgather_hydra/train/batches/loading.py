@@ -175,11 +175,17 @@ def _loader(
     return DataLoader(seeded, batch_sampler=batches, collate_fn=collate, **_worker_options(args))
 
 
-def accumulation_groups(loader: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
+def accumulation_groups(
+    loader: Iterable[Batch], size: int, *, pin: bool = False
+) -> Iterator[list[Batch]]:
     """The rest of an epoch in groups of `size` batches, one optimizer step each; the last may be
     smaller.
+
+    Args:
+        pin: whether batches lie in memory from which a GPU copies by itself. From any other, a copy
+            has the host wait for all that the GPU has to do before.
     """
-    batches = _batches(loader)
+    batches = map(_pinned, _batches(loader)) if pin else _batches(loader)
     try:
         while group := list(islice(batches, size)):
             yield group
@@ -190,12 +196,25 @@ def accumulation_groups(loader: Iterable[Batch], size: int) -> Iterator[list[Bat
 
 def _batches(loader: Any) -> Iterator[Batch]:
     """What `loader` yields; straight from the dataset where it has nothing to do besides."""
-    if not isinstance(loader, DataLoader) or loader.num_workers or loader.pin_memory:
+    if not isinstance(loader, DataLoader) or loader.num_workers:
         return iter(loader)
     dataset: Any = loader.dataset
     chosen: Any = loader.batch_sampler
     samples = fetch(dataset)
     return (loader.collate_fn(samples(indices)) for indices in chosen)
+
+
+def _pinned(batch: Batch) -> Batch:
+    return {
+        name: value.pin_memory() if isinstance(value, torch.Tensor) else value
+        for name, value in batch.items()
+    }
+
+
+def pins_batches(args: TrainingArguments) -> bool:
+    """Whether batches are to be pinned, as they go to a GPU."""
+    to_gpu = not args.use_cpu and args.device != "cpu" and torch.cuda.is_available()
+    return args.dataloader_pin_memory and to_gpu
 
 
 def _collate_any(collate: Collator, samples: list[Any]) -> Batch:
@@ -236,7 +255,7 @@ def empty_batch() -> Batch:
 def _worker_options(args: TrainingArguments) -> dict[str, Any]:
     return {
         "num_workers": args.dataloader_num_workers,
-        "pin_memory": args.dataloader_pin_memory and not args.use_cpu and torch.cuda.is_available(),
+        "pin_memory": pins_batches(args),
         "persistent_workers": args.dataloader_persistent_workers,
         "prefetch_factor": args.dataloader_prefetch_factor,
         # A loader draws worker seeds when it starts; from a generator of its own, so that starting

@@ -18,6 +18,7 @@ from forgather_hydra.train.parallel.device import (
     compile_in_place,
     enable_gradient_checkpointing,
 )
+from forgather_hydra.train.parallel.replay import is_replayed, keep_gradients, kept_loss
 
 T = TypeVar("T")
 
@@ -166,6 +167,8 @@ class SingleProcess:
         for left, batch, count in zip(reversed(range(len(group))), group, targets, strict=True):
             losses += self.backward(batch, count, total, last=not left)
             if left:
+                if is_replayed(self.args):
+                    keep_gradients(self.parameters)
                 after_pass()
         if self.loss_scale != 1:
             torch._foreach_mul_(self._gradients(), 1 / self.loss_scale)
@@ -217,12 +220,11 @@ class SingleProcess:
         self._check_documents(batch)
         inputs = self._inputs(batch) | options
         with self._autocast(), self.call.no_cache():
-            return self.objective.compute(
-                model,
-                inputs,
-                return_outputs=return_outputs,
-                num_items_in_batch=count_targets(batch),
+            count = count_targets(batch)
+            found = self.objective.compute(
+                model, inputs, return_outputs=return_outputs, num_items_in_batch=count
             )
+        return kept_loss(found) if is_replayed(self.args) else found
 
     def _inputs(self, batch: Batch) -> dict[str, Any]:
         return self.call.inputs(

@@ -12,7 +12,7 @@ import torch
 
 from gpuparts.setting import Setting
 
-PEAK = "peak.json"
+PEAK = "bf16-flops.json"
 
 
 class Window:

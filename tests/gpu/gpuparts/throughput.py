@@ -16,14 +16,21 @@ from gpuparts.setting import Outcome, Setting
 TURNS = ("bare", "ours", "bare", "ours", "bare", "hf", "accelerate")
 
 
-def measure(setting: Setting, shape: str, batch: int, steps: int, aim: float) -> Outcome:
+def measure(
+    setting: Setting,
+    shape: str,
+    batch: int,
+    steps: int,
+    aim: float,
+    tiny_turns: tuple[str, ...] = ("bare", "ours"),
+) -> Outcome:
     """Compares all in bf16, compiled, on sequences of 2048 tokens.
 
     Args:
         aim: share of the device's bf16 peak.
     """
     length = setting.size(16, 2048)
-    shape, batch, steps = setting.size(("tiny", 2, 6), (shape, batch, steps))
+    shape, batch, steps = setting.size(("tiny", 2, 4), (shape, batch, steps))
     found = Outcome(
         aims={
             "ours_mfu": (">=", aim),
@@ -40,7 +47,7 @@ def measure(setting: Setting, shape: str, batch: int, steps: int, aim: float) ->
     found.figures["peak_tflops"] = peak = peak_flops(setting) / 1e12
     speeds: dict[str, list[float]] = {}
     memory: dict[str, int] = {}
-    for name in TURNS:
+    for name in setting.size(tiny_turns, TURNS):
         job = Job(setting, model, rows, steps, batch, True, setting.folder)
         speed, memory[name] = turn(job, name)
         speeds.setdefault(name, []).append(speed)

@@ -50,8 +50,10 @@ def run(setting: Setting) -> Outcome:
         if setting.on_gpu:
             found.figures[f"{name}_sync_warnings_per_step"] = warned
     if not setting.on_gpu:
-        found.notes.append("waits are the reads of tensors by the host: the CPU does not wait")
-        found.require("ours reads once a log", found.figures["ours_reads_per_step"] <= 0.1)
+        # There, the fused optimizer itself reads how often it has stepped each weight.
+        found.notes.append("waits are reads of tensors by the host: the CPU does not wait")
+        reads = [found.figures[f"{name}_reads_per_step"] for name in ("ours", "bare")]
+        found.require("ours reads no more than the bare loop", reads[0] <= reads[1])
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gpuparts.peers import IMPLEMENTATIONS
 from gpuparts.setting import Outcome, Setting
 from gpuparts.throughput import measure
 
@@ -9,4 +10,4 @@ LIMIT = 150
 
 
 def run(setting: Setting) -> Outcome:
-    return measure(setting, "160m", batch=32, steps=24, aim=0.45)
+    return measure(setting, "160m", batch=32, steps=24, aim=0.45, tiny_turns=tuple(IMPLEMENTATIONS))
