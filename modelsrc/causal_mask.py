@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers.cache_utils import Cache
 
+from .host_values import is_readable
+
 
 class LayerMasks(dict[str, Any]):
     """Finished masks by the type of the layers that take them, such as "full_attention"."""
@@ -33,7 +35,7 @@ def causal_mask(
     """Boolean mask, True where a query may attend: (1 or B, 1, T, S).
 
     None when every attention function does without: plain causal, or a single query that sees all.
-    No value of a tensor is looked at, so the host never waits for an accelerator.
+    A padding mask without padding is as none, on a CPU: an accelerator would have to be waited for.
 
     Args:
         hidden_states: (B, T, ...), read for its shape and device.
@@ -57,7 +59,8 @@ def causal_mask(
     packed = position_ids if attention_mask is None and is_start else None
     if sliding_window is not None and grown and not exceeds(S, sliding_window):
         sliding_window = None
-    plain = attention_mask is None and packed is None and sliding_window is None
+    shows_all = attention_mask is None or _shows_all(attention_mask, S)
+    plain = shows_all and packed is None and sliding_window is None
     if plain and grown and (S == T or T == 1):
         return None
 
@@ -124,6 +127,12 @@ def _whole_extent(cache: Cache | None, T: int) -> tuple[int | Tensor, int]:
         return 0, T
     layers = range(len(cache.layers) or 1)  # a cache may make its layers on first use
     return cache.get_seq_length(), max(sum(cache.get_mask_sizes(T, i)) for i in layers)
+
+
+def _shows_all(attention_mask: Tensor, S: int) -> bool:
+    """Whether none of S keys is padding, as far as one can tell without waiting."""
+    mask = attention_mask
+    return is_readable(mask) and mask.shape[1] >= S and bool(mask.all())
 
 
 def _keys_of(attention_mask: Tensor, S: int) -> Tensor:

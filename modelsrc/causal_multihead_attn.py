@@ -118,9 +118,10 @@ class CausalMultiheadAttn(nn.Module):
             attention_kwargs: what the caller of the model has for the attention function alone.
         """
         kwargs = dict(attention_kwargs or {})
-        q_BTHK = self.query_norm(self.query_linear(x_BTD).unflatten(-1, (-1, self.d_head)))
-        k_BTGK = self.key_norm(self.key_linear(x_BTD).unflatten(-1, (-1, self.d_head)))
-        v_BTGK = self.value_linear(x_BTD).unflatten(-1, (-1, self.d_head))
+        heads = (*x_BTD.shape[:-1], -1, self.d_head)
+        q_BTHK = self.query_norm(self.query_linear(x_BTD).view(heads))
+        k_BTGK = self.key_norm(self.key_linear(x_BTD).view(heads))
+        v_BTGK = self.value_linear(x_BTD).view(heads)
         if self.pos_encoder is not None:
             if position_angles and self.pos_encoder in position_angles:
                 angles = position_angles[self.pos_encoder]

@@ -8,9 +8,8 @@ from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from transformers import PretrainedConfig
+from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
 from transformers.masking_utils import create_causal_mask, create_sliding_window_causal_mask
 from transformers.modeling_outputs import BaseModelOutputWithPast
@@ -93,12 +92,11 @@ def choose_cache(
 
 
 def layer_masks(
-    config: PretrainedConfig,
+    model: PreTrainedModel,
     inputs: Tensor,
     attention_mask: Any,
     cache: Any,
     position_ids: Tensor | None,
-    dtype: torch.dtype,
 ) -> Any:
     """Masks for an attention function which takes them as transformers makes them.
 
@@ -107,10 +105,12 @@ def layer_masks(
     Args:
         inputs: (B, T) ids or (B, T, D) embeddings.
     """
+    config = model.config
     finished = isinstance(attention_mask, Mapping) or getattr(attention_mask, "ndim", 0) == 4
     if masks_by_ours(config._attn_implementation) or finished:
         return attention_mask
-    like = inputs.new_empty((*inputs.shape[:2], 1), dtype=dtype)  # read for shape, type and device
+    # Read for its shape, type and device.
+    like = inputs.new_empty((*inputs.shape[:2], 1), dtype=model.dtype)
     masks = LayerMasks(
         full_attention=create_causal_mask(config, like, attention_mask, cache, position_ids)
     )

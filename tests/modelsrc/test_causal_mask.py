@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch._subclasses import FakeTensorMode
 from transformers import DynamicCache, LlamaConfig, StaticCache
 
 
@@ -24,6 +25,25 @@ def test_plain_causal_needs_no_mask(mask):
     assert mask(4, sliding_window=4) is None
     assert mask(1, past_key_values=cache_of(3)) is None
     assert mask(2, past_key_values=cache_of(3))[0, 0].int().tolist() == [[1, 1, 1, 1, 0], [1] * 5]
+
+
+def test_a_padding_mask_without_padding_is_as_none(mask):
+    assert mask(4, attention_mask=torch.ones(2, 4)) is None
+    assert mask(1, attention_mask=torch.ones(2, 4), past_key_values=cache_of(3)) is None
+    # A mask says that it is one text, wherever positions start anew.
+    positions = torch.tensor([[0, 1, 0, 1]])
+    assert mask(4, attention_mask=torch.ones(2, 4), position_ids=positions) is None
+    too_short = mask(1, attention_mask=torch.ones(2, 2), past_key_values=cache_of(3))
+    assert too_short[0, 0].int().tolist() == [[1, 1, 0, 1]]
+
+
+def test_the_padding_mask_of_a_program_in_the_making_is_kept(mask):
+    traced = torch.jit.trace(
+        lambda padding: mask(4, attention_mask=padding).int(), torch.ones(2, 4), check_trace=False
+    )
+    assert traced(torch.tensor([[0.0, 1, 1, 1]] * 2))[0, 0, 1].tolist() == [0, 1, 0, 0]
+    with FakeTensorMode():
+        assert mask(4, attention_mask=torch.ones(2, 4)) is not None
 
 
 def test_padding_with_a_cache(mask):

@@ -65,6 +65,17 @@ def test_rms_norm_ignores_the_scale_of_its_input(part):
     torch.testing.assert_close(norm(x).square().mean(-1), torch.ones(2, 3))
 
 
+def test_rms_norm_of_one_token_is_that_of_many(part):
+    torch.manual_seed(0)
+    norm = part("rms_norm").RMSNorm(16)
+    nn.init.normal_(norm.weight)
+    x = torch.randn(3, 5, 16, requires_grad=True)
+    many, one = norm(x), torch.cat([norm(each) for each in x.split(1, dim=1)], dim=1)
+    torch.testing.assert_close(one, many)
+    gradients = [torch.autograd.grad(y.sum(), (x, norm.weight)) for y in (one, many)]
+    torch.testing.assert_close(*gradients)
+
+
 def test_rms_norm_in_half_precision_is_rounded_once_and_keeps_its_input_alone(part):
     norm = part("rms_norm").RMSNorm(16).bfloat16()
     x = torch.randn(2, 3, 16).bfloat16().requires_grad_()
