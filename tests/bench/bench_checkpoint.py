@@ -37,7 +37,7 @@ def prepared(directory: Path, millions: float, **arguments: Any) -> Trainer:
     data = [{"input_ids": torch.zeros(4, dtype=torch.long)}] * 64
     trainer = Trainer(args, model=Weights(millions), train_dataset=data, callbacks=[])
     trainer.join()
-    trainer.prepare()
+    trainer.prepare(None)
     for parameter in trainer.model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     trainer.optimizer.step()
@@ -66,14 +66,16 @@ def main(millions: float = 33, repetitions: int = 5, folder: str = "") -> None:
     def write_safetensors() -> None:
         save_file(tensors, directory / "bare.safetensors")
 
+    newest = plain.args.checkpoint_dir / "checkpoint-0"
     for _ in range(repetitions + 1):
         note("memcpy", lambda: [k.copy_(t) for k, t in zip(kept, tensors.values(), strict=True)])
         note("safetensors.save_file", write_safetensors)
         note("save, training waits", lambda: save(plain))
         note("save in the background, training waits", lambda: save(background))
         note("  until it is complete", background.background.wait)
-        newest = plain.args.checkpoint_dir / "checkpoint-0"
-        note("load", lambda path=newest: restore_state(plain, path))
+        note("load", lambda: restore_state(plain, newest))
+        plain.optimizer.state.clear()
+        note("load into an optimizer without state", lambda: restore_state(plain, newest))
     shutil.rmtree(directory)
     base = statistics.median(rows["memcpy"][1:])
     print(f"{size / 1e6:.0f} MB; a memcpy of them takes {base * 1000:.0f} ms")

@@ -53,6 +53,17 @@ def test_state_follows_the_name_into_other_groups_and_another_order() -> None:
     assert all(torch.equal(expected[key], loaded[key]) for key in expected)
 
 
+def test_state_that_is_there_keeps_its_memory_and_is_no_view_of_what_was_saved() -> None:
+    model = ToyModel()
+    optimizer = trained(model, [{"params": list(model.parameters())}])
+    saved = named_state(trained(model, optimizer.param_groups), model)
+    before = {key: value.data_ptr() for key, value in by_name(optimizer, model).items()}
+    load(optimizer, model, saved)
+    loaded = by_name(optimizer, model)
+    assert {key: value.data_ptr() for key, value in loaded.items()} == before
+    assert all(torch.equal(loaded[key], value) for key, value in saved.tensors.items())
+
+
 def test_shares_of_processes_are_put_together() -> None:
     """Each has the state of a part of the parameters, and a group of the settings for them."""
     parts = torch.nn.ModuleDict({"a": torch.nn.Linear(2, 3), "b": torch.nn.Linear(3, 2)})

@@ -130,10 +130,10 @@ def load_named_state(
             if not owns(parameter):
                 continue
             values = dict(saved.values["state"].get(source, {}))
+            present = optimizer.state.get(parameter, {})
             for key in keys.get(source, ()):
                 value = place(saved.tensors[f"{source}{SEPARATOR}{key}"], parameter)
-                # Not a view of the file, which rotation is to free.
-                values[key] = value.clone() if parameter.is_cpu else value
+                values[key] = _in_memory(value, present.get(key)) if parameter.is_cpu else value
             if values:
                 state[number] = values
         first += len(names)
@@ -141,6 +141,19 @@ def load_named_state(
     optimizer.load_state_dict({**rest, "state": state, "param_groups": groups})
     _keep_types(optimizer, state)
     return changed
+
+
+def _in_memory(value: torch.Tensor, present: Any) -> torch.Tensor:
+    """`value` as no view of the file, which rotation is to free: in the memory of the tensor that
+    is there already if it is like it, for new memory costs more than the copy.
+    """
+    if isinstance(present, torch.Tensor) and _is_like(present, value):
+        return present.copy_(value)
+    return value.clone()
+
+
+def _is_like(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return (one.shape, one.dtype, one.device) == (other.shape, other.dtype, other.device)
 
 
 def _add_later_groups(
