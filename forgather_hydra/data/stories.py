@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from random import Random
 from typing import TypeVar
 
+from forgather_hydra.data.cache import content_hash
 from forgather_hydra.data.corpus import LocalCorpus
 
 T = TypeVar("T")
@@ -138,6 +140,13 @@ class StoryCorpus(LocalCorpus):
             f"stories: {self.num_stories:,} synthetic children's stories from a grammar, "
             f"seed {self.seed}, {self.eval_fraction:.1%} of them held out"
         )
+
+    def fingerprint(self) -> str:
+        """Hash of what the stories are made from: a run that reads them packed makes none."""
+        if type(self) is not StoryCorpus:  # which may tell others
+            return super().fingerprint()
+        grammar = Path(__file__).read_text(encoding="utf-8")
+        return content_hash((self.name, self.eval_fraction, self.num_stories, self.seed, grammar))
 
     @cached_property
     def _stories(self) -> tuple[str, ...]:

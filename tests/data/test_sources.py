@@ -27,6 +27,30 @@ def test_stories_are_distinct_and_so_are_seeds() -> None:
     assert digest(StoryCorpus(50, seed=1)) != digest(StoryCorpus(50, seed=2))
 
 
+def test_the_hash_of_stories_follows_the_arguments_and_needs_no_story() -> None:
+    corpus = StoryCorpus(50, seed=1)
+    prints = {
+        corpus.fingerprint(),
+        StoryCorpus(51, seed=1).fingerprint(),
+        StoryCorpus(50, seed=2).fingerprint(),
+        StoryCorpus(50, seed=1, eval_fraction=0.1).fingerprint(),
+    }
+    assert len(prints) == 4
+    assert StoryCorpus(50, seed=1).fingerprint() == corpus.fingerprint()
+    assert "_stories" not in vars(corpus)
+
+
+def test_the_hash_of_stories_told_otherwise_is_that_of_the_texts() -> None:
+    class Loud(StoryCorpus):
+        def texts(self):
+            return (text.upper() for text in super().texts())
+
+    class Same(StoryCorpus):
+        pass
+
+    assert Loud(50).fingerprint() != Same(50).fingerprint()
+
+
 def test_stories_say_that_they_are_synthetic() -> None:
     assert "synthetic" in StoryCorpus().describe()
 
