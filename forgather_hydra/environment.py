@@ -11,7 +11,8 @@ from forgather_hydra.graph.lost import tell_lost_lines
 from forgather_hydra.graph.parse import parse
 from forgather_hydra.template.environment import TemplateEnvironment
 from forgather_hydra.template.files import Folders, Stamp
-from forgather_hydra.template.render import Rendered, Renderer
+from forgather_hydra.template.render import Renderer
+from forgather_hydra.template.rendered import Rendered
 from forgather_hydra.template.source_map import Place, SourceMap, join, piece
 
 
@@ -26,7 +27,7 @@ class Config:
         assigned: what the templates assigned to variables of ``ns``.
         files: the template files that took part, with their stamps.
         lookups: the names of templates that were looked up, with the file of each, or None.
-        reads_clock: whether a template asked for the time.
+        is_fleeting: whether a template asked for the time, or for chance.
     """
 
     pp_config: str
@@ -35,7 +36,7 @@ class Config:
     assigned: dict[str, Any]
     files: list[Stamp]
     lookups: dict[str, str | None] = field(default_factory=dict)
-    reads_clock: bool = False
+    is_fleeting: bool = False
 
     def explain(self, path: str) -> list[Setting]:
         """The template lines that set a value such as ``optimizer.lr``, in order; the last wins.
@@ -109,7 +110,7 @@ class ConfigEnvironment:
             rendered.assigned,
             rendered.files,
             rendered.lookups,
-            rendered.reads_clock,
+            rendered.is_fleeting,
         )
 
 

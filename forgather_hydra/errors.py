@@ -118,6 +118,9 @@ def withheld() -> Iterator[list[tuple[str, str, int]]]:
 
 def tell(warning: Iterable[Sequence[Any]]) -> None:
     """Give warnings that were kept back, each once in a process."""
+    if (kept := _withheld.get()) is not None:
+        kept.extend((text, place, line) for text, place, line in warning)
+        return
     for text, place, line in warning:
         warnings.warn_explicit(text, ForgatherWarning, place, line, registry=_reported)
 

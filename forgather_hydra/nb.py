@@ -14,7 +14,7 @@ from forgather_hydra.errors import display_path
 if TYPE_CHECKING:
     from IPython.display import HTML, Markdown
 
-    from forgather_hydra.template.render import Rendered
+    from forgather_hydra.template.rendered import Rendered
 
 _STYLE = (
     "<style>.curves line{stroke:#d4d4d8}.curves text{font:11px sans-serif;fill:currentColor}"

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from forgather_hydra.errors import display_path
 
 if TYPE_CHECKING:
-    from forgather_hydra.template.load import Reference
-    from forgather_hydra.template.render import Rendered
+    from forgather_hydra.template.rendered import Reference, Rendered
 
 
 def files(documents: Iterable[Rendered]) -> list[str]:

@@ -193,7 +193,7 @@ def _line_below(sections: list[str], file: str, record: Composition) -> Origin |
     """A line that sets something in the sections: of an experiment's own, else of a file."""
     found = None
     for name, (package, document) in record.documents.items():
-        for path, marks in document.encoded.positions.items():
+        for path, marks in document.positions.items():
             place = join(package, path)
             is_below = any(f"{place}.".startswith(f"{s}.") for s in sections)
             origin = marks[-1].origin if is_below else None

@@ -12,7 +12,7 @@ from hydra.errors import CompactHydraException
 from omegaconf import DictConfig
 
 from forgather_hydra.config.composition import Composed
-from forgather_hydra.config.own_plugins import DefaultsList, with_own_plugins, with_plugins_of_job
+from forgather_hydra.config.own_plugins import Choices, with_own_plugins, with_plugins_of_job
 from forgather_hydra.config.settle import FAILURES, Settling
 from forgather_hydra.errors import ForgatherError
 
@@ -42,12 +42,12 @@ class Application:
         """What the overrides stand for."""
         return overrides
 
-    def with_plugins(self, overrides: list[str], defaults_list: DefaultsList) -> list[str]:
+    def with_plugins(self, overrides: list[str], choices: Choices) -> list[str]:
         """The overrides, with those that choose a sweeper and a launcher."""
         return overrides
 
     def with_plugins_of_job(
-        self, sweep: DictConfig, overrides: list[str], defaults_list: DefaultsList
+        self, sweep: DictConfig, overrides: list[str], choices: Choices
     ) -> DictConfig:
         """The configuration of a sweep, with the plugins that one of its jobs chooses."""
         return sweep
@@ -89,13 +89,13 @@ class CommandLine(Application):
         with self.reporting():
             return with_saved_overrides(overrides)
 
-    def with_plugins(self, overrides: list[str], defaults_list: DefaultsList) -> list[str]:
-        return with_own_plugins(overrides, defaults_list)
+    def with_plugins(self, overrides: list[str], choices: Choices) -> list[str]:
+        return with_own_plugins(overrides, choices)
 
     def with_plugins_of_job(
-        self, sweep: DictConfig, overrides: list[str], defaults_list: DefaultsList
+        self, sweep: DictConfig, overrides: list[str], choices: Choices
     ) -> DictConfig:
-        return with_plugins_of_job(sweep, overrides, defaults_list)
+        return with_plugins_of_job(sweep, overrides, choices)
 
     def compose(self, settling: Settling, is_sweep: bool) -> Composed:
         """Compose, and turn what Hydra and OmegaConf raise into one error with a hint.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import pickle
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -14,8 +15,16 @@ from omegaconf import DictConfig, OmegaConf
 from forgather_hydra.config.package import join
 
 if TYPE_CHECKING:
-    from forgather_hydra.config.document import Document
-    from forgather_hydra.config.encode import Positions, References
+    from forgather_hydra.config.document import Document, Positions, References
+    from forgather_hydra.config.looked_up import LookedUp
+
+
+Documents = Mapping[str, "tuple[str, Document]"]
+_LATER = (
+    "hands",
+    "positions",
+    "references",
+)  # of a composition, worked out of its documents when needed
 
 
 @dataclass(eq=False, repr=False)
@@ -29,7 +38,8 @@ class Composition:
         strict: whether what has no effect is an error rather than a warning.
         is_asked: whether a source of ours took part at all.
         assigned: all values that templates assigned to each ``ns`` variable of their own accord.
-        documents: the templates that took part, by config name, with their packages.
+        documents: the templates that took part, by config name, with their packages; it is
+            replaced, and not changed.
     """
 
     pins: dict[str, Any] = field(default_factory=dict)
@@ -38,7 +48,7 @@ class Composition:
     strict: bool = False
     is_asked: bool = False
     assigned: dict[str, list[Any]] = field(default_factory=dict)
-    documents: dict[str, tuple[str, Document]] = field(default_factory=dict)
+    documents: Documents = field(default_factory=dict)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Composition:
         """Itself: a record does not change once it has been made."""
@@ -48,7 +58,29 @@ class Composition:
         """Tell what templates did while another composition was made."""
         self.is_asked = other.is_asked
         self.assigned = {name: [*values] for name, values in other.assigned.items()}
-        self.documents = {**other.documents}
+        self.documents = other.documents
+        worked_out = {name: other.__dict__[name] for name in _LATER if name in other.__dict__}
+        self.__dict__.update(worked_out)
+
+    def to_keep(self) -> tuple[Any, ...]:
+        """What `kept` makes this of again, pins aside."""
+        documents = pickle.dumps(dict(self.documents), pickle.HIGHEST_PROTOCOL)
+        return self.is_asked, self.assigned, self.hands, self.references, documents
+
+    @classmethod
+    def kept(
+        cls,
+        is_asked: bool,
+        assigned: dict[str, list[Any]],
+        hands: bool,
+        references: References,
+        documents: bytes,
+    ) -> Composition:
+        """A record that was kept; its documents are read when they are asked for."""
+        late = LateDocuments(documents)
+        made = cls(is_asked=is_asked, assigned=assigned, documents=late)
+        made.__dict__.update(hands=hands, references=references)
+        return made
 
     @property
     def texts(self) -> dict[str, str]:
@@ -60,22 +92,56 @@ class Composition:
         """Marks of template lines by config path."""
         found: Positions = {}
         for package, document in self.documents.values():
-            for path, marks in document.encoded.positions.items():
+            for path, marks in document.positions.items():
                 found.setdefault(join(package, path), []).extend(marks)
         return found
+
+    @cached_property
+    def hands(self) -> bool:
+        """Whether a template has blocks for the parts that it chooses."""
+        return any(document.rendered.handed for _, document in self.documents.values())
 
     @cached_property
     def references(self) -> References:
         """What the reference at each config path names."""
         found: References = {}
         for package, document in self.documents.values():
-            for path, target in document.encoded.references.items():
-                is_written = path in document.encoded.written
+            for path, target in document.references.items():
+                is_written = path in document.written
                 found[join(package, path)] = target if is_written else join(package, target)
         return found
 
 
+class LateDocuments(Mapping[str, "tuple[str, Document]"]):
+    """The documents of a composition, of which most commands need none.
+
+    Args:
+        pickled: a pickle of them, with at least one.
+    """
+
+    def __init__(self, pickled: bytes) -> None:
+        self.pickled = pickled
+
+    @cached_property
+    def of(self) -> dict[str, tuple[str, Document]]:
+        found: dict[str, tuple[str, Document]] = pickle.loads(self.pickled)
+        return found
+
+    def __getitem__(self, name: str) -> tuple[str, Document]:
+        return self.of[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.of)
+
+    def __len__(self) -> int:
+        return len(self.of)
+
+    def __bool__(self) -> bool:
+        return True
+
+
 CURRENT: ContextVar[Composition | None] = ContextVar("forgather_composition", default=None)
+LOOKING: ContextVar[LookedUp | None] = ContextVar("forgather_looking", default=None)
 _RECORD = "record of templates"  # no resolver has a blank in its name
 
 

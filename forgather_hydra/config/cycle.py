@@ -43,7 +43,7 @@ def _line_of(name: str, document: Document) -> Origin | None:
     """The line of a defaults list that asks for a config."""
     entries: Any = document.config().get("defaults") or []
     for number, entry in enumerate(entries):
-        marks = document.encoded.positions.get(f"defaults.{number}")
+        marks = document.positions.get(f"defaults.{number}")
         if name.rpartition("/")[2] in str(entry) and marks:
             return marks[-1].origin
     return None

@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from forgather_hydra.config.encode import Positions
+from forgather_hydra.config.document import Positions
 from forgather_hydra.config.homes import RESERVED, Path
 from forgather_hydra.config.resolvers import register
 from forgather_hydra.config.targets import DLIST_TARGET, PARTIAL, from_target

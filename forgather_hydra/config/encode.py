@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
 
+from forgather_hydra.config.document import Positions, References
 from forgather_hydra.config.homes import Homes, Path, is_reference
 from forgather_hydra.config.targets import DLIST_TARGET, PARTIAL, to_target
 from forgather_hydra.errors import ForgatherError
@@ -29,8 +30,6 @@ from forgather_hydra.graph.nodes import (
 )
 from forgather_hydra.graph.walk import path_text, post_order
 
-Positions = dict[str, list[Mark]]
-References = dict[str, str]
 _RESERVED_KEYWORDS = ("_target_", "_args_", "_partial_", "_convert_", "_recursive_")
 _PURE_REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*(?:\.\w+)*)\}\Z")
 _PLAIN_IN_RESOLVER = re.compile(r"[A-Za-z_][\w/.+-]*\Z")

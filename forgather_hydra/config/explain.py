@@ -94,7 +94,7 @@ def layers(path: str, cfg: DictConfig, record: Composition) -> Iterator[Step]:
         name = f"{default.config_path}.yaml"
         if name in record.documents:
             document = record.documents[name][1]
-            for mark in document.encoded.positions.get(below, []):
+            for mark in document.positions.get(below, []):
                 if (origin := mark.origin) is not None:
                     yield _step(origin.file or origin.template, origin.line)
         elif (source := _source(sources, default.config_path)) is not None:

@@ -10,6 +10,7 @@ from hydra.core.config_search_path import ConfigSearchPath, SearchPathElement
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 
+from forgather_hydra.config.composition import LOOKING
 from forgather_hydra.config.plain import told_of
 from forgather_hydra.config.search_path import folder_of
 
@@ -25,6 +26,15 @@ class GuardedRepository(IConfigRepository):
         self.inner = inner
 
     def load_config(self, config_path: str) -> ConfigResult | None:
+        if looked := LOOKING.get():
+            looked.look_for(config_path, self.inner.get_sources(), is_folder=False)
+        found = self.loaded(config_path)
+        if looked and found:
+            looked.take_defaults(found.defaults_list or ())
+        return found
+
+    def loaded(self, config_path: str) -> ConfigResult | None:
+        """A config, unless its file has a fault."""
         sources = self.inner.get_sources()
         if any(source.scheme().startswith("forgather") for source in sources):
             file = _file_of(config_path, sources)
@@ -37,20 +47,28 @@ class GuardedRepository(IConfigRepository):
         return self.inner.get_schema_source()
 
     def group_exists(self, config_path: str) -> bool:
+        if looked := LOOKING.get():
+            looked.look_for(config_path, self.inner.get_sources(), is_folder=True)
         return self.inner.group_exists(config_path)
 
     def config_exists(self, config_path: str) -> bool:
+        if looked := LOOKING.get():
+            looked.look_for(config_path, self.inner.get_sources(), is_folder=False)
         return self.inner.config_exists(config_path)
 
     def get_group_options(
         self, group_name: str, results_filter: ObjectType | None = ObjectType.CONFIG
     ) -> list[str]:
+        if looked := LOOKING.get():
+            looked.is_known = False  # rests on all that folders hold
         return self.inner.get_group_options(group_name, results_filter)
 
     def get_sources(self) -> list[ConfigSource]:
         return self.inner.get_sources()
 
     def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
+        if looked := LOOKING.get():
+            looked.is_known = False  # places that are added may be of any kind
         self.inner.initialize_sources(config_search_path)
 
     def __getattr__(self, name: str) -> Any:

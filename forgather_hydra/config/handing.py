@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from forgather_hydra.config.composition import Composition
 from forgather_hydra.errors import ForgatherError, warn
-from forgather_hydra.template.handed import Handover
+
+if TYPE_CHECKING:
+    from forgather_hydra.template.handed import Handover
 
 
 def handover(record: Composition) -> Handover:
     """What the templates that have been read so far hand to those read after them."""
+    from forgather_hydra.template.handed import Handover
+
     rendered = [document.rendered for _, document in record.documents.values()]
     giving = [each for each in rendered if each.handed]
     return Handover(
@@ -23,6 +29,8 @@ def report_unplaced_blocks(record: Composition) -> None:
     Raises:
         ForgatherError: ``unknown_block``, if that is strict.
     """
+    if not record.hands:
+        return
     rendered = [document.rendered for _, document in record.documents.values()]
     places = (each.blocks.difference(h.name for h in each.handed) for each in rendered)
     placed = frozenset[str]().union(*places)

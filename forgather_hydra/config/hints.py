@@ -84,13 +84,13 @@ def _line_of_other_kind(name: str, settling: Settling) -> Origin | None:
     others = [
         join(package, path)
         for package, other in documents.values()
-        for path in other.encoded.positions
+        for path in other.positions
         if other is not document
     ]
     above = {path.partition(".")[0] for path in others if "." in path}
     for key in config:
         if OmegaConf.is_list(config._get_node(key)) and key in above and key != "defaults":
-            return document.encoded.positions[str(key)][-1].origin
+            return document.positions[str(key)][-1].origin
     return None
 
 
@@ -172,7 +172,7 @@ def _line_that_asks(group: str, option: str, settling: Settling) -> Origin | Non
         entries = config.get("defaults") if OmegaConf.is_dict(config) else None
         for i, entry in enumerate(entries or ()):
             wanted = {str(key).split()[-1].strip("/"): value for key, value in _items(entry)}
-            marks = document.encoded.positions.get(f"defaults.{i}")
+            marks = document.positions.get(f"defaults.{i}")
             if wanted.get(group) == option and marks:
                 return marks[-1].origin
     return None

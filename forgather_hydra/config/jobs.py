@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -14,11 +14,14 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from forgather_hydra.config.composition import CURRENT, Composition
+from forgather_hydra.config.composition import CURRENT, LOOKING, Composition
+from forgather_hydra.config.looked_up import looking
+from forgather_hydra.template.kept_pickles import UNPICKLED
+
+if TYPE_CHECKING:
+    from forgather_hydra.config.kept_compositions import KeptCompositions
 
 MAX_BASES = 200  # of about a hundred kB each
-# Classes of structured configs may be local, or have been loaded twice by Hydra.
-UNPICKLED = (pickle.PicklingError, AttributeError, TypeError)
 
 Compose = Callable[[list[str]], DictConfig]
 
@@ -46,6 +49,7 @@ class JobComposer:
         is_group: whether a key of an override names a config group.
         bases: kept from one job to the next.
         key: what else they depend on.
+        kept: what other processes have composed, if that counts here.
     """
 
     def __init__(
@@ -54,18 +58,20 @@ class JobComposer:
         is_group: Callable[[str], bool],
         bases: dict[tuple[Any, ...], Base | None],
         key: tuple[Any, ...],
+        kept: KeptCompositions | None = None,
     ) -> None:
         self.compose = compose
         self.is_group = is_group
         self.bases = bases
         self.key = key
+        self.kept = kept
 
     def __call__(self, overrides: list[str]) -> DictConfig:
         """The configuration of a job; its templates tell the current composition what they did."""
         try:
             parsed = OverridesParser.create().parse_overrides(overrides)
-            base, values = self.split(parsed)
-            known = self.base(base) if values else None
+            base, values = split(parsed, self.is_group)
+            known = self.base(base) if values or self.kept else None
             if known is None:
                 return self.compose(overrides)
             config: DictConfig = pickle.loads(known.config)
@@ -76,42 +82,63 @@ class JobComposer:
         _current().take(known.record)
         return config
 
-    def split(self, parsed: Sequence[Override]) -> tuple[list[str], list[Override]]:
-        """The overrides that choose files or delete, and the values that are set after them."""
-        values: list[int] = []
-        for place, override in enumerate(parsed):
-            if self.is_value(override):
-                values.append(place)
-            elif override.is_delete() or isinstance(override.value(), dict):
-                values = []  # what comes before may be deleted, or is merged with this
-        base = [str(o.input_line) for place, o in enumerate(parsed) if place not in values]
-        return base, [parsed[place] for place in values]
-
-    def is_value(self, override: Override) -> bool:
-        """Whether an override gives a key of the job a value."""
-        return (
-            override.package is None
-            and not override.is_delete()
-            and not override.is_sweep_override()
-            and override.key_or_group.partition(".")[0] not in ("hydra", "ns")
-            and not self.is_group(override.key_or_group)
-        )
-
     def base(self, overrides: list[str]) -> Base | None:
         """What is composed of such overrides; None if that cannot be kept."""
         current = _current()
         key = (*self.key, *overrides, repr(current.pins), current.typed)
         if key not in self.bases and len(self.bases) < MAX_BASES:
-            config = self.compose(overrides)
-            record = Composition()
-            record.take(current)
-            try:
-                pickled = pickle.dumps(config, pickle.HIGHEST_PROTOCOL)
-            except UNPICKLED:
-                self.bases[key] = None
-            else:
-                self.bases[key] = Base(pickled, record)
+            self.bases[key] = self.kept_base(overrides, key) if self.kept else self.made(overrides)
         return self.bases.get(key)
+
+    def kept_base(self, overrides: list[str], key: tuple[Any, ...]) -> Base | None:
+        """The same, of another process where there is one, or else for others to come."""
+        assert self.kept is not None
+        about = "base", *key, _current().folders, _current().strict
+        if found := self.kept.read_base(*about):
+            return found
+        with looking() as looked:
+            made = self.made(overrides)
+        if made and not any("${" in word for word in overrides):
+            self.kept.write_base(made, looked, *about)
+        return made
+
+    def made(self, overrides: list[str]) -> Base | None:
+        """The same, composed now."""
+        config = self.compose(overrides)
+        OmegaConf.clear_cache(config)  # of a sweep's, each job gets a copy by itself
+        record = Composition()
+        record.take(_current())
+        if (looked := LOOKING.get()) and config.hydra.job.env_copy:
+            looked.is_known = False  # the environment went in
+        try:
+            return Base(pickle.dumps(config, pickle.HIGHEST_PROTOCOL), record)
+        except UNPICKLED:
+            return None
+
+
+def split(
+    parsed: Sequence[Override], is_group: Callable[[str], bool]
+) -> tuple[list[str], list[Override]]:
+    """The overrides that choose files or delete, and the values that are set after them."""
+    values: list[int] = []
+    for place, override in enumerate(parsed):
+        if _is_value(override, is_group):
+            values.append(place)
+        elif override.is_delete() or isinstance(override.value(), dict):
+            values = []  # what comes before may be deleted, or is merged with this
+    base = [str(o.input_line) for place, o in enumerate(parsed) if place not in values]
+    return base, [parsed[place] for place in values]
+
+
+def _is_value(override: Override, is_group: Callable[[str], bool]) -> bool:
+    """Whether an override gives a key of the job a value."""
+    return (
+        override.package is None
+        and not override.is_delete()
+        and not override.is_sweep_override()
+        and override.key_or_group.partition(".")[0] not in ("hydra", "ns")
+        and not is_group(override.key_or_group)
+    )
 
 
 def name_overrides(config: DictConfig, overrides: Sequence[Override]) -> None:

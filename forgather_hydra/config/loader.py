@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.plugins.config_source import ConfigSource
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -22,7 +23,8 @@ from forgather_hydra.config.search_path import added_sources, folders_of, is_gro
 from forgather_hydra.config.settle import Compose, Settling
 
 if TYPE_CHECKING:
-    from forgather_hydra.config.jobs import Base
+    from forgather_hydra.config.jobs import Base, JobComposer
+    from forgather_hydra.config.kept_compositions import KeptCompositions
 
 MAX_VALIDATED = 1000  # jobs, of a few ten kB each
 
@@ -41,6 +43,7 @@ class ForgatherConfigLoader(ConfigLoader):
         self._folders = folders_of(inner.get_search_path())
         self._validated: dict[tuple[Any, ...], tuple[bytes, Composition]] = {}
         self._bases: dict[tuple[Any, ...], Base | None] = {}
+        self._kept = self._kept_compositions() if self.application.is_ours else None
 
     def load_configuration(
         self,
@@ -52,7 +55,7 @@ class ForgatherConfigLoader(ConfigLoader):
     ) -> DictConfig:
         overrides = self.application.with_plugins(
             self.application.all_overrides(overrides),
-            lambda given: self.compute_defaults_list(config_name, given, run_mode),
+            lambda given: self._choices(config_name, given, run_mode),
         )
 
         def compose(overrides: list[str]) -> DictConfig:
@@ -60,7 +63,10 @@ class ForgatherConfigLoader(ConfigLoader):
                 config_name, overrides, run_mode, from_shell, validate_sweep_overrides
             )
 
-        settling = self._settling(compose, overrides)
+        sources = self._sources(overrides)
+        about = config_name, run_mode.name, validate_sweep_overrides
+        composer = self._composer(compose, sources, about) if self._kept else compose
+        settling = self._settling(composer, overrides, sources)
         reporting = self.application.reporting() if from_shell else nullcontext()
         with reporting:
             composed = self.application.compose(settling, is_sweep=run_mode == RunMode.MULTIRUN)
@@ -84,7 +90,7 @@ class ForgatherConfigLoader(ConfigLoader):
             job = Composed(pickle.loads(pickled), record)
             OmegaConf.copy_cache(from_config=sweep, to_config=job.cfg)
             return job
-        from forgather_hydra.config.jobs import UNPICKLED
+        from forgather_hydra.template.kept_pickles import UNPICKLED
 
         job = self._compose_job(sweep, self.application.all_overrides(overrides), shared)
         if len(self._validated) < MAX_VALIDATED:
@@ -93,31 +99,70 @@ class ForgatherConfigLoader(ConfigLoader):
                 self._validated[key] = pickled, job.record
         return job
 
+    def _kept_compositions(self) -> KeptCompositions:
+        """Ours alone: another application may make its configs in code of its own."""
+        from forgather_hydra.config.kept_compositions import KeptCompositions
+
+        return KeptCompositions(self.inner.get_search_path())
+
+    def _composer(
+        self, compose: Compose, sources: Sequence[ConfigSource], about: tuple[Any, ...]
+    ) -> JobComposer:
+        from forgather_hydra.config.jobs import JobComposer
+
+        return JobComposer(compose, is_group_in(sources), self._bases, about, self._kept)
+
+    def _choices(
+        self, config_name: str | None, overrides: list[str], run_mode: RunMode
+    ) -> dict[str, Any]:
+        """What some overrides choose, by config group."""
+
+        def choices() -> dict[str, Any]:
+            found = self.compute_defaults_list(config_name, overrides, run_mode)
+            return dict(found.overrides.known_choices)
+
+        if self._kept is None:
+            return choices()
+        from forgather_hydra.config.jobs import split
+        from forgather_hydra.config.looked_up import looking
+
+        parsed = OverridesParser.create().parse_overrides(overrides)
+        chosen, _ = split(parsed, is_group_in(self._sources(overrides)))
+        if any("${" in word for word in chosen):
+            return choices()
+        about = "choices", config_name, run_mode.name, *chosen
+        if found := self._kept.read(*about):
+            return dict(found["choices"])
+        with looking() as looked:
+            made = choices()
+        self._kept.write({"choices": made}, looked, *about)
+        return made
+
     def _compose_job(
         self, sweep: DictConfig, overrides: list[str], shared: tuple[Any, ...]
     ) -> Composed:
-        from forgather_hydra.config.jobs import JobComposer
-
-        def defaults_list(given: list[str]) -> Any:
-            return self.compute_defaults_list(sweep.hydra.job.config_name, given, RunMode.RUN)
+        def choices(given: list[str]) -> dict[str, Any]:
+            return self._choices(sweep.hydra.job.config_name, given, RunMode.RUN)
 
         def compose(overrides: list[str]) -> DictConfig:
-            chosen = self.application.with_plugins_of_job(sweep, overrides, defaults_list)
+            chosen = self.application.with_plugins_of_job(sweep, overrides, choices)
             return self.inner.load_sweep_config(chosen, overrides)
 
         sources = sources_of(sweep)
-        composer = JobComposer(compose, is_group_in(sources), self._bases, shared)
+        composer = self._composer(compose, sources, ("job", *shared))
         settling = self._settling(composer, overrides, sources)
         job = self.application.compose(settling, is_sweep=False)
         OmegaConf.copy_cache(from_config=sweep, to_config=job.cfg)
         self.application.check(job, is_swept=True)
         return job
 
+    def _sources(self, overrides: list[str]) -> list[ConfigSource]:
+        return [*self.inner.get_sources(), *added_sources(overrides)]
+
     def _settling(
-        self, compose: Compose, overrides: list[str], sources: Sequence[ConfigSource] = ()
+        self, compose: Compose, overrides: list[str], sources: Sequence[ConfigSource]
     ) -> Settling:
         register()
-        sources = sources or [*self.inner.get_sources(), *added_sources(overrides)]
         known = is_group_in(sources), self.list_groups, self._folders
         return Settling(compose, overrides, *known)
 
@@ -145,7 +190,7 @@ class ForgatherConfigLoader(ConfigLoader):
         return self.inner.compute_defaults_list(config_name, overrides, run_mode)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_validated": {}, "_bases": {}}
+        return {**self.__dict__, "_validated": {}, "_bases": {}, "_kept": None}
 
     def __getattr__(self, name: str) -> Any:
         if name == "inner":  # while being unpickled

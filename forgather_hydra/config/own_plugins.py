@@ -15,18 +15,18 @@ OWN_OVERRIDES = {
     "hydra/sweeper='forgather'": "hydra/sweeper",
     "hydra/launcher='forgather_local'": "hydra/launcher",
 }
-DefaultsList = Callable[[list[str]], Any]
-"""Hydra's defaults list for some overrides."""
+Choices = Callable[[list[str]], dict[str, Any]]
+"""What some overrides choose, by config group."""
 
 
-def with_own_plugins(overrides: list[str], defaults_list: DefaultsList) -> list[str]:
+def with_own_plugins(overrides: list[str], choices: Choices) -> list[str]:
     """The overrides, with our sweeper and launcher where nothing has chosen others.
 
     In the primary config they would win over what the config of a sweep chooses. They are quoted,
     by which they differ from what was typed: an experiment of a sweep may choose others.
     """
     try:
-        chosen = defaults_list(overrides).overrides.known_choices
+        chosen = choices(overrides)
     except (
         *FAILURES,
         ValueError,
@@ -43,19 +43,17 @@ def with_own_plugins(overrides: list[str], defaults_list: DefaultsList) -> list[
     return [*overrides, *ours]
 
 
-def with_plugins_of_job(
-    sweep: DictConfig, overrides: list[str], defaults_list: DefaultsList
-) -> DictConfig:
+def with_plugins_of_job(sweep: DictConfig, overrides: list[str], choices: Choices) -> DictConfig:
     """The configuration of a sweep as one of its jobs sees it.
 
     Args:
         sweep: for which plugins have been chosen.
         overrides: those of the job, which may choose plugins itself.
-        defaults_list: as for `with_own_plugins`.
+        choices: as for `with_own_plugins`.
     """
     before = hydra_overrides(sweep.hydra)
     typed = [override for override in before if override not in OWN_OVERRIDES]
-    both = with_own_plugins([*typed, *overrides], defaults_list)
+    both = with_own_plugins([*typed, *overrides], choices)
     after = [*typed, *both[len(typed) + len(overrides) :]]
     if after == before:
         return sweep

@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from forgather_hydra.config.composition import Composition
-from forgather_hydra.config.encode import References
+from forgather_hydra.config.document import References
 from forgather_hydra.errors import ForgatherError
 
 

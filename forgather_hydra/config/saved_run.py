@@ -110,16 +110,16 @@ def _document(folder: str, config: Any) -> Document:
     from omegaconf import OmegaConf
 
     from forgather_hydra.config.document import Document
-    from forgather_hydra.config.encode import Encoded
     from forgather_hydra.rundir.names import RENDERED
-    from forgather_hydra.template.render import Rendered
+    from forgather_hydra.template.rendered import Rendered
     from forgather_hydra.template.source_map import SourceMap
 
-    rendered = Path(folder) / RENDERED
-    text = rendered.read_text(encoding="utf-8", errors="replace") if rendered.is_file() else ""
+    file = Path(folder) / RENDERED
+    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
     references = dict(_references(OmegaConf.to_container(config, resolve=False)))
-    encoded = Encoded(config, {}, references, frozenset(references))
-    return Document(pickle.dumps(config), encoded, "_global_", Rendered(text, SourceMap(text, {})))
+    rendered = Rendered(text, SourceMap(text, {}))
+    written = frozenset(references)
+    return Document(pickle.dumps(config), {}, references, written, "_global_", rendered)
 
 
 def _references(raw: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 
 from forgather_hydra.config.claim import is_template_file
-from forgather_hydra.config.composition import CURRENT, Composition
+from forgather_hydra.config.composition import CURRENT, LOOKING, Composition
 from forgather_hydra.config.plain import fault_of, told_of
 
 if TYPE_CHECKING:
@@ -73,13 +73,22 @@ class ForgatherSource(ConfigSource):
 
     def document(self, config_path: str, record: Composition) -> Document:
         """The document of a config that is a template, with the pins of a composition."""
-        from forgather_hydra.config.document import library_renderer, load_document
+        from forgather_hydra.config.documents import library_renderer, load_document
         from forgather_hydra.config.handing import handover
+        from forgather_hydra.paths import library_dirs
 
-        renderer = library_renderer((os.path.abspath(self.path), *record.folders))
+        folders = (os.path.abspath(self.path), *record.folders)
         name = self.template_name(config_path)
-        handed = handover(record)
-        return load_document(renderer, name, record.pins, strict=record.strict, handed=handed)
+        found = load_document(
+            library_renderer(folders),
+            name,
+            record.pins,
+            strict=record.strict,
+            handed=handover(record),
+        )
+        if looked := LOOKING.get():
+            looked.take(found, (*folders, *map(str, library_dirs())))
+        return found
 
     def _load_plain(self, file: str) -> ConfigResult:
         from omegaconf import OmegaConf

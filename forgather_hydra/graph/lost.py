@@ -7,7 +7,7 @@ from typing import Any
 
 from forgather_hydra.errors import ForgatherError, warn
 from forgather_hydra.graph.walk import path_text, with_paths
-from forgather_hydra.template.render import Rendered
+from forgather_hydra.template.rendered import Rendered
 from forgather_hydra.template.source_map import Origin
 
 

@@ -13,7 +13,7 @@ from forgather_hydra.template.files import file_stamp
 from forgather_hydra.template.functions import CLOCK
 from forgather_hydra.template.handed import Handover
 from forgather_hydra.template.kept import Disk, basis
-from forgather_hydra.template.render import Rendered
+from forgather_hydra.template.rendered import Rendered
 
 _ANOTHER_TIME = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
 
@@ -39,7 +39,7 @@ def outline(meta: Meta, disk: Disk, file: str) -> dict[str, Any]:
                 "basis": basis(disk, meta.folders, {}, stamps, is_whole=True),
             }
     kept = None
-    if not rendered.reads_clock or about == _about_then(meta, file):
+    if not rendered.is_fleeting or about == _about_then(meta, file):
         has_hints = bool(warnings)  # which may name any template that there is
         kept = basis(disk, meta.folders, rendered.lookups, rendered.files, has_hints)
     return {**_said(*about), "error": None, "warnings": warnings, "basis": kept}

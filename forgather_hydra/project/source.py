@@ -71,7 +71,7 @@ class ProjectSource(ForgatherSource):
         return True
 
     def document(self, config_path: str, record: Composition) -> Document:
-        from forgather_hydra.config.document import load_document
+        from forgather_hydra.config.documents import load_document
         from forgather_hydra.config.handing import handover
 
         package = "_global_" if config_path.startswith(_PREFIX) else None

@@ -16,7 +16,8 @@ from forgather_hydra.template.budget import STEPS_OF_TEMPLATE, Budget, guard, we
 from forgather_hydra.template.facts import Facts, read_facts
 from forgather_hydra.template.files import Folders, SearchPath, Source
 from forgather_hydra.template.functions import FILTERS, GLOBALS
-from forgather_hydra.template.load import CURRENT, Reference, RenderVariables, variables_of
+from forgather_hydra.template.load import CURRENT, RenderVariables, variables_of
+from forgather_hydra.template.rendered import Reference
 from forgather_hydra.template.source_map import Rope, join, piece
 from forgather_hydra.template.syntax import translate
 from forgather_hydra.template.tracing import TracingCodeGenerator, count_steps

@@ -12,7 +12,10 @@ from typing import Any
 
 import platformdirs
 import yaml
-from jinja2 import Undefined
+from jinja2 import Undefined, pass_context
+from jinja2.filters import do_random
+from jinja2.runtime import Context
+from jinja2.utils import generate_lorem_ipsum
 
 from forgather_hydra.template.load import CURRENT
 from forgather_hydra.template.source_map import retraced
@@ -23,10 +26,21 @@ _ABSENT = object()
 
 def utcnow() -> datetime:
     """The time of this render, in UTC; the same throughout one render."""
-    load = CURRENT.get(None)
-    if load is not None:
-        load.reads_clock = True
+    _is_fleeting()
     return CLOCK.get() or datetime.now(UTC)
+
+
+@pass_context
+def chosen(context: Context, values: Any) -> Any:
+    """One of several values, by chance."""
+    _is_fleeting()
+    return do_random(context, values)
+
+
+def lipsum(*args: Any, **kwargs: Any) -> str:
+    """Text to fill a place with, by chance."""
+    _is_fleeting()
+    return generate_lorem_ipsum(*args, **kwargs)
 
 
 def now() -> datetime:
@@ -96,6 +110,13 @@ def _path(value: Any) -> str:
     return path
 
 
+def _is_fleeting() -> None:
+    """Note that another render may give something else."""
+    load = CURRENT.get(None)
+    if load is not None:
+        load.is_fleeting = True
+
+
 class _InlineDumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -123,6 +144,7 @@ GLOBALS: dict[str, Callable[..., Any]] = {
     "utcfiletime": lambda: utcnow().strftime(_FILE),
     "now": now,
     "utcnow": utcnow,
+    "lipsum": lipsum,
     "joinpath": joinpath,
     "normpath": normpath,
     "abspath": lambda path: os.path.abspath(_path(path)),
@@ -144,6 +166,7 @@ GLOBALS: dict[str, Callable[..., Any]] = {
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "toyaml": toyaml,
+    "random": chosen,
     "trim": trim,
     "_trim_newlines": trim_newlines,
     "_trim_block": trim_block,

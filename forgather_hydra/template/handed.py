@@ -13,29 +13,10 @@ from typing import Any, NamedTuple
 from jinja2.runtime import Context
 
 from forgather_hydra.template.environment import TemplateEnvironment
-from forgather_hydra.template.files import Source, TemplateFile
 from forgather_hydra.template.load import Load
-from forgather_hydra.template.source_map import Origin
+from forgather_hydra.template.rendered import Handed
 
 _CHOOSES = re.compile(r"(?m)^defaults:")
-
-
-class Handed(NamedTuple):
-    """A block that goes to the parts which its configuration chooses.
-
-    Attributes:
-        name: of the block.
-        source: the template that has it.
-        file: the file of that.
-        origin: the line of the block.
-        hint: which templates have such a block.
-    """
-
-    name: str
-    source: Source
-    file: TemplateFile
-    origin: Origin
-    hint: str
 
 
 class Handover(NamedTuple):
@@ -116,6 +97,7 @@ def all_blocks(environment: TemplateEnvironment, load: Load) -> set[str]:
 
 
 def _others(environment: TemplateEnvironment, load: Load) -> Iterator[tuple[str, str]]:
+    load.looks_everywhere = True
     search_path = environment.search_path
     for name in search_path.names():
         if name.endswith(".yaml") and name not in load.used and (file := search_path.get(name)):

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,9 @@ _FORMAT = 1
 _MOST_OUTCOMES = 4000  # in the user's cache; beyond that the older half goes
 _MOST_FILES = 2000  # below folders that are compared whole
 _LARGE = 2**20  # bytes of a file that is compared by its stamp
-_VISIBLE = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")  # to a template
+_XDG = ("CACHE_HOME", "CONFIG_HOME", "DATA_HOME", "CONFIG_DIRS", "DATA_DIRS")
+_VISIBLE = ("HOME", *(f"XDG_{name}" for name in _XDG))  # to a template
+SWITCH = "FORGATHER_CACHE"  # a variable of the environment: "off" keeps nothing, and reads nothing
 _OF_A_SHELL = ("_", "SHLVL", "PWD", "OLDPWD", "COLUMNS", "LINES")
 
 
@@ -103,7 +105,7 @@ def holds(disk: Disk, found: Mapping[str, Any]) -> bool:
 
 def read(kind: str, *about: str) -> dict[str, Any]:
     """What was kept of something; empty if nothing was, or if it is damaged."""
-    found = read_json(_place(kind, *about)) or {}
+    found = (not is_off() and read_json(_place(kind, *about))) or {}
     content = found.get("content")
     if isinstance(content, dict) and found.get("hash") == _hash(content):
         return content
@@ -112,6 +114,8 @@ def read(kind: str, *about: str) -> dict[str, Any]:
 
 def write(content: dict[str, Any], kind: str, *about: str) -> None:
     """Keep something; where the user's cache cannot be written, nothing is kept."""
+    if is_off():
+        return
     place = _place(kind, *about)
     try:
         write_json(place, {"content": content, "hash": _hash(content)})
@@ -125,10 +129,24 @@ def environment_of_processes() -> str:
     return _hash({k: v for k, v in os.environ.items() if k not in _OF_A_SHELL})
 
 
-def _place(kind: str, *about: str) -> Path:
+def name_of(kind: str, *about: str) -> str:
+    """The name of what was found out here, by this software, about something."""
     seen = [os.getcwd(), [os.environ.get(name) for name in _VISIBLE], list(os.uname())]
-    name = _hash([_FORMAT, kind, about, seen, _software()])
-    return Path(user_cache_dir("forgather_hydra"), "templates", f"{name}.json")
+    return _hash([_FORMAT, kind, about, seen, _software()])
+
+
+def cache_folder(name: str) -> Path:
+    """A folder in the user's cache."""
+    return Path(user_cache_dir("forgather_hydra"), name)
+
+
+def _place(kind: str, *about: str) -> Path:
+    return cache_folder("templates") / f"{name_of(kind, *about)}.json"
+
+
+def is_off() -> bool:
+    """Whether nothing is to be kept, by `SWITCH`."""
+    return os.environ.get(SWITCH) == "off"
 
 
 def _clear(folder: Path) -> None:
@@ -143,10 +161,19 @@ def _clear(folder: Path) -> None:
 @cache
 def _software() -> str:
     """What renders: Python, this package, and what is installed beside it."""
-    package = Path(__file__).parent.parent
-    code = [file_stamp(path) for path in _files_below(str(package)) or () if path[-3:] == ".py"]
     installed = [path for path in sys.path if path.endswith("-packages") and os.path.isdir(path)]
-    return _hash([sys.version, code, [file_stamp(path) for path in installed]])
+    code = _stamps_of_code(str(Path(__file__).parent.parent))
+    return _hash([sys.version, sorted(code), [file_stamp(path) for path in installed]])
+
+
+def _stamps_of_code(folder: str) -> Iterator[Stamp]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir() and entry.name != "__pycache__":
+                yield from _stamps_of_code(entry.path)
+            elif entry.name.endswith(".py"):
+                status = entry.stat()
+                yield entry.path, status.st_mtime_ns, status.st_size
 
 
 def _files_below(folder: str) -> list[str] | None:

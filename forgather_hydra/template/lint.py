@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from forgather_hydra.errors import ForgatherError, did_you_mean, misspelt, warn
 from forgather_hydra.template.environment import TemplateEnvironment
-from forgather_hydra.template.handed import Handed, all_blocks, where_blocks_are
+from forgather_hydra.template.handed import all_blocks, where_blocks_are
 from forgather_hydra.template.load import Load
+from forgather_hydra.template.rendered import Handed
 from forgather_hydra.template.source_map import Origin
 
 KINDS = frozenset(

@@ -4,27 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any
 
 from jinja2.utils import Namespace
 
 from forgather_hydra.template.budget import Budget
 from forgather_hydra.template.files import Source, Stamp, TemplateFile
+from forgather_hydra.template.rendered import Reference
 from forgather_hydra.template.source_map import Origin, Place
-
-
-class Reference(NamedTuple):
-    """One template that another one uses.
-
-    Attributes:
-        user: the key of the other one; None for the template that is rendered.
-        used: its own key.
-        place: where it stands.
-    """
-
-    user: str | None
-    used: str
-    place: Place
 
 
 class Load:
@@ -52,7 +39,8 @@ class Load:
         self.parents: dict[str, str] = {}
         self.references: dict[Reference, None] = {}
         self.lookups: dict[str, str | None] = {}
-        self.reads_clock = False
+        self.is_fleeting = False
+        self.looks_everywhere = False
 
     def enter(self, file: TemplateFile) -> Source:
         """Take note of a file: from now on its parts can be used by name."""

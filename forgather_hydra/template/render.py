@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,49 +9,18 @@ from jinja2 import Template
 
 from forgather_hydra.template.diagnose import diagnose
 from forgather_hydra.template.environment import TemplateEnvironment
-from forgather_hydra.template.files import Folders, Source, Stamp
+from forgather_hydra.template.files import Folders, Source
 from forgather_hydra.template.functions import CLOCK
 from forgather_hydra.template.handed import (
-    Handed,
     Handover,
     blocks_to_hand_over,
     can_hand_over,
     hand_over,
 )
 from forgather_hydra.template.lint import KINDS, read_variables, report
-from forgather_hydra.template.load import CURRENT, Load, Reference
+from forgather_hydra.template.load import CURRENT, Load
+from forgather_hydra.template.rendered import Rendered
 from forgather_hydra.template.source_map import Place, SourceMap
-
-
-@dataclass
-class Rendered:
-    """The outcome of a render.
-
-    Attributes:
-        text: the rendered text.
-        source_map: from its lines back to template lines.
-        assigned: what templates assigned to variables of ``ns``, pins not applied.
-        files: the template files that took part, with their stamps.
-        references: which template used which, in order.
-        parents: the templates that those of a file extend, by the file's name.
-        lookups: the names that were looked up, with the file of each, or None.
-        reads_clock: whether a template asked for the time.
-        read: the variables of ``ns`` that templates read.
-        blocks: the blocks of the template and its parents.
-        handed: those that they have no place for, but the parts that it chooses may have.
-    """
-
-    text: str
-    source_map: SourceMap
-    assigned: dict[str, Any] = field(default_factory=dict)
-    files: list[Stamp] = field(default_factory=list)
-    references: list[Reference] = field(default_factory=list)
-    parents: dict[str, list[str]] = field(default_factory=dict)
-    lookups: dict[str, str | None] = field(default_factory=dict)
-    reads_clock: bool = False
-    read: frozenset[str] = frozenset()
-    blocks: frozenset[str] = frozenset()
-    handed: tuple[Handed, ...] = ()
 
 
 class Renderer:
@@ -149,7 +117,8 @@ class Renderer:
             list(load.references),
             load.parents_of_files(),
             load.lookups,
-            load.reads_clock,
+            load.is_fleeting,
+            load.looks_everywhere,
             read_variables(self.environment, load),
             self._blocks(load, entry_key),
             tuple(passed_on),

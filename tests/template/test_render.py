@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from forgather_hydra.errors import ForgatherError, ForgatherWarning
-from forgather_hydra.template.render import Rendered, Renderer
+from forgather_hydra.template.render import Renderer
+from forgather_hydra.template.rendered import Rendered
 
 Write = Callable[..., Renderer]
 
