@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from forgather_hydra.config.claim import is_template_file
@@ -15,6 +15,7 @@ from forgather_hydra.config.decode import from_omegaconf
 from forgather_hydra.config.explain import layers
 from forgather_hydra.config.given import hydra_config, task_overrides
 from forgather_hydra.config.package import join
+from forgather_hydra.config.parsed import parsed_overrides
 from forgather_hydra.config.place import contradiction
 from forgather_hydra.config.policy import allowed_targets, check_policy
 from forgather_hydra.config.references import definition_of
@@ -41,7 +42,7 @@ def check_job(job: Composed, is_swept: bool = False) -> None:
             names and arguments, or what a construction of ``preflight`` raised.
     """
     cfg, record = job.cfg, job.record
-    graph = _checked_graph(job, is_swept)
+    graph = record.graph = _checked_graph(job, is_swept)
     overrides = task_overrides(cfg.hydra)
     check_policy(graph, allowed_targets(cfg), overrides)
     found = [
@@ -108,12 +109,13 @@ def _last_line(path: str, job: Composed) -> Origin | None:
 
 
 def _tell_unread(cfg: DictConfig, record: Composition) -> None:
-    for key, origin, hint in unread(cfg, record):
+    raw: Any = OmegaConf.to_container(cfg, resolve=False)
+    for key, origin, hint in unread(cfg, raw, record):
         message = f"nothing reads the root key {key!r}"
         if record.strict or origin is None:
             raise ForgatherError("unknown_key", message, hint=hint).locate(origin)
         warn("unknown_key", message, origin, hint)
-    for key, origin, hint in unread_variables(cfg, record):
+    for key, origin, hint in unread_variables(cfg, raw, record):
         if record.strict:
             raise ForgatherError("unread_variable", f"nothing reads {key}", hint=hint).locate(
                 origin
@@ -130,7 +132,7 @@ def _misspelt_additions(
     name. Sections that are read whole are judged by who reads them.
     """
     read = set(record.references.values())
-    for override in OverridesParser.create().parse_overrides(overrides):
+    for override in parsed_overrides(overrides):
         path = definition_of(override.key_or_group, record.references)
         section, _, name = path.rpartition(".")
         home: Any = OmegaConf.select(cfg, section) if section and override.is_add() else None
@@ -172,7 +174,7 @@ def _placed(
     words = [key] if key else re.findall(r"\w+", error.message)
     named = [f"{at}.{word}" for word in words for at in sections if word in _values(cfg, at)]
     changes = {}
-    for override in OverridesParser.create().parse_overrides(task_overrides(cfg.hydra)):
+    for override in parsed_overrides(task_overrides(cfg.hydra)):
         changed = override.key_or_group
         target = definition_of(changed, record.references)
         is_choice = changed == subject or changed.startswith(f"{subject}/")
@@ -222,22 +224,35 @@ def decoded_job(job: Composed, is_swept: bool = False) -> Any:
         job: the configuration, and its record.
         is_swept: whether it is that of a job of a sweep.
     """
-    cfg = job.cfg
-    planned = OmegaConf.masked_copy(cfg, "hydra")
-    with read_write(planned), open_dict(planned):
-        planned.hydra.runtime.output_dir = "."
-        if is_swept and OmegaConf.is_missing(planned.hydra.job, "num"):
-            planned.hydra.job.num, planned.hydra.job.id = 0, "0"
-    planned.hydra._set_parent(cfg)  # as Hydra does, so that it can refer to the job's values
-    with hydra_config(planned):
-        return from_omegaconf(cfg, job.record.positions, without=["hydra"])
+    with _planned(job.cfg, is_swept), hydra_config(job.cfg):
+        return from_omegaconf(job.cfg, job.record.positions, without=["hydra"])
+
+
+@contextmanager
+def _planned(cfg: DictConfig, is_swept: bool) -> Iterator[None]:
+    """While this is open, what Hydra knows only at run time has values that stand for it."""
+    places: list[tuple[Any, str, Any]] = [(cfg.hydra.runtime, "output_dir", ".")]
+    if is_swept and OmegaConf.is_missing(cfg.hydra.job, "num"):
+        places += [(cfg.hydra.job, "num", 0), (cfg.hydra.job, "id", "0")]
+    before = [(place, key, place._get_node(key)._value()) for place, key, _ in places]
+    _set(cfg, places)
+    try:
+        yield
+    finally:
+        _set(cfg, before)
+
+
+def _set(cfg: DictConfig, places: list[tuple[Any, str, Any]]) -> None:
+    with read_write(cfg.hydra), open_dict(cfg.hydra):
+        for place, key, value in places:
+            place[key] = value
 
 
 def _definition_of_value(path: str, overrides: list[str], record: Composition) -> str:
     """The place that has the value at a path, which may be a reference that nothing overrides."""
     given = {
         definition_of(override.key_or_group, record.references)
-        for override in OverridesParser.create().parse_overrides(overrides)
+        for override in parsed_overrides(overrides)
     }
     seen = {path := definition_of(path, record.references)}
     while path not in given and path in record.references:
@@ -255,7 +270,7 @@ def _traced(problem: ForgatherError, overrides: list[str], record: Composition) 
         at = definition_of(f"{problem.path}.{problem.key}", record.references)
         path = at.rpartition(".")[0]
     problem.path = path
-    for override in reversed(OverridesParser.create().parse_overrides(overrides)):
+    for override in reversed(parsed_overrides(overrides)):
         target = definition_of(override.key_or_group, record.references)
         is_mapping = isinstance(override.value(), dict)
         if target == at != path:  # an argument that was added: at the call's own line

@@ -40,6 +40,7 @@ class Composition:
         assigned: all values that templates assigned to each ``ns`` variable of their own accord.
         documents: the templates that took part, by config name, with their packages; it is
             replaced, and not changed.
+        graph: the node graph by which the job was checked, for who needs it next.
     """
 
     pins: dict[str, Any] = field(default_factory=dict)
@@ -49,10 +50,14 @@ class Composition:
     is_asked: bool = False
     assigned: dict[str, list[Any]] = field(default_factory=dict)
     documents: Documents = field(default_factory=dict)
+    graph: Any = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Composition:
         """Itself: a record does not change once it has been made."""
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "graph": None}
 
     def take(self, other: Composition) -> None:
         """Tell what templates did while another composition was made."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.plugins.config_source import ConfigSource
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -16,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from forgather_hydra.config.composition import Composed, Composition
 from forgather_hydra.config.difference import leaves
 from forgather_hydra.config.given import hydra_overrides, task_overrides
+from forgather_hydra.config.parsed import parsed_overrides
 from forgather_hydra.config.references import definition_of, passed_through
 from forgather_hydra.config.search_path import sources_of
 from forgather_hydra.errors import ForgatherError, did_you_mean, display_path
@@ -124,7 +124,7 @@ def _lines_of(graph: Any, path: str) -> list[int]:
 
 
 def _overriding(path: str, overrides: list[str], record: Composition) -> Iterator[Step]:
-    for override in OverridesParser.create().parse_overrides(overrides):
+    for override in parsed_overrides(overrides):
         target = definition_of(override.key_or_group, record.references)
         if target == path or path.startswith(f"{target}."):
             yield Step(str(override.input_line))

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
@@ -16,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from forgather_hydra.config.composition import CURRENT, LOOKING, Composition
 from forgather_hydra.config.looked_up import looking
+from forgather_hydra.config.parsed import parsed_overrides
 from forgather_hydra.template.kept_pickles import UNPICKLED
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class JobComposer:
     def __call__(self, overrides: list[str]) -> DictConfig:
         """The configuration of a job; its templates tell the current composition what they did."""
         try:
-            parsed = OverridesParser.create().parse_overrides(overrides)
+            parsed = parsed_overrides(overrides)
             base, values = split(parsed, self.is_group)
             known = self.base(base) if values or self.kept else None
             if known is None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.plugins.config_source import ConfigSource
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -18,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from forgather_hydra.config.command_line import Application
 from forgather_hydra.config.composition import Composed, Composition
 from forgather_hydra.config.given import hydra_overrides
+from forgather_hydra.config.parsed import parsed_overrides
 from forgather_hydra.config.resolvers import register
 from forgather_hydra.config.search_path import added_sources, folders_of, is_group_in, sources_of
 from forgather_hydra.config.settle import Compose, Settling
@@ -83,20 +83,30 @@ class ForgatherConfigLoader(ConfigLoader):
         A sweeper has it composed in order to validate it, and the launcher asks for it again: the
         second time it gets the one that was validated.
         """
-        shared = (sweep.hydra.job.config_name, *hydra_overrides(sweep.hydra))
-        key = (*shared, *overrides)
-        if known := self._validated.pop(key, None):
-            pickled, record = known
-            job = Composed(pickle.loads(pickled), record)
-            OmegaConf.copy_cache(from_config=sweep, to_config=job.cfg)
-            return job
+        if known := self._validated_job(sweep, overrides):
+            return known
         from forgather_hydra.template.kept_pickles import UNPICKLED
 
-        job = self._compose_job(sweep, self.application.all_overrides(overrides), shared)
+        job = self._compose_job(sweep, overrides)
+        job.record.graph = None  # only our launchers ask for it
         if len(self._validated) < MAX_VALIDATED:
             with suppress(*UNPICKLED):
                 pickled = pickle.dumps(job.cfg, pickle.HIGHEST_PROTOCOL)
-                self._validated[key] = pickled, job.record
+                self._validated[_key(sweep, overrides)] = pickled, job.record
+        return job
+
+    def load_launched_job(self, sweep: DictConfig, overrides: list[str]) -> DictConfig:
+        """The same as `load_sweep_config`, for a launcher that keeps the jobs it has validated."""
+        known = self._validated_job(sweep, overrides)
+        return self.application.for_hydra(known or self._compose_job(sweep, overrides))
+
+    def _validated_job(self, sweep: DictConfig, overrides: list[str]) -> Composed | None:
+        known = self._validated.pop(_key(sweep, overrides), None)
+        if known is None:
+            return None
+        pickled, record = known
+        job = Composed(pickle.loads(pickled), record)
+        OmegaConf.copy_cache(from_config=sweep, to_config=job.cfg)
         return job
 
     def _kept_compositions(self) -> KeptCompositions:
@@ -126,7 +136,7 @@ class ForgatherConfigLoader(ConfigLoader):
         from forgather_hydra.config.jobs import split
         from forgather_hydra.config.looked_up import looking
 
-        parsed = OverridesParser.create().parse_overrides(overrides)
+        parsed = parsed_overrides(overrides)
         chosen, _ = split(parsed, is_group_in(self._sources(overrides)))
         if any("${" in word for word in chosen):
             return choices()
@@ -138,9 +148,9 @@ class ForgatherConfigLoader(ConfigLoader):
         self._kept.write({"choices": made}, looked, *about)
         return made
 
-    def _compose_job(
-        self, sweep: DictConfig, overrides: list[str], shared: tuple[Any, ...]
-    ) -> Composed:
+    def _compose_job(self, sweep: DictConfig, overrides: list[str]) -> Composed:
+        overrides = self.application.all_overrides(overrides)
+
         def choices(given: list[str]) -> dict[str, Any]:
             return self._choices(sweep.hydra.job.config_name, given, RunMode.RUN)
 
@@ -149,7 +159,7 @@ class ForgatherConfigLoader(ConfigLoader):
             return self.inner.load_sweep_config(chosen, overrides)
 
         sources = sources_of(sweep)
-        composer = self._composer(compose, sources, ("job", *shared))
+        composer = self._composer(compose, sources, ("job", *_key(sweep, [])))
         settling = self._settling(composer, overrides, sources)
         job = self.application.compose(settling, is_sweep=False)
         OmegaConf.copy_cache(from_config=sweep, to_config=job.cfg)
@@ -196,3 +206,8 @@ class ForgatherConfigLoader(ConfigLoader):
         if name == "inner":  # while being unpickled
             raise AttributeError(name)
         return getattr(self.inner, name)
+
+
+def _key(sweep: DictConfig, overrides: list[str]) -> tuple[Any, ...]:
+    """What a job of a sweep depends on, besides files."""
+    return (sweep.hydra.job.config_name, *hydra_overrides(sweep.hydra), *overrides)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from forgather_hydra.config.fence import refusal
+from forgather_hydra.config.parsed import parsed_overrides
 from forgather_hydra.config.targets import from_target, to_target
 from forgather_hydra.config.trusted import TRUSTED
 from forgather_hydra.errors import ForgatherError
@@ -60,7 +60,7 @@ def allowed_targets(cfg: DictConfig) -> list[str] | None:
 
 def targets_in(overrides: Iterable[str]) -> Iterator[str]:
     """Every ``_target_`` that overrides give, also within mappings and lists."""
-    for override in OverridesParser.create().parse_overrides(list(overrides)):
+    for override in parsed_overrides(overrides):
         if not override.is_delete():
             yield from _targets(override.key_or_group.rpartition(".")[2], override.value())
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathElement
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.plugins.config_source import ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig
 
 from forgather_hydra.config.claim import holds_claimed
+from forgather_hydra.config.parsed import parsed_overrides
 
 if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
@@ -89,7 +89,7 @@ def added_sources(overrides: Iterable[str]) -> list[ConfigSource]:
     """
     words = [word for word in overrides if word.startswith("hydra.searchpath=")]
     found = []
-    for override in OverridesParser.create().parse_overrides(words[:1]):
+    for override in parsed_overrides(words[:1]):
         places: Any = override.value()
         for place in map(str, places if isinstance(places, list) else []):
             scheme = place.partition("://")[0] if "://" in place else "file"

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -14,6 +13,7 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 from yaml import YAMLError
 
 from forgather_hydra.config.composition import Composed, Composition, recording
+from forgather_hydra.config.parsed import parsed_overrides
 from forgather_hydra.errors import ForgatherError
 
 MAX_PASSES = 5  # two are usual; each more follows a variable that another one sets
@@ -55,7 +55,7 @@ class Settling:
     def parsed(self) -> Sequence[Override]:
         """The overrides; none if one cannot be parsed, which Hydra's own loader then tells."""
         try:
-            return OverridesParser.create().parse_overrides(self.overrides)
+            return parsed_overrides(self.overrides)
         except HydraException:
             return []
 

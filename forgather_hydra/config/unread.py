@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from forgather_hydra.config.composition import Composition
 from forgather_hydra.config.difference import leaves
@@ -36,7 +36,7 @@ class Unread(NamedTuple):
     hint: str | None
 
 
-def unread(cfg: DictConfig, record: Composition) -> Iterator[Unread]:
+def unread(cfg: DictConfig, raw: dict[Any, Any], record: Composition) -> Iterator[Unread]:
     """The keys at the root that nothing reads.
 
     Read is what a reference or another interpolation names, and a target, which can be constructed.
@@ -44,9 +44,9 @@ def unread(cfg: DictConfig, record: Composition) -> Iterator[Unread]:
 
     Args:
         cfg: the composed configuration, ``hydra`` included.
+        raw: its content.
         record: what templates did.
     """
-    raw: Any = OmegaConf.to_container(cfg, resolve=False)
     if "main" not in raw:
         return
     texts = [value for _, value in leaves(raw) if isinstance(value, str)]
@@ -60,15 +60,15 @@ def unread(cfg: DictConfig, record: Composition) -> Iterator[Unread]:
             yield Unread(key, origin, _hint(key, near, raw))
 
 
-def unread_variables(cfg: DictConfig, record: Composition) -> Iterator[Unread]:
+def unread_variables(cfg: DictConfig, raw: dict[Any, Any], record: Composition) -> Iterator[Unread]:
     """The variables in ``ns`` that no template sets or reads, and to which nothing refers.
 
     Args:
         cfg: the composed configuration, ``hydra`` included.
+        raw: its content.
         record: what templates did.
     """
     documents = [document.rendered for _, document in record.documents.values()]
-    raw: Any = OmegaConf.to_container(cfg, resolve=False)
     if not documents or not isinstance(raw.get("ns"), dict):
         return
     read = frozenset[str]().union(*(rendered.read for rendered in documents))

@@ -11,6 +11,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
@@ -99,7 +100,7 @@ def composed_job(
         ForgatherError: ``bad_launcher``, ``bad_resources`` or ``run_directory``; it cannot be
             launched.
     """
-    config = context.config_loader.load_sweep_config(master, list(overrides))
+    config = _composed(context.config_loader, master, list(overrides))
     _number(config, number)
     try:
         application = application_of(context.config_loader)
@@ -109,6 +110,14 @@ def composed_job(
     except ForgatherError as error:
         error.chain.append(f"looking at job {number}: {' '.join(overrides)}")
         raise
+
+
+def _composed(loader: ConfigLoader, master: DictConfig, overrides: list[str]) -> DictConfig:
+    from forgather_hydra.config.loader import ForgatherConfigLoader
+
+    if isinstance(loader, ForgatherConfigLoader):
+        return loader.load_launched_job(master, overrides)
+    return loader.load_sweep_config(master, overrides)
 
 
 def _refuse_long_names(directory: Path) -> None:

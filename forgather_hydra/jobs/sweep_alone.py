@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from forgather_hydra.config.given import hydra_overrides, task_overrides
 from forgather_hydra.config.own_plugins import OWN_OVERRIDES
+from forgather_hydra.config.parsed import parsed_overrides
 from forgather_hydra.errors import ForgatherError
 
 # What a command line says about sweeps alone.
@@ -38,7 +38,7 @@ def check_is_no_sweep(config: DictConfig) -> None:
 
 def _words_about_sweeps(config: DictConfig) -> Iterator[str]:
     overrides = [*hydra_overrides(config.hydra), *task_overrides(config.hydra)]
-    for override in OverridesParser.create().parse_overrides(overrides):
+    for override in parsed_overrides(overrides):
         key = override.key_or_group
         if override.input_line in OWN_OVERRIDES:
             continue

@@ -97,7 +97,9 @@ def topology_of(cfg: DictConfig) -> Topology:
     if values is None:
         return Topology()
     resources = read_resources(values)
-    graph = decoded_job(Composed.of(cfg))
+    job = Composed.of(cfg)
+    graph = decoded_job(job) if job.record.graph is None else job.record.graph
+    job.record.graph = None  # it is large, and a sweep has many
     found = next(_trainers(graph), None)
     trainer, count = (found.kind.__name__, found.processes) if found else (None, _One())
     if trainer and (problem := _misfit(resources, trainer, count)):

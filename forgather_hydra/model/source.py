@@ -6,9 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from forgather_hydra.graph.codegen.generate import generate_code
+from forgather_hydra.graph.dump import to_yaml
 from forgather_hydra.graph.nodes import Call
+from forgather_hydra.graph.walk import post_order
+from forgather_hydra.graph.words import Kind
 from forgather_hydra.model.import_block import tidy_imports
 
+_MOST = 16  # models of a sweep
+_known: dict[tuple[str, str, str], str] = {}
 TEMPLATE = Path(__file__).with_name("causal_lm.py.jinja")
 
 
@@ -32,10 +37,29 @@ def modeling_code(
     """
     if not short_name.isidentifier():
         raise ValueError(f"short_name={short_name!r} cannot name a Python module; use a_z0_9 only")
-    if template_name is None:
-        template: dict[str, Any] = {"template_str": TEMPLATE.read_text(encoding="utf-8")}
-    else:
-        template = {"template_name": template_name, "searchpath": searchpath}
+    if template_name is None and not any(map(_runs_code, post_order(model))):
+        text = to_yaml(model)
+        if (text, short_name, source) not in _known:
+            if len(_known) >= _MOST:
+                _known.clear()
+            _known[text, short_name, source] = _written(model, short_name, source, _shipped())
+        return _known[text, short_name, source]
+    named = {"template_name": template_name, "searchpath": searchpath}
+    template = _shipped() if template_name is None else named
+    return _written(model, short_name, source, template)
+
+
+def _shipped() -> dict[str, Any]:
+    return {"template_str": TEMPLATE.read_text(encoding="utf-8")}
+
+
+def _runs_code(element: Any) -> bool:
+    """Whether the code depends on more than the graph."""
+    is_call = isinstance(element, Call)
+    return is_call and (element.kind is Kind.META or element.search_path is not None)
+
+
+def _written(model: Call, short_name: str, source: str, template: dict[str, Any]) -> str:
     code = generate_code(
         model,
         factory_name="construct_model",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+
+from forgather_hydra.config.written import yaml_of
 
 # Keys that say where or whether a run goes on rather than what it is.
 _VOLATILE = ("hydra", "resume", "output_root", "resources")
@@ -13,6 +16,7 @@ _SHAPE = ("resources.nodes", "resources.nproc_per_node")  # these change what is
 
 def signature(cfg: DictConfig) -> str:
     """A hash of what a run is: its composed configuration, interpolations as written."""
-    job = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in _VOLATILE])
+    job: Any = OmegaConf.to_container(cfg, resolve=False, enum_to_str=True)
+    text = yaml_of({key: value for key, value in job.items() if str(key) not in _VOLATILE})
     shape = [str(OmegaConf.select(cfg, key)) for key in _SHAPE]
-    return hashlib.sha256("\n".join([OmegaConf.to_yaml(job), *shape]).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join([text, *shape]).encode()).hexdigest()[:16]

@@ -16,7 +16,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from forgather_hydra.config import document
+from forgather_hydra.config import documents
 from forgather_hydra.config.decode import from_omegaconf
 
 
@@ -58,8 +58,8 @@ def main(nodes: int, repetitions: int) -> None:
 
     rows: dict[str, list[float]] = {}
     for _ in range(repetitions):
-        document._documents.clear()
-        document.renderer.cache_clear()
+        documents._documents.clear()
+        documents.library_renderer.cache_clear()
         for what, name, option, times in [
             ("Hydra alone: nothing but the primary", "empty", "none", 1),
             ("plain YAML, stock Hydra", "plain", "big", 1),

@@ -23,6 +23,7 @@ class ProcessLauncher(Launcher):
 
     Attributes:
         tells_failures: whether it says why a job failed as soon as it has.
+        validated: jobs that have been composed already, by number and overrides.
     """
 
     config: DictConfig
@@ -32,6 +33,7 @@ class ProcessLauncher(Launcher):
     def __init__(self, **options: Any) -> None:
         self.options = options
         self.tells_failures = not options.get("detach")
+        self.validated: dict[tuple[Any, ...], Job] = {}
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -48,7 +50,11 @@ class ProcessLauncher(Launcher):
     def validate(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> None:
         """Compose jobs, and raise if one of them cannot be launched; nothing has been written."""
         if job_overrides:
-            self.prepared(job_overrides, initial_job_idx)
+            jobs, _ = self.prepared(job_overrides, initial_job_idx)
+            self.validated = {
+                (job.number, *overrides): job
+                for job, overrides in zip(jobs, job_overrides, strict=True)
+            }
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
@@ -77,7 +83,9 @@ class ProcessLauncher(Launcher):
 
         with application_of(self.hydra_context.config_loader).reporting():
             jobs = [
-                composed_job(self.hydra_context, self.config, overrides, number)
+                self.validated.pop(key)
+                if (key := (number, *overrides)) in self.validated
+                else composed_job(self.hydra_context, self.config, overrides, number)
                 for number, overrides in enumerate(job_overrides, start=first)
             ]
             return jobs, options_for_all(jobs, self.config)
