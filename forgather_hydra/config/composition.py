@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 
 Documents = Mapping[str, "tuple[str, Document]"]
+# Of a composition: worked out of its documents when needed.
 _LATER = (
     "hands",
     "positions",
     "references",
-)  # of a composition, worked out of its documents when needed
+)
 
 
 @dataclass(eq=False, repr=False)
