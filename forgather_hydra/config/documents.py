@@ -21,6 +21,7 @@ from forgather_hydra.template.render import Renderer
 from forgather_hydra.template.rendered import Rendered
 
 _NOTHING = Handover()
+MAX_DOCUMENTS = 200  # of up to a few hundred kB; the oldest goes
 _PLAIN = (bool, int, float, str, type(None))
 
 _documents: dict[tuple[Any, ...], Document] = {}
@@ -48,6 +49,8 @@ def load_document(
     key = (renderer, name, repr(sorted(pins.items())), package, strict, handed.key)
     known = _documents.get(key)
     if known is None or not known.is_current():
+        if key not in _documents and len(_documents) >= MAX_DOCUMENTS:
+            del _documents[next(iter(_documents))]
         known = _documents[key] = _make(renderer, name, pins, package, strict, handed)
     return known
 

@@ -14,6 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.initialize import get_gh_backup, restore_gh_from_backup
 from omegaconf import OmegaConf
 
+from forgather_hydra.config import documents
 from forgather_hydra.errors import ForgatherError
 
 BASE = """\
@@ -232,3 +233,16 @@ class TestCompose:
         assert launched.cfg == validated.cfg
         assert launched.cfg is not validated.cfg
         assert launched.record is validated.record
+
+
+def test_points_of_a_long_sweep_are_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "base.yaml").write_text(BASE)
+    monkeypatch.setattr(documents, "MAX_DOCUMENTS", 3)
+    monkeypatch.setattr(documents, "_documents", {})
+    renderer = documents.library_renderer((str(tmp_path),))
+    for heads in (*range(8), 7, 0):
+        made = documents.load_document(renderer, "base.yaml", {"heads": heads})
+        assert f"width: {heads * 64}" in made.rendered.text
+        assert len(documents._documents) <= 3
