@@ -80,7 +80,7 @@ def cfg(work: Path, rounds: int) -> None:
         rounds,
         {
             "again": lambda: seconds(ours, work),
-            "other value": lambda: seconds([*ours, "optimizer.lr=1e-5"], work),
+            "other value": lambda: seconds([*ours[:-2], "optimizer.lr=1e-5", *ours[-2:]], work),
             "nothing kept": lambda: seconds(ours, work, FORGATHER_CACHE="off"),
             "stock": lambda: seconds([*stock, "--cfg", "job"], work / "stock"),
         },
