@@ -174,14 +174,19 @@ def render(work: Path, rounds: int) -> None:
 
 
 def memory(work: Path, rounds: int) -> None:
-    """The most memory of commands that need no torch, and of a sweep that composes 1,000 jobs."""
-    project = work / "project"
-    run(["forgather", "ws", "create", "project", "--name", "bench"], work)
-    run(["forgather", "project", "create", "one", "--name", "one"], project)
+    """The most memory of commands that need no torch, and of a sweep that is only planned."""
+    run(["forgather", "ws", "create", "project"], work)
+    run(["forgather", "project", "create", "one"], work / "project")
     for name, command in LIGHT.items():
-        tell(f"most memory of {name}", peak(command, project / "one"), "MB")
-    swept = ["hydra.launcher.dry_run=true", "+experiment=baseline", "model_config.seed=range(1000)"]
-    del swept, rounds
+        tell(f"most memory of {name}", peak(command, work / "project" / "one"), "MB")
+    write_trees(work)
+    (work / "app.py").write_text(APPLICATION.replace('"conf"', '"template"'))
+    launcher = ["hydra/launcher=forgather_local", "hydra.launcher.dry_run=true"]
+    swept = ["-m", "+experiment=big", "hydra/sweeper=forgather", *launcher]
+    few, many = (
+        peak([sys.executable, "app.py", *swept, f"seed=range({n})"], work) for n in (5, 55)
+    )
+    tell("a job of a sweep over 300 nodes, planned", (many - few) / 50, "MB more")
 
 
 def peak(command: Sequence[str], folder: Path) -> float:
