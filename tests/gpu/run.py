@@ -31,6 +31,7 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
+    import torch
     from gpuparts import order, schedule
 
     if options.list:
@@ -41,6 +42,9 @@ def main() -> int:
         names = order.chosen(options.parts)
     except ValueError as error:
         print(error, file=sys.stderr)
+        return 2
+    if options.device == "cuda" and not torch.cuda.is_available():
+        print("torch finds no GPU here: --device cpu tries the parts out", file=sys.stderr)
         return 2
     scratch = Path(options.scratch or tempfile.mkdtemp(prefix="gpu-"))
     schedule.set_caches(scratch)

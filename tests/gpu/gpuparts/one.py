@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gpuparts import order
-from gpuparts.setting import Outcome, Setting
+from gpuparts.setting import SO_FAR, Outcome, Setting
 
 VERSIONS = ("torch", "transformers", "accelerate", "triton", "numpy")
 
@@ -43,7 +43,8 @@ def found(name: str, setting: Setting) -> dict[str, Any]:
         outcome = order.module(name).run(setting)
     except Exception as exception:
         traceback.print_exc()
-        outcome = Outcome(ok=False)
+        so_far = setting.folder / SO_FAR
+        outcome = Outcome(json.loads(so_far.read_text()) if so_far.exists() else {}, ok=False)
         error = "".join(traceback.format_exception_only(exception)).strip()[:2000]
     line: dict[str, Any] = {
         "name": name,

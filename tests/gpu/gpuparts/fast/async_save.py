@@ -17,7 +17,7 @@ LIMIT = 120
 
 def run(setting: Setting) -> Outcome:
     found = Outcome(aims={"later_to_copy": ("<=", 1.15)})
-    shape = setting.size("tiny", "1b")
+    shape = setting.size("tiny", "160m")
     made = trainer(
         setting, "run", model_init=maker(setting, shape), bf16=True, async_save=True,
         train_dataset=noise(4, setting.size(16, 512), SHAPES[shape]["vocab_size"]),

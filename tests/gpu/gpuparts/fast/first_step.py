@@ -55,7 +55,8 @@ def main(name: str, device: str, tiny: str, folder: str) -> None:
 
     setting = Setting(device, bool(int(tiny)), Path(folder), Path(folder))
     shape, batch, length = setting.size(("tiny", 2, 16), ("160m", 8, 2048))
-    model = new_model(setting.folder / name, shape).to(device)
+    layers = setting.size(2, 4)  # which take long enough to compile
+    model = new_model(setting.folder / name, shape, num_hidden_layers=layers).to(device)
     if setting.on_gpu:
         model.compile()
     rows = noise(batch * 2, length, SHAPES[shape]["vocab_size"])

@@ -11,21 +11,17 @@ from gpuparts.training import apart, curve
 
 LIMIT = 150
 
+GRAPHS = {"torch_compile_mode": "reduce-overhead"}
 CASES = {
     "float32": ({}, 1e-4),
-    "bf16": ({"bf16": True}, 2e-2),
-    "graphs": ({"torch_compile_mode": "reduce-overhead"}, 1e-4),
-    "graphs_accumulated": (
-        {"torch_compile_mode": "reduce-overhead", "gradient_accumulation_steps": 2},
-        1e-4,
-    ),
-    "graphs_seldom_logged": ({"torch_compile_mode": "reduce-overhead", "logging_steps": 3}, 1e-4),
+    "bf16": ({"bf16": True}, 3e-2),
+    "graphs": ({**GRAPHS, "gradient_accumulation_steps": 2, "logging_steps": 3}, 1e-4),
 }
 
 
 def run(setting: Setting) -> Outcome:
     found = Outcome()
-    cases = setting.size(("bf16", "graphs_accumulated"), tuple(CASES))
+    cases = setting.size(("bf16", "graphs"), tuple(CASES))
     for name in cases:
         options, bound = CASES[name]
         compiled = {**options, "torch_compile": True}

@@ -23,12 +23,13 @@ def run(setting: Setting) -> Outcome:
     error, explained = cache_error(model, prompt, setting.size(4, 24))
     found.check("dynamic_cache_logits", error, explained)
     dynamic = write(model, prompt, setting)
-    static = write(model, prompt, setting, cache_implementation="static")
+    static = write(model, prompt, setting, cache_implementation="static", disable_compile=True)
     found.require("static cache writes the same", torch.equal(dynamic, static))
     if setting.on_gpu:
-        config: Any = {"cache_implementation": "static", "disable_compile": False}
-        compiled = write(model, prompt, setting, **config)
-        found.require("compiled writes the same", torch.equal(dynamic, compiled))
+        compiled = write(model, prompt, setting, cache_implementation="static")
+        # Sums in another order may decide otherwise between two tokens that are as likely.
+        other = (dynamic != compiled).float().mean().item()
+        found.check("compiled_writes_other_tokens", other, 0.05)
     else:
         found.notes.append("generation is compiled on a GPU alone")
     return found

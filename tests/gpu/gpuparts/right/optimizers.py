@@ -27,7 +27,7 @@ def factories(setting: Setting) -> dict[str, tuple[Any, float]]:
         "muon": (partial(multiple, rules=MUON), 2e-2),  # it computes in bfloat16
         "galore": (partial(GaLore, lr=1e-3, rank=rank), 2e-2),
         # Random projections are of another generator on another device.
-        "apollo": (partial(Apollo, lr=1e-3, rank=rank), 5e-2),
+        "apollo": (partial(Apollo, lr=1e-3, rank=rank), 0.1),
         "sgd": (partial(torch.optim.SGD, lr=1e-2), 1e-3),
     }
     if find_spec("bitsandbytes"):

@@ -8,10 +8,11 @@ from gpuparts.training import apart, curve, trainer
 LIMIT = 60
 
 PRECISIONS = {
-    "bf16": ({"bf16": True}, 2e-2),
+    "bf16": ({"bf16": True}, 3e-2),
     "fp16": ({"fp16": True}, 1e-2),
     "tf32": ({"float32_matmul_precision": "high"}, 5e-3),
-    "bfloat16_weights": ({"default_dtype": "bfloat16"}, 5e-2),
+    # Small updates are lost in the rounding of such weights.
+    "bfloat16_weights": ({"default_dtype": "bfloat16"}, 0.15),
 }
 
 

@@ -53,3 +53,4 @@ def compare(found: Outcome, setting: Setting, name: str, **options: Any) -> None
     found.figures[f"{name}_again_bits"] = equal(runs[0][1], runs[1][1])
     found.figures[f"{name}_bits"] = equal(runs[0][1], weights(resumed))
     found.check(f"{name}_resumed_apart", apart(losses(resumed), runs[0][0]), 2e-2)
+    setting.keep(found)
