@@ -8,12 +8,13 @@ from typing import Any, Protocol
 from forgather_hydra.data.cache import content_hash
 from forgather_hydra.data.corpus import Documents, Row, Split, check_eval_fraction, held_out
 from forgather_hydra.data.hub import HubCorpus
-from forgather_hydra.data.tables import FileRows, Paths
+from forgather_hydra.data.tables import FileRows, Paths, no_text
 
 Message = dict[str, Any]
 Conversation = list[Message]
 
 _ROLES = ("system", "user", "assistant", "tool")
+_SAID = ("prompt", "completion", "instruction", "input", "output")
 _COLUMNS = "messages; or prompt and completion; or instruction, perhaps input, and output"
 
 
@@ -189,6 +190,9 @@ def _without_nothing(message: Any) -> Any:
 
 def _fault(row: Row) -> str | None:
     """What is wrong with the columns of a row, if anything."""
+    for name in _SAID:
+        if not isinstance(row.get(name), str | list | None):
+            return no_text(name, row[name])
     try:
         messages = _messages(row)
     except (KeyError, TypeError):

@@ -5,12 +5,14 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import fsspec
-from datasets import DatasetDict, load_dataset, load_from_disk
+from datasets import DatasetDict, Features, Json, List, Value, load_dataset, load_from_disk
 
 from forgather_hydra.data.corpus import Row
 
@@ -39,6 +41,7 @@ _TABLES = {
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".lz4")
 _LINES = (".jsonl", ".ndjson")
 _BATCH = 1000  # rows read at once
+_FIRST_LINE = 1 << 20  # bytes of a file in which the columns of its first row are looked for
 
 # What it logs of a file that cannot be read is raised too, and told with its line.
 logging.getLogger("datasets.packaged_modules.json.json").setLevel(logging.CRITICAL)
@@ -88,14 +91,8 @@ class FileRows:
     def _rows_of(self, suffix: str, files: list[Path]) -> Iterator[Row]:
         kind = _TABLES[suffix]
         try:
-            rows = load_dataset(
-                kind.builder,
-                data_files=[glob.escape(str(file.absolute())) for file in files],
-                split="train",
-                streaming=True,
-                **kind.options,
-            )
-            yield from _batched(rows)
+            for columns, alike in groupby(files, partial(_columns, kind)):
+                yield from _batched(_stream(kind, list(alike), columns))
         # Whatever the reader of that kind raises.
         except Exception as error:
             message = next((t for f in files if (t := _unreadable(f))), None)
@@ -134,6 +131,60 @@ class FileRows:
         return sorted(files, key=lambda file: file.parts)
 
 
+def _columns(kind: _Kind, file: Path) -> tuple[str, ...]:
+    """The columns of the first row: `datasets` reads only files of the same columns together."""
+    if kind.builder not in ("csv", "json"):
+        return ()
+    with fsspec.open(str(file), "rb", compression="infer") as table:
+        if kind.builder == "json":
+            return _keys(table.readline(_FIRST_LINE))
+        from pandas import read_csv
+
+        return tuple(read_csv(table, nrows=0, **kind.options).columns)
+
+
+def _keys(line: bytes) -> tuple[str, ...]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):  # an array, or told when it is read
+        return ()
+    return tuple(sorted(row)) if isinstance(row, dict) else ()
+
+
+def _stream(kind: _Kind, files: list[Path], columns: tuple[str, ...]) -> Any:
+    """The rows of files, with texts as they are written.
+
+    `datasets` would take `NA` of a .csv for nothing and 007 for 7, and a column of .jsonl in which
+    every text is a date for dates.
+    """
+    load = partial(
+        load_dataset,
+        kind.builder,
+        data_files=[glob.escape(str(file.absolute())) for file in files],
+        split="train",
+        streaming=True,
+        **kind.options,
+    )
+    if kind.builder == "csv":
+        texts = Features(dict.fromkeys(columns, Value("string")))
+        return load(features=texts, keep_default_na=False, na_filter=False)
+    rows = load()
+    if kind.builder != "json" or rows.features is None:  # they are not known of an array
+        return rows
+    features = Features(_as_written(dict(rows.features)))
+    return rows if features == rows.features else load(features=features)
+
+
+def _as_written(feature: Any) -> Any:
+    """A feature of a .jsonl file with what it says instead of a time."""
+    if isinstance(feature, dict):
+        return {name: _as_written(each) for name, each in feature.items()}
+    if isinstance(feature, List):
+        return List(_as_written(feature.feature))
+    is_time = isinstance(feature, Value) and feature.dtype.startswith(("timestamp", "date", "time"))
+    return Json() if is_time else feature
+
+
 def is_saved(path: Path) -> bool:
     """Whether `save_to_disk` of `datasets` has written a folder."""
     return any((path / name).is_file() for name in ("dataset_dict.json", "state.json"))
@@ -159,8 +210,7 @@ def column(rows: FileRows, name: str) -> Iterator[str]:
             has = ", ".join(map(str, row)) or "none"
             cure = "name the one of the text with data.corpus.text_field="
             return f"no field {name!r}; it has {has}: {cure}"
-        kind = type(row[name]).__name__
-        return None if kind == "str" else f"field {name!r} holds {kind}, not a string"
+        return None if isinstance(row[name], str) else no_text(name, row[name])
 
     for number, row in enumerate(rows):
         text = row.get(name)
@@ -172,6 +222,14 @@ def column(rows: FileRows, name: str) -> Iterator[str]:
         text = text.removeprefix("\ufeff")
         if text.strip():
             yield text
+
+
+def no_text(name: str, value: Any) -> str:
+    """What is wrong with a field that has to hold a text."""
+    summary = f"field {name!r} holds {type(value).__name__}, not a string"
+    if isinstance(value, date):
+        summary += ", as each of its texts looks like one: write the rows as .jsonl"
+    return summary
 
 
 def _batched(dataset: Any) -> Iterator[Row]:

@@ -177,3 +177,15 @@ def test_a_package_of_conversations(tmp_path: Path) -> None:
     }
     assert all(c[-1]["role"] == "assistant" for c in train)
     assert "package chatterbot-corpus" in corpus.describe()
+
+
+def test_answers_that_are_dates_stay_texts_and_numbers_are_told(tmp_path: Path) -> None:
+    day = {"role": "assistant", "content": "2020-01-01"}
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"prompt": "when?", "completion": "2020-01-01"}), encoding="utf-8")
+    path.with_name("b.jsonl").write_text(json.dumps({"messages": [day]}), encoding="utf-8")
+    found = list(conversation_files(tmp_path, eval_fraction=0.0).conversations("train"))
+    assert [each[-1] for each in found] == [day, day]
+    path.write_text(json.dumps({"prompt": "how many?", "completion": 7}), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"a\.jsonl:1: field 'completion' holds int, not a string"):
+        list(conversation_files(tmp_path, eval_fraction=0.0).conversations("train"))

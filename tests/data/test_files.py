@@ -116,13 +116,42 @@ def test_documents_for_evaluation_from_files_of_their_own(tmp_path: Path) -> Non
     assert FilesCorpus(tmp_path / "a.txt", eval_path=tmp_path / "b.txt").fingerprint() != before
 
 
-def test_empty_cells_are_no_documents_and_numbers_no_text(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("text,n\none,1\n,2\ntwo,3\n", encoding="utf-8")
+def test_empty_cells_are_no_documents_and_all_others_are_texts(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,n\none,1\n,2\ntwo,007\n", encoding="utf-8")
     assert texts(tmp_path) == ["one", "two"]
-    with pytest.raises(ValueError, match=r"row 0: field 'n' holds int, not a string"):
-        texts(tmp_path, text_field="n")
+    assert texts(tmp_path, text_field="n") == ["1", "2", "007"]
     with pytest.raises(ValueError, match=r"row 0: no field 'body'; it has text, n: name the one"):
         texts(tmp_path, text_field="body")
+
+
+def test_words_of_a_table_that_pandas_takes_for_nothing_are_texts(tmp_path: Path) -> None:
+    words = ["NA", "null", "None", "nan", "N/A", "True", "1.50"]
+    for number, name in enumerate(("text", "n,text", "text,n,m")):  # files with other columns
+        fields = [
+            ",".join(word if each == "text" else "" for each in name.split(",")) for word in words
+        ]
+        (tmp_path / f"{number}.csv").write_text("\n".join([name, *fields]), encoding="utf-8")
+    assert texts(tmp_path) == words * 3
+
+
+@pytest.mark.parametrize("written", [["2020-01-01", "1999-12-31"], ["2021-05-06 11:00"], ["10:30"]])
+def test_texts_that_look_like_times_stay_as_they_are_written(tmp_path: Path, written) -> None:
+    lines = "\n".join(json.dumps({"text": each, "id": 1}) for each in written)
+    (tmp_path / "a.jsonl").write_text(lines, encoding="utf-8")
+    assert texts(tmp_path) == written
+
+
+def test_files_of_other_columns_are_read_together(tmp_path: Path) -> None:
+    rows = [{"text": "a"}, {"text": "b", "n": 1}, {"n": 2, "text": "c"}, {"text": "d"}]
+    for number, row in enumerate(rows):
+        (tmp_path / f"{number}.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    assert texts(tmp_path) == ["a", "b", "c", "d"]
+
+
+def test_times_of_an_array_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('[{"text": "2020-01-01"}]', encoding="utf-8")
+    with pytest.raises(ValueError, match=r"holds datetime, .* looks like one: write .* as \.jsonl"):
+        texts(tmp_path)
 
 
 def test_a_broken_line_of_a_compressed_file_is_named(tmp_path: Path) -> None:
