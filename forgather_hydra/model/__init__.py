@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from forgather_hydra.dtypes import default_dtype
-    from forgather_hydra.model.adapters import check_trainer, lora
+    from forgather_hydra.model.adapters import check_prefix, check_trainer, lora, prefix
     from forgather_hydra.model.build import build_model
     from forgather_hydra.model.export import export_model
     from forgather_hydra.model.hub import load_pretrained, load_tokenizer, new_model
@@ -22,6 +22,7 @@ __all__ = [
     "build_model",
     "check_model",
     "check_new_model",
+    "check_prefix",
     "check_pretrained",
     "check_trainer",
     "default_dtype",
@@ -33,6 +34,7 @@ __all__ = [
     "modeling_code",
     "new_model",
     "no_init_weights",
+    "prefix",
     "refuse_choice",
     "save_checkpoint",
 ]
@@ -41,6 +43,7 @@ _HOME = {
     "build_model": ".build",
     "check_model": ".preflight",
     "check_new_model": ".preflight",
+    "check_prefix": ".adapters",
     "check_pretrained": ".preflight",
     "check_trainer": ".adapters",
     "default_dtype": "forgather_hydra.dtypes",
@@ -52,6 +55,7 @@ _HOME = {
     "modeling_code": ".source",
     "new_model": ".hub",
     "no_init_weights": ".weights",
+    "prefix": ".adapters",
     "refuse_choice": ".preflight",
     "save_checkpoint": ".weights",
 }

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import os
 from collections.abc import Callable, Sequence
+from functools import wraps
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer, PreTrainedModel
+import torch
+from transformers import AutoTokenizer, BitsAndBytesConfig, GenerationMixin, PreTrainedModel
 
+from forgather_hydra.errors import error_like
 from forgather_hydra.model.directory import ADAPTER_CONFIG
 
 # peft takes a name that none of the modules ends with for a pattern of their whole names.
 Targets = str | Sequence[str]
 Adapter = Callable[..., Any]
+_FORMER = "past_key_values"
 
 
 def lora(
@@ -53,11 +60,36 @@ def lora(
     )
 
 
+def prefix(tokens: int = 20, new_token_ids: Sequence[int] = (), **others: Any) -> Any:
+    """Prefix tuning (Li and Liang 2021, https://arxiv.org/abs/2101.00190), as a
+    `PrefixTuningConfig`.
+
+    Args:
+        tokens: for which each layer learns keys and values, as if they stood before every text.
+        new_token_ids: tokens that the model did not have.
+        others: more options of `PrefixTuningConfig`.
+
+    Raises:
+        ModuleNotFoundError: `peft` is not installed.
+        ValueError: the model has new tokens, which would keep the embeddings that they begin with.
+    """
+    if new_token_ids:
+        raise error_like(
+            ValueError(),
+            "constructor_failed",
+            f"a prefix trains no embeddings, and the model lacks {len(new_token_ids)} tokens of "
+            "the chat template",
+            hint="take adapter=lora, a data.chat_template without tokens of its own, or a model "
+            "that has been fine-tuned on conversations",
+        )
+    return _peft().PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=tokens, **others)
+
+
 def with_adapter(model: PreTrainedModel, adapter: Adapter) -> Any:
     """A `PeftModel` of a model; only the adapter is trained, and saved, as peft saves it.
 
     Args:
-        adapter: makes the configuration, given `new_token_ids`; `lora` with its options.
+        adapter: makes the configuration, given `new_token_ids`; `lora` or `prefix` with options.
 
     Raises:
         ValueError: for options that peft does not take, or target modules that are not there.
@@ -68,18 +100,55 @@ def with_adapter(model: PreTrainedModel, adapter: Adapter) -> Any:
     adapted.create_or_update_model_card = lambda directory: None  # the run writes one
     adapted.base_is_kept = True  # so checkpoints need not hold it
     adapted.save_options = {"save_embedding_layers": False}
-    return adapted
+    return _generating(adapted)
 
 
-def check_trainer(trainer: str) -> None:
-    """Refuse trainers that cut the model in stages.
+def four_bits(dtype: torch.dtype) -> BitsAndBytesConfig:
+    """Linear layers of four bits a weight (Dettmers et al. 2023, https://arxiv.org/abs/2305.14314).
+
+    Args:
+        dtype: in which they compute.
+
+    Raises:
+        ModuleNotFoundError: `bitsandbytes` is not installed.
+    """
+    if find_spec("bitsandbytes") is None:
+        raise ModuleNotFoundError(
+            "weights of four bits need the package bitsandbytes, which is not installed: "
+            "pip install 'forgather_hydra[optim8]'",
+            name="bitsandbytes",
+        )
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype
+    )
+
+
+def check_prefix(packed: bool | None) -> None:
+    """Refuse rows with several documents, each of which would need the prefix.
+
+    Raises:
+        ValueError: for `packed` rows.
+    """
+    if packed:
+        raise ValueError(
+            "a prefix stands before a row, and so before the first of its documents only: add "
+            "data.packed=false"
+        )
+
+
+def check_trainer(trainer: str, sharded: bool | None = None, four_bit: bool = False) -> None:
+    """Refuse trainers that cut the model in stages, and those that divide weights of four bits.
 
     Args:
         trainer: the name of its class.
+        sharded: whether it divides weights.
+        four_bit: whether linear layers have four bits.
 
     Raises:
-        ValueError: for a pipeline trainer.
+        ValueError: for such a trainer.
     """
+    if sharded and four_bit:
+        raise ValueError("weights of four bits are not divided: train with trainer=accel")
     if trainer.rpartition(".")[2] == "PipelineTrainer":
         raise ValueError(
             "an adapter trains with trainer=single, accel or fsdp: a pipeline takes the layers of "
@@ -89,7 +158,33 @@ def check_trainer(trainer: str) -> None:
 
 def load_adapted(directory: str | os.PathLike[str]) -> Any:
     """The `PeftModel` of a directory with an adapter, on the model that the adapter is of."""
-    return _peft().AutoPeftModelForCausalLM.from_pretrained(directory, trust_remote_code=True)
+    kind = _peft().AutoPeftModelForCausalLM
+    return _generating(kind.from_pretrained(directory, trust_remote_code=True))
+
+
+def _generating(adapted: Any) -> Any:
+    """The model, which finds its prefix when it generates: peft calls the cache that holds it by
+    the former name, and transformers leaves that out where both are given.
+    """
+    parameters = inspect.signature(GenerationMixin.prepare_inputs_for_generation).parameters
+    if not adapted.active_peft_config.is_prompt_learning or "cache" not in parameters:
+        return adapted
+    of_model = adapted.base_model_prepare_inputs_for_generation
+    of_peft = adapted.prepare_inputs_for_generation
+    adapted.base_model_prepare_inputs_for_generation = _renaming(of_model, "cache", _FORMER)
+    adapted.prepare_inputs_for_generation = _renaming(of_peft, _FORMER, "cache")
+    return adapted
+
+
+def _renaming(prepare: Callable[..., Any], name: str, other: str) -> Callable[..., Any]:
+    @wraps(prepare)
+    def prepared(*args: Any, **kwargs: Any) -> Any:
+        inputs = prepare(*args, **kwargs)
+        if name in inputs:
+            inputs[other] = inputs.pop(name)
+        return inputs
+
+    return prepared
 
 
 def merge(directory: Path, target: Path) -> None:
@@ -98,9 +193,18 @@ def merge(directory: Path, target: Path) -> None:
     Raises:
         FileNotFoundError: there is no adapter.
         FileExistsError: `target` holds a model.
+        ValueError: for a prefix.
     """
     if not (directory / ADAPTER_CONFIG).is_file():
         raise FileNotFoundError(f"{directory} holds no adapter: it has no {ADAPTER_CONFIG}")
+    settings = json.loads((directory / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+    if settings["peft_type"] == "PREFIX_TUNING":
+        raise error_like(
+            ValueError(),
+            "constructor_failed",
+            f"{directory} holds a prefix, which stands before a text and is not put into weights",
+            hint="forgather chat and generate take it as it is",
+        )
     if (target / "config.json").exists():
         raise FileExistsError(f"{target} holds a model already: name another directory")
     model = load_adapted(directory).merge_and_unload()

@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from forgather_hydra.chat_templates import with_chat_template
-from forgather_hydra.model.adapters import Adapter, with_adapter
+from forgather_hydra.model.adapters import Adapter, four_bits, with_adapter
 from forgather_hydra.model.export import tokenizer_values
 
 logger = logging.getLogger(__name__)
@@ -44,6 +44,7 @@ def load_pretrained(
     save_dtype: str | None = None,
     tokenizer: PreTrainedTokenizerBase | None = None,
     adapter: Adapter | None = None,
+    four_bit: bool = False,
 ) -> PreTrainedModel:
     """A trained model: that of a directory, whose own code is run if it has any, or of the hub.
 
@@ -56,8 +57,10 @@ def load_pretrained(
             and ends texts with its `eos_token`.
         adapter: makes the configuration of peft's adapter which is trained in place of the model's
             own weights, as `forgather_hydra.model.lora` does.
+        four_bit: whether its linear layers are kept in four bits, below an adapter.
 
     Raises:
+        ModuleNotFoundError: four bits without the package bitsandbytes.
         ValueError: for a `dtype` that is no floating point type.
     """
     path = directory_of(path)
@@ -67,8 +70,9 @@ def load_pretrained(
     trains_in = floating_type("dtype", dtype) or torch.get_default_dtype()
     saved_in = floating_type("save_dtype", save_dtype)
     stored_in = AutoConfig.from_pretrained(path, trust_remote_code=trusted).dtype
+    options = {"quantization_config": four_bits(trains_in)} if four_bit else {}
     model: Any = AutoModelForCausalLM.from_pretrained(
-        path, dtype=trains_in, trust_remote_code=trusted
+        path, dtype=trains_in, trust_remote_code=trusted, **options
     )
     model.save_dtype = saved_in or stored_in
     if tokenizer is not None:

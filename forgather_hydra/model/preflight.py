@@ -17,7 +17,7 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 from forgather_hydra.errors import misspelt, nearest
-from forgather_hydra.model.adapters import Adapter, with_adapter
+from forgather_hydra.model.adapters import Adapter, four_bits, with_adapter
 from forgather_hydra.model.build import advice_on_argument, build_model
 from forgather_hydra.model.directory import ADAPTER_CONFIG
 from forgather_hydra.model.hub import directory_of, floating_type
@@ -146,6 +146,7 @@ def check_pretrained(
     dtype: str | None = None,
     save_dtype: str | None = None,
     adapter: Adapter | None = None,
+    four_bit: bool = False,
 ) -> PreTrainedModel:
     """Build a trained model on the meta device, from its configuration alone.
 
@@ -157,6 +158,8 @@ def check_pretrained(
     """
     floating_type("dtype", dtype)
     floating_type("save_dtype", save_dtype)
+    if four_bit:
+        four_bits(torch.float32)  # told here if it cannot be had
     path = directory_of(path)
     trusted = Path(path).is_dir()
     adapters = (Path(path, *below, ADAPTER_CONFIG) for below in ((), ("model",)))

@@ -19,6 +19,7 @@ from forgather_hydra.config.application import composed
 from forgather_hydra.config.check import check_job, decoded_job
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.graph.build import materialize
+from forgather_hydra.model.adapters import load_adapted
 
 pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
 
@@ -141,6 +142,45 @@ def test_the_training_of_an_adapter_resumes_exactly(base, chats) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.fixture(scope="module")
+def talker(base, chats, folder) -> str:
+    """The run of a model that knows the tokens of conversations."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        tune(base, chats, "talker", "trainer.args.max_steps=1")
+    return "talker"
+
+
+def test_a_prefix_trains_alone_resumes_exactly_and_answers(talker, chats, capsys) -> None:
+    words = ("+adapter=prefix", "adapter.tokens=6", "data.packed=false", "optimizer.lr=0.1")
+    words += ("trainer.args.lr_scheduler_type=constant",)
+    whole = tune(talker, chats, "prefix-whole", *words)
+    assert whole[-1]["eval_loss"] < whole[-1]["initial_eval_loss"]
+    tune(talker, chats, "prefix-halves", *words, "trainer.args.max_steps=2")
+    again = tune(talker, chats, "prefix-halves", *words, "resume=true")
+    assert again[-1]["eval_loss"] == whole[-1]["eval_loss"]
+    saved = load_file("prefix-whole/model/adapter_model.safetensors")
+    assert [weight.shape[0] for weight in saved.values()] == [6]
+    model, ids = load_adapted(Path("prefix-whole/model")).eval(), torch.arange(5, 25)[None]
+    written = model.generate(input_ids=ids, max_new_tokens=4, do_sample=False, eos_token_id=None)
+    for length in range(ids.shape[1], written.shape[1]):
+        likeliest = model(input_ids=written[:, :length], use_cache=False).logits[0, -1].argmax()
+        assert likeliest == written[0, length]
+    with pytest.raises(SystemExit, match="2"):
+        main(["model", "merge", "prefix-whole"])
+    assert "holds a prefix" in capsys.readouterr().err
+
+
+def test_an_adapter_trains_on_a_model_of_four_bits_and_resumes_exactly(base, chats) -> None:
+    words = ("+adapter=qlora", "optimizer.lr=0.01", "trainer.args.lr_scheduler_type=constant")
+    whole = tune(base, chats, "four-whole", *words)
+    assert whole[-1]["eval_loss"] < whole[-1]["initial_eval_loss"]
+    tune(base, chats, "four-halves", *words, "trainer.args.max_steps=2")
+    again = tune(base, chats, "four-halves", *words, "resume=true")
+    assert again[-1]["eval_loss"] == whole[-1]["eval_loss"]
+
+
 def test_an_adapter_does_not_go_on_with_another_model(base, chats) -> None:
     shutil.copytree(base, "own-base")
     words = ("+adapter=lora", "trainer.args.lr_scheduler_type=constant")
@@ -194,6 +234,9 @@ def test_a_recipe_composes_with_a_run(base, experiment, corpus) -> None:
 REFUSED = {
     ("+adapter=lora", "adapter.target_modules=[q_projection]"): "q_projection",
     ("+adapter=lora", "+adapter.rank=3"): "rank",
+    ("+adapter=qlora", "trainer=fsdp"): "weights of four bits are not divided",
+    ("+adapter=prefix",): "add data.packed=false",
+    ("+adapter=prefix", "data.packed=false"): "a prefix trains no embeddings",
     (
         "+adapter=lora",
         "trainer=pipeline",
