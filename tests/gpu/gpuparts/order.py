@@ -18,6 +18,7 @@ PARTS = {
     "interchange": "right",
     "resume": "right",
     "out_of_memory": "right",
+    "distributed": "right",
     "generation": "right",
     "export": "right",
     "peak": "fast",
