@@ -19,6 +19,7 @@ PARTS = {
     "resume": "right",
     "out_of_memory": "right",
     "distributed": "right",
+    "jobs": "right",
     "generation": "right",
     "export": "right",
     "peak": "fast",
