@@ -9,6 +9,8 @@ from forgather_hydra.paths import conf_dir
 
 _ADDED = ("experiment", "project", "sweep", "callback", "tracker", "lr_scheduler")
 
+_OF_HYDRA = ("--multirun", "--cfg", "--resolve", "--package", "--run", "--info", "--hydra-help")
+
 
 def refuse_options(words: Sequence[str]) -> None:
     """Refuse what looks like an option and is none of Hydra's, such as ``--experiment stories``.
@@ -31,6 +33,8 @@ def refuse_options(words: Sequence[str]) -> None:
 
 def meant(name: str, equals: str, value: str, words: Sequence[str]) -> str:
     """The hint for an option ``NAME=VALUE``, or ``NAME VALUE`` at the beginning of `words`."""
+    if name in _OF_HYDRA:
+        return f"leave it out, or run: python -m forgather_hydra {name} ..."
     if not equals:
         behind = [word for word in words[1:2] if not word.startswith("-") and "=" not in word]
         value = behind[0] if behind else "VALUE"

@@ -122,8 +122,10 @@ def _check(options: argparse.Namespace) -> None:
     if options.is_json:
         return editing.check(options)
     from forgather_hydra.config.check import check_job
+    from forgather_hydra.jobs.check import check_launch
 
     with _composed(options) as job:
+        check_launch(job.cfg)
         check_job(job)
     print("ok: every name can be imported and takes its arguments")
 

@@ -206,7 +206,10 @@ class _Decoder:
             return Tuple(args[0])
         if spec == "dict" and not is_meta and not kwargs and len(args) == 1 and _are_pairs(args[0]):
             return Mapping(args[0])
-        kind = Kind.META if is_meta else _KINDS[value.get("_partial_")]
+        how = value.get("_partial_")
+        if how not in (None, True, False):
+            raise self.failed("bad_tag_argument", f"_partial_ is {how!r}: true or false", path)
+        kind = Kind.META if is_meta else _KINDS[how]
         search_path, latent = (
             kwargs.pop("submodule_searchpath", None),
             kwargs.pop("latent_args", None),

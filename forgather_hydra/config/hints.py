@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -10,19 +9,18 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError
 
+from forgather_hydra.config.meant_keys import SIMILAR, advice_on, meant_keys, place_in
 from forgather_hydra.config.package import join
 from forgather_hydra.config.references import definition_of, passed_through
 from forgather_hydra.config.settle import Settling
-from forgather_hydra.errors import ForgatherError, did_you_mean, nearest
-from forgather_hydra.graph.imports import resolve
+from forgather_hydra.errors import ForgatherError, did_you_mean
 from forgather_hydra.template.source_map import Origin
 
 _UNKNOWN = re.compile(r"Could not (?:override|delete from config\.) '([^']+)'")
-_MAX_NAMES = 2
 _CURES = {
     r"Multiple values for (\S+)\. ": "{0} is chosen already; on the command line leave out the +",
     r"Could not override '([^']+)'\. No match": "nothing has chosen {0} yet; write it without "
@@ -30,8 +28,6 @@ _CURES = {
     r"Override .* is defined before '([^':]+):": "move {0} above the lines with 'override', for "
     "example above '== super()'",
 }
-_WORD = 4  # letters of a word that tells something
-_SIMILAR = 0.8  # words that are this much alike are hardly meant to differ
 
 
 def as_our_error(error: Exception, settling: Settling) -> ForgatherError:
@@ -65,7 +61,7 @@ def as_our_error(error: Exception, settling: Settling) -> ForgatherError:
         if match := re.match("In '([^']+)'", message):
             origin = _line_of_other_kind(match[1], settling)
     if match := re.search("An item is already at '([^']+)'", message):
-        near = get_close_matches(match[1], settling.groups(""), 1, _SIMILAR)
+        near = get_close_matches(match[1], settling.groups(""), 1, SIMILAR)
         hint = f"did you mean the config group {near[0]}?" if near else None
     for pattern, cure in _CURES.items():
         if match := re.search(pattern, message):
@@ -106,7 +102,8 @@ def _torn_apart(word: str, words: list[str]) -> str | None:
         is_key = bool(behind) and behind[0].startswith("=")
         whole = before[0] + word if is_value else word + behind[0] if is_key else None
     if whole is None:
-        return None
+        is_bare = re.fullmatch(r"\+{0,2}[\w./@-]+", word)
+        return f"an override has a value: {word}=VALUE" if is_bare else None
     whole += words[place + 2] if whole.endswith("=") and place + 2 < len(words) else ""
     return f"an override is one word, without a blank around '=': {whole}"
 
@@ -125,7 +122,8 @@ def no_option(settling: Settling) -> ForgatherError | None:
                 f"{override.input_line}: {key} is a config group, and takes the name of an option",
                 hint=f"a mapping goes into a file FOLDER/{key}/NAME.yaml, with --config-dir FOLDER"
                 if isinstance(value, dict)
-                else f"~{key} leaves the group out; a name like {value} is quoted",
+                else f"~{key} leaves the group out"
+                + ("" if value is None else f"; a name like {value} is quoted"),
             )
     return None
 
@@ -143,7 +141,7 @@ def _no_group(override: Override, settling: Settling) -> ForgatherError | None:
         return None
     parent = key.rpartition("/")[0]
     groups = [f"{parent}/{group}".lstrip("/") for group in settling.groups(parent)]
-    near = get_close_matches(key, groups, 1, _SIMILAR)
+    near = get_close_matches(key, groups, 1, SIMILAR)
     if not parent and not (near and isinstance(override.value(), str)):
         return None
     known = f"{parent} has the groups {', '.join(groups)}" if groups else None
@@ -202,13 +200,15 @@ def _unknown_key(key: str, settling: Settling) -> ForgatherError:
     definition = definition_of(key, references)
     cfg = _composed(settling, others)
     parent = definition.rpartition(".")[0]
-    names = _arguments(parent, definition.rpartition(".")[2], cfg)
-    names = names or [name for name in _candidates(key, definition, cfg) if name != parent]
+    if advice := advice_on(definition, cfg):
+        error.hint = advice
+        return error
+    names = meant_keys(key, definition, cfg)
     if definition in names:  # the target takes it, and the configuration does not say it yet
         error.hint = f"write +{override} to add it"
         return error
     guess = f"did you mean {' or '.join(names)}?" if names else ""
-    is_place = not names or (parent and OmegaConf.is_config(_place(cfg, parent)))
+    is_place = not names or (parent and OmegaConf.is_config(place_in(cfg, parent)))
     add = f"write +{override} to add a new key"
     if not is_place or (given and given.is_delete()):
         error.hint = guess or None
@@ -217,80 +217,8 @@ def _unknown_key(key: str, settling: Settling) -> ForgatherError:
     return error
 
 
-def _arguments(parent: str, name: str, cfg: DictConfig) -> list[str]:
-    """The argument that was meant, of the call at a place, if its target has it or nearly so."""
-    call: Any = _place(cfg, parent) if parent else None
-    target = call.get("_target_") if isinstance(call, DictConfig) else None
-    try:
-        found = inspect.signature(resolve(target)).parameters if target else {}
-    except (ForgatherError, TypeError, ValueError):
-        return []
-    taken = [each for each in found if each not in ("self", "args", "kwargs")]
-    return [f"{parent}.{each}" for each in ([name] if name in taken else _alike(name, taken))]
-
-
 def _composed(settling: Settling, overrides: list[str]) -> DictConfig:
     try:
         return settling.settle(overrides).cfg
     except (ForgatherError, HydraException, OmegaConfBaseException):
         return DictConfig({})
-
-
-def _place(cfg: DictConfig, path: str) -> Any:
-    return OmegaConf.select(cfg, path, throw_on_missing=False)
-
-
-def _candidates(key: str, definition: str, cfg: DictConfig) -> list[str]:
-    """At most two keys that were probably meant: those with the same ending, then near names."""
-    known = list(_known_keys(cfg))
-    same_ending = [name for name in known if name.endswith(f".{key}")]
-    siblings = _siblings(cfg, key, definition)
-    if same_ending or siblings:
-        return list(dict.fromkeys([*same_ending, *siblings]))[:_MAX_NAMES]
-    last = key.rpartition(".")[2]
-    same_name = [name for name in known if name.rpartition(".")[2] == last]
-    return list(dict.fromkeys([*same_name, *nearest(key, known)]))[:_MAX_NAMES]
-
-
-def _siblings(cfg: DictConfig, key: str, definition: str) -> list[str]:
-    """Keys that differ from `key` in the first step that does not exist."""
-    place: Any = cfg
-    steps = definition.split(".")
-    while isinstance(place, DictConfig) and not place._is_interpolation() and steps[0] in place:
-        place = place._get_node(steps.pop(0))
-        if not steps:
-            return []
-    if not isinstance(place, DictConfig) or place._is_interpolation():
-        return []
-    names = [str(name) for name in place]
-    missing, *rest = steps
-    as_written = key.split(".")[: -len(steps)]
-    close = _alike(missing, names) or [name for name in names if name.startswith(missing)]
-    close = [name for name in close if not rest or _leads_on(place, name, rest)] or close
-    return [".".join([*as_written, name, *rest]) for name in close]
-
-
-def _alike(name: str, known: list[str]) -> list[str]:
-    """Names that are nearly the same, or that have a word in common, the nearest first."""
-    words = {word for word in name.split("_") if len(word) >= _WORD}
-    sharing = [each for each in known if words & {*each.split("_")}]
-    almost = get_close_matches(name, known, 1, _SIMILAR)
-    return [*almost, *(each for each in nearest(name, sharing, 1) or sharing[:1] if not almost)]
-
-
-def _leads_on(place: DictConfig, name: str, rest: list[str]) -> bool:
-    return _place(place, ".".join([name, *rest])) is not None
-
-
-def _known_keys(node: Any, prefix: str = "") -> Iterator[str]:
-    """Every key of the configuration as an override names it; references are not entered."""
-    if not isinstance(node, (DictConfig, ListConfig)) or node._is_interpolation():
-        return
-    items: Any = node.items_ex(resolve=False) if isinstance(node, DictConfig) else ()
-    for name, child in items:
-        path = f"{prefix}{name}"
-        if path not in ("hydra", "vars", "forgather", "preflight") and not str(name).startswith(
-            "_"
-        ):
-            yield path
-            yield from _known_keys(child, f"{path}.")

@@ -44,6 +44,22 @@ def contradiction(cfg: DictConfig, is_swept: bool) -> ForgatherError | None:
     )
 
 
+def no_place(cfg: DictConfig) -> ForgatherError | None:
+    """The error for new runs that would lie at the root of the file system, if they would."""
+    written: Any = OmegaConf.to_container(cfg.hydra.run, resolve=False)
+    if not str(written["dir"] or "").strip():
+        message = "hydra.run.dir is empty: the run has no folder to go to"
+        return ForgatherError("run_directory", message, path="hydra.run.dir")
+    if "${output_root}/" not in str(written["dir"]) or cfg.get("output_root"):
+        return None
+    return ForgatherError(
+        "run_directory",
+        "output_root is empty: new runs have no folder to go to",
+        path="output_root",
+        hint="output_root=outputs, or another folder",
+    )
+
+
 def _chosen(cfg: DictConfig, is_swept: bool) -> str | None:
     """The directory that something else than the trainer's arguments chooses, if any does."""
     if is_swept:

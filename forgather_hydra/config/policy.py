@@ -55,7 +55,9 @@ def allowed_targets(cfg: DictConfig) -> list[str] | None:
     allowed = OmegaConf.select(cfg, "forgather.allow_targets")
     if allowed is None:
         return None
-    return list(TRUSTED) if allowed == "trusted" else [str(prefix) for prefix in allowed]
+    if allowed == "trusted":
+        return list(TRUSTED)
+    return [allowed] if isinstance(allowed, str) else [str(prefix) for prefix in allowed]
 
 
 def targets_in(overrides: Iterable[str]) -> Iterator[str]:

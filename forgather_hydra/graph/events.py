@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import yaml
@@ -27,17 +28,26 @@ _HINTS = {
     "did not find expected node content": "a bracket is open, or a value is missing",
 }
 
+_OPEN = ("flow sequence", "flow mapping", "quoted scalar", "simple key")
+
 LineOf = Callable[[Any], int]
 
 
 class SyntaxProblem(Exception):
-    """A YAML error, the rendered line (1-based) on which it stands, and that where it began."""
+    """A YAML error, the rendered line (1-based) on which it stands, and that where it began.
 
-    def __init__(self, error: ForgatherError, line: int, start: int | None = None) -> None:
+    Attributes:
+        is_open: whether what began there should have ended before.
+    """
+
+    def __init__(
+        self, error: ForgatherError, line: int, start: int | None = None, is_open: bool = False
+    ) -> None:
         super().__init__(error)
         self.error = error
         self.line = line
         self.start = start
+        self.is_open = is_open
 
 
 def read_events(text: str) -> list[Any]:
@@ -89,4 +99,14 @@ def _problem(error: yaml.MarkedYAMLError, text: str) -> SyntaxProblem:
         line = start or last_line
     hint = next((hint for words, hint in _HINTS.items() if words in problem), None)
     message = ForgatherError("yaml_syntax", problem, hint=hint)
-    return SyntaxProblem(message, min(line, last_line), start)
+    is_open = str(error.context).endswith(_OPEN)
+    return SyntaxProblem(message, min(line, last_line), start, is_open)
+
+
+def quoted_lines(text: str) -> Iterator[tuple[int, int]]:
+    """The lines on which each quoted scalar begins and ends, up to the first mistake."""
+    line_of = line_counter(text)
+    with suppress(yaml.YAMLError):
+        for token in yaml.scan(text, yaml.CLoader):
+            if isinstance(token, yaml.ScalarToken) and token.style in ("'", '"'):
+                yield line_of(token.start_mark), line_of(token.end_mark)

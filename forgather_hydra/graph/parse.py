@@ -9,7 +9,7 @@ from yaml import events
 
 from forgather_hydra.errors import ForgatherError, did_you_mean, warn
 from forgather_hydra.graph.bodies import MERGE, NO_KEY, Body, Collection, argument_records
-from forgather_hydra.graph.events import SyntaxProblem, line_counter, read_events
+from forgather_hydra.graph.events import SyntaxProblem, line_counter, quoted_lines, read_events
 from forgather_hydra.graph.nodes import (
     Call,
     Element,
@@ -66,12 +66,7 @@ class _Parser:
         try:
             stream = read_events(self.text)
         except SyntaxProblem as problem:
-            error = self.locate(problem.error, problem.line)
-            if problem.start is not None and problem.start != problem.line:
-                start = self.origin(problem.start)
-                error.chain.append(
-                    f"reading what begins at {start.file or start.template}:{start.line}"
-                )
+            error = self.syntax_error(problem)
             raise error from problem.__cause__
         self.aliased = {str(event.anchor) for event in stream if type(event) is events.AliasEvent}
         take = {
@@ -93,6 +88,35 @@ class _Parser:
             raise self.locate(error, self.line) from error.__cause__
         self.settle_labels()
         return self.without_dot_names(None if self.root is NO_KEY else self.root)
+
+    def syntax_error(self, problem: SyntaxProblem) -> ForgatherError:
+        """The error of a text that is no YAML, at the line where it stands.
+
+        What is open at the end of one template is read on in the next one: then it stands where it
+        was opened.
+        """
+        start, end = problem.start, problem.line
+        if quoted := self.quotes_across_templates(end):
+            start, problem.is_open = quoted, True
+            problem.error.hint = "the closing quote is missing"
+        if start is None or start == end:
+            return self.locate(problem.error, end)
+        opened, stopped = self.origin(start), self.origin(end)
+        if problem.is_open and opened.template != stopped.template:
+            opened, stopped, end = stopped, opened, start
+            verb = "reading went on to"
+        else:
+            verb = "reading what begins at"
+        error = self.locate(problem.error, end)
+        error.chain.append(f"{verb} {opened.file or opened.template}:{opened.line}")
+        return error
+
+    def quotes_across_templates(self, end: int) -> int | None:
+        """The line of the first quoted text that begins in one template and ends in another."""
+        for first, last in quoted_lines(self.text):
+            if first < last <= end and self.origin(first).template != self.origin(last).template:
+                return first
+        return None
 
     def start_document(self, event: Any) -> None:
         if self.root is not NO_KEY:

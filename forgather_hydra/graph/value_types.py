@@ -7,7 +7,16 @@ import inspect
 import os
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+    Set,
+)
 from typing import Any, Literal, NamedTuple
 
 from forgather_hydra.graph.nodes import DList, Element, Shared
@@ -20,8 +29,14 @@ _LIKE_VALUES = (str, bytes, os.PathLike, Mapping, Sequence, Set)
 """Classes whose objects are often given as plain values."""
 
 
+_MAPPINGS = (dict, Mapping, MutableMapping)
+_COLLECTIONS = (*_MAPPINGS, list, tuple, set, frozenset, Set, Sequence, Collection, Iterable)
+_STRUCTURAL = ("__len__", "__iter__", "__getitem__", "__call__", "__next__", "__contains__")
+_OF_LETTERS = (Sequence, Collection, Iterable)  # a text is one, too
+
+
 class Misfit(NamedTuple):
-    """An argument that its parameter cannot take."""
+    """An argument that its parameter cannot take, or the entry `name` of one: ``callbacks.0``."""
 
     name: str
     problem: str
@@ -33,19 +48,43 @@ def misfits(target: Callable[..., Any], bound: inspect.BoundArguments) -> Iterat
 
     Only values that stand in the graph are judged, and only by annotations whose meaning is plain:
     int, float, bool, str, None, literals, enums, what is called, classes of torch, transformers and
-    the target's own package, and unions of these with classes of numbers. An annotation that its
-    own default contradicts says nothing.
+    the target's own package, collections of these, and unions with classes of numbers. An
+    annotation that its own default contradicts says nothing.
     """
     names = _names_at(target)
     packages = {"torch", "transformers", _package(target)}
     for name, argument in bound.arguments.items():
         parameter = bound.signature.parameters[name]
-        value = argument.value if isinstance(argument, Shared) else argument
-        if not _is_plain_value(value) or parameter.kind.name.startswith("VAR_"):
-            continue
-        kinds = _kinds(parameter.annotation, names, packages)
-        if kinds and _says_something(parameter.default, kinds) and not _fits_any(value, kinds):
-            yield Misfit(name, f"takes {_listed(kinds)}, not {_shown(value)}", _hint(value, kinds))
+        if not parameter.kind.name.startswith("VAR_"):
+            kinds = _kinds(parameter.annotation, names, packages)
+            if kinds and _says_something(parameter.default, kinds):
+                yield from _misfits_of(name, argument, kinds, packages)
+
+
+def _misfits_of(name: str, argument: Any, kinds: list[Any], packages: set[str]) -> Iterator[Misfit]:
+    value = argument.value if isinstance(argument, Shared) else argument
+    if _is_plain_value(value) and not _fits_any(value, kinds):
+        yield Misfit(name, f"takes {_listed(kinds)}, not {_shown(value)}", _hint(value, kinds))
+        return
+    has_keys = isinstance(value, dict) and not isinstance(value, DList)
+    is_collection = isinstance(value, (dict, list))
+    if is_collection and (entry_kinds := _kinds_of_entries(kinds, packages, has_keys)):
+        for key, entry in value.items() if isinstance(value, dict) else enumerate(value):
+            is_left_out = entry is None and isinstance(value, DList)
+            if not (is_left_out or isinstance(entry, (dict, list))):
+                yield from _misfits_of(f"{name}.{key}", entry, entry_kinds, packages)
+
+
+def _kinds_of_entries(kinds: list[Any], packages: set[str], has_keys: bool) -> list[Any] | None:
+    """What the entries of a list or mapping are, if the union has one such that says so."""
+    collections = [kind for kind in kinds if _is_collection(kind)]
+    entries = list(typing.get_args(collections[0])) if len(collections) == 1 else []
+    if not entries or (typing.get_origin(collections[0]) is tuple and entries[1:] != [...]):
+        return None
+    is_mapping = typing.get_origin(collections[0]) in _MAPPINGS
+    if is_mapping != has_keys:
+        return None
+    return _members(entries[1] if is_mapping else entries[0], packages)
 
 
 def _names_at(target: Any) -> dict[str, Any]:
@@ -79,6 +118,13 @@ def _kinds(annotation: Any, names: dict[str, Any], packages: set[str]) -> list[A
         meant = typing.get_type_hints(holder, globalns=names)["it"]
     except Exception:  # names that exist for type checkers alone
         return None
+    return _members(meant, packages)
+
+
+def _members(meant: Any, packages: set[str]) -> list[Any] | None:
+    """The members of a type as a union; None if one of them is not plain."""
+    if meant is Any:
+        return None
     is_union = typing.get_origin(meant) in (typing.Union, types.UnionType)
     kinds = list(typing.get_args(meant)) if is_union else [meant]
     plain = [kind for kind in kinds if _is_plain_kind(kind) or _is_made(kind, packages)]
@@ -89,22 +135,26 @@ def _kinds(annotation: Any, names: dict[str, Any], packages: set[str]) -> list[A
 def _is_plain_kind(kind: Any) -> bool:
     if typing.get_origin(kind) is Literal:
         return True
-    return inspect.isclass(kind) and (
-        kind is _NONE or kind in _WORDS or issubclass(kind, enum.Enum)
+    return _is_collection(kind) or (
+        inspect.isclass(kind) and (kind is _NONE or kind in _WORDS or issubclass(kind, enum.Enum))
     )
+
+
+def _is_collection(kind: Any) -> bool:
+    return (typing.get_origin(kind) or kind) in _COLLECTIONS
 
 
 def _is_made(kind: Any, packages: set[str]) -> bool:
     """Whether only what has been constructed fits: something to call, or an object of a class."""
     if _is_called(kind):
         return True
+    kind = typing.get_origin(kind) or kind  # of a generic class
     is_written_in_python = inspect.isclass(kind) and bool(kind.__flags__ & _HEAP_TYPE)
     return (
         is_written_in_python
         and _package(kind) in packages
         and not issubclass(kind, _LIKE_VALUES)
         and not hasattr(kind, "__float__")
-        and not getattr(kind, "_is_protocol", False)
         and not typing.is_typeddict(kind)
     )
 
@@ -128,6 +178,8 @@ def _fits_any(value: Any, kinds: list[Any]) -> bool:
 def _fits(value: Any, kind: Any) -> bool:
     if kind is _NONE:
         return value is None
+    if _is_collection(kind):
+        return _fits_collection(value, kind)
     if choices := _choices(kind):
         # YAML reads an unquoted `no` as false; whoever takes words is used to that.
         return isinstance(value, bool) or value in choices
@@ -135,16 +187,35 @@ def _fits(value: Any, kind: Any) -> bool:
         return isinstance(value, bool) or (isinstance(value, int) and value in (0, 1))
     if kind in (int, str):
         return isinstance(value, kind)
+    if getattr(kind, "_is_protocol", False):
+        return all(hasattr(value, name) for name in _members_of(kind))
     if kind is not float and not hasattr(kind, "__float__"):
         return False  # it is made
     return isinstance(value, (int, float))  # float and classes of numbers
+
+
+def _members_of(protocol: type) -> set[str]:
+    bases = [base for base in protocol.__mro__ if getattr(base, "_is_protocol", False)]
+    names = {n for base in bases for n in (*vars(base), *inspect.get_annotations(base))}
+    return {name for name in names if not name.startswith("_") or name in _STRUCTURAL}
+
+
+def _fits_collection(value: Any, kind: Any) -> bool:
+    """Whether a value is a collection of a kind, whatever is in it; a list is a tuple as well."""
+    bare = typing.get_origin(kind) or kind
+    if isinstance(value, str):
+        entries = typing.get_args(kind)
+        return bare in _OF_LETTERS and (not entries or entries[0] in (str, Any))
+    if isinstance(value, dict):
+        return bare in _MAPPINGS or bare in _OF_LETTERS
+    return isinstance(value, (list, tuple)) and bare not in _MAPPINGS
 
 
 def _choices(kind: Any) -> list[Any]:
     """The values that a literal or an enum has, the latter also by name."""
     if typing.get_origin(kind) is Literal:
         return list(typing.get_args(kind))
-    if issubclass(kind, enum.Enum):
+    if inspect.isclass(kind) and issubclass(kind, enum.Enum):
         return [*(member.value for member in kind), *kind.__members__]
     return []
 
@@ -161,6 +232,9 @@ def _words_of(kind: Any) -> list[str]:
         return ["null"]
     if typing.get_origin(kind) is Literal:
         return [repr(value) for value in typing.get_args(kind)]
+    if _is_collection(kind):
+        return ["a mapping" if (typing.get_origin(kind) or kind) in _MAPPINGS else "a list"]
+    kind = typing.get_origin(kind) or kind
     if issubclass(kind, enum.Enum):
         return [repr(member.value) for member in kind]
     if _is_called(kind):
@@ -187,6 +261,6 @@ def _hint(value: Any, kinds: list[Any]) -> str | None:
         return f"write {int(value)}"
     if any(map(_is_called, kinds)):
         return "a tag makes it: !partial:module:name, or !factory:module:name"
-    if not any(kind in _WORDS for kind in kinds):
+    if not all(map(_is_plain_kind, kinds)) and not any(kind in _WORDS for kind in kinds):
         return "a tag makes it: !call:module:name"
     return None

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple, Protocol
 
 from omegaconf import DictConfig, OmegaConf
 
-from forgather_hydra.config.check import PREFLIGHT, decoded_job
+from forgather_hydra.config.check import decoded_job
 from forgather_hydra.config.composition import Composed
+from forgather_hydra.config.placing import PREFLIGHT
 from forgather_hydra.errors import ForgatherError, counted
 from forgather_hydra.graph.build import materialize
 from forgather_hydra.graph.imports import resolve, split_spec

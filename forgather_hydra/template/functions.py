@@ -13,7 +13,7 @@ from typing import Any
 import platformdirs
 import yaml
 from jinja2 import Undefined, pass_context
-from jinja2.filters import do_random
+from jinja2.filters import do_indent, do_random
 from jinja2.runtime import Context
 from jinja2.utils import generate_lorem_ipsum
 
@@ -103,6 +103,11 @@ def trim(value: Any) -> str:
     return retraced(text.strip(), value, leading)
 
 
+def indent(value: Any, width: int = 4, first: bool = False, blank: bool = False) -> str:
+    """Move all lines to the right but the first, with `first` that too; empty ones with `blank`."""
+    return retraced(do_indent(str(value), width, first, blank), value)
+
+
 def _path(value: Any) -> str:
     if isinstance(value, Undefined):
         value._fail_with_undefined_error()
@@ -168,6 +173,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "toyaml": toyaml,
     "random": chosen,
     "trim": trim,
+    "indent": indent,
     "_trim_newlines": trim_newlines,
     "_trim_block": trim_block,
 }

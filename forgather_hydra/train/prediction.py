@@ -14,7 +14,6 @@ from forgather_hydra.train.loss import IGNORE_INDEX
 from forgather_hydra.train.parallel.base import Strategy
 
 Preprocess = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-ComputeMetrics = Callable[["EvalPrediction"], dict[str, float]]
 
 
 class EvalPrediction(NamedTuple):
@@ -22,6 +21,9 @@ class EvalPrediction(NamedTuple):
 
     predictions: np.ndarray
     label_ids: np.ndarray
+
+
+ComputeMetrics = Callable[[EvalPrediction], dict[str, float]]
 
 
 class PredictionOutput(NamedTuple):

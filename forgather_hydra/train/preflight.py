@@ -40,6 +40,7 @@ def check_training(
     has_schedule: bool = False,
     has_metrics: bool = False,
     overrides: Iterable[str] = (),
+    has_data: bool = True,
 ) -> None:
     """Refuse arguments that nothing would read, and a metric that no evaluation has.
 
@@ -52,10 +53,14 @@ def check_training(
         has_schedule: likewise of the lr_scheduler_factory.
         has_metrics: whether it has compute_metrics, of which is not known yet what they return.
         overrides: of the command line; templates set the schedule's arguments without harm.
+        has_data: whether the trainer has a train_dataset.
 
     Raises:
         Refused: for the first such argument.
     """
+    if not has_data and args.max_steps != 0:
+        cure = "set trainer.train_dataset, or trainer.args.max_steps=0 to evaluate alone"
+        raise Refused("train_dataset", f"there is nothing to train on: {cure}")
     given = {override.lstrip("+").partition("=")[0].rpartition(".")[2] for override in overrides}
     for key in _OPTIMIZER if has_optimizer else ():
         if getattr(args, key) not in (_default(key), (of_optimizer or {}).get(key)):
@@ -73,12 +78,12 @@ def check_training(
         raise Refused("metric_for_best_model", f"an evaluation has no metric {metric!r}: {cure}")
 
 
-def check_result(optimized_metric: str | None, main: str, has_metrics: bool = False) -> None:
+def check_result(optimized_metric: str | None, main: str | None, has_metrics: bool = False) -> None:
     """Refuse a metric to optimize that no training returns.
 
     Args:
         optimized_metric: its name.
-        main: what is run; what others than `run_training` return is not known.
+        main: the name of what is run; what others than `run_training` return is not known.
         has_metrics: as of `check_training`.
 
     Raises:

@@ -14,9 +14,9 @@ from torch.optim.lr_scheduler import LRScheduler
 from forgather_hydra.train import loop, prediction
 from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 from forgather_hydra.train.batches.collator import stack
-from forgather_hydra.train.batches.loading import Collator, evaluation_samples
+from forgather_hydra.train.batches.loading import Collator, Samples, evaluation_samples
 from forgather_hydra.train.callbacks.defaults import default_callbacks
-from forgather_hydra.train.callbacks.events import CallbackHandler
+from forgather_hydra.train.callbacks.events import CallbackHandler, TrainerCallback
 from forgather_hydra.train.checkpoint import best_model, saved_state
 from forgather_hydra.train.checkpoint.background import BackgroundWriter
 from forgather_hydra.train.checkpoint.rng import seed_everything
@@ -88,14 +88,14 @@ class Trainer(Overridable, MetricsFiles):
         args: TrainingArguments | None = None,
         model: torch.nn.Module | None = None,
         model_init: Callable[[], torch.nn.Module] | None = None,
-        train_dataset: Any = None,
-        eval_dataset: Any = None,
+        train_dataset: Samples | None = None,
+        eval_dataset: Samples | None = None,
         data_collator: Collator | None = None,
-        processing_class: Any = None,
-        tokenizer: Any = None,
+        processing_class: Callable[..., Any] | None = None,
+        tokenizer: Callable[..., Any] | None = None,
         optimizer_factory: OptimizerFactory | None = None,
         lr_scheduler_factory: Callable[..., LRScheduler] | None = None,
-        callbacks: Iterable[Any] | None = None,
+        callbacks: Iterable[TrainerCallback] | None = None,
         compute_loss_func: LossFunction | None = None,
         optimizer_cls_and_kwargs: tuple[Callable[..., Any], dict[str, Any]] | None = None,
         optimizers: tuple[Any, Any] = (None, None),

@@ -23,7 +23,8 @@ import torch.distributed as dist
 from torch import nn
 
 from forgather_hydra.train import TrainingArguments
-from forgather_hydra.train.pipeline.plan import SCHEDULES, PipelineOptions, make_plan
+from forgather_hydra.train.pipeline.plan import PipelineOptions, make_plan
+from forgather_hydra.train.pipeline.schedules import SCHEDULES
 from forgather_hydra.train.pipeline.steps import PipelineSteps
 
 WIDTH = 8
@@ -90,7 +91,7 @@ class SleepModel(nn.Module):
 
 def analytic(schedule: str, processes: int, microbatches: int, op: float) -> float:
     """Seconds of a step whose forward pass and two gradients take `op` a microbatch each."""
-    stages_each = SCHEDULES[schedule] or 2
+    stages_each = SCHEDULES[schedule].stages or 2
     work = microbatches * 3 * op
     split = schedule in ("InterleavedZeroBubble", "ZBVZeroBubble", "DualPipeV")
     return work + (processes - 1) * (op if split else 3 * op) / stages_each
@@ -114,7 +115,7 @@ def median_seconds(steps: list[Callable[[], object]], repeat: int) -> list[float
 def measure(schedule: str, args: argparse.Namespace) -> list[float]:
     """Seconds of a step on torch's schedule alone, and of ours."""
     size, rank = dist.get_world_size(), dist.get_rank()
-    each = SCHEDULES[schedule] or 2
+    each = SCHEDULES[schedule].stages or 2
     options = PipelineOptions(schedule=schedule, microbatches=args.microbatches)
     arguments = TrainingArguments(use_cpu=True, per_device_train_batch_size=args.microbatches)
     plan = make_plan(options, arguments, world_size=size, layers=each * size, evaluates=False)
@@ -143,7 +144,7 @@ def run(args: argparse.Namespace) -> None:
     op = args.op_ms / 1e3
     ideal = args.microbatches * 3 * op
     for schedule in SCHEDULES:
-        if args.microbatches < (SCHEDULES[schedule] or 2) * dist.get_world_size():
+        if args.microbatches < (SCHEDULES[schedule].stages or 2) * dist.get_world_size():
             continue
         alone, ours = measure(schedule, args)
         bound = analytic(schedule, dist.get_world_size(), args.microbatches, op)

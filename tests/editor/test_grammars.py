@@ -60,9 +60,12 @@ def test_every_pattern_is_one() -> None:
     assert all(re.compile(pattern) for pattern in patterns(RULES))
 
 
-@pytest.mark.parametrize("grammar", [RULES["tag"]["match"], VIM])
-def test_every_tag_is_there(grammar: str) -> None:
-    assert set(WORDS) <= set(re.findall(r"\w+", grammar))
+@pytest.mark.parametrize("word", WORDS)
+def test_every_tag_is_one(word: str) -> None:
+    of_vim = next(line for line in VIM.splitlines() if "forgatherTag /" in line)
+    assert re.match(RULES["tag"]["match"], f"!{word}:module:name@name ")
+    assert r"!\([a-z]\+\)" in of_vim
+    assert re.fullmatch("[a-z]+", word)
 
 
 @pytest.mark.parametrize("grammar", [RULES["statement"]["match"], VIM])

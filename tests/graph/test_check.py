@@ -64,6 +64,40 @@ def test_annotations_that_are_not_plain_say_nothing(argument: str) -> None:
     check(call("unclear", argument))
 
 
+@pytest.mark.parametrize(
+    "argument",
+    [
+        *("numbers: [1, 2]", "numbers: null", "numbers: !tuple [1]", "pair: [1, 2]", "names: ab"),
+        *("names: [a, b]", "rows: [{a: 1}]", "rows: {a: 1}", "table: {a: 1}", "anything: ab"),
+        *("anything: [1, x]", "makers: !dlist {a: null, b: !partial:int []}", "numbers: [!var n]"),
+    ],
+)
+def test_collections_that_fit(argument: str) -> None:
+    check(call("collections", argument))
+
+
+@pytest.mark.parametrize(
+    ("argument", "told"),
+    [
+        ("numbers: 3", "numbers: typed_targets:collections takes a list or null, not 3"),
+        ("numbers: ab", "takes a list or null, not 'ab'"),
+        ("numbers: {a: 1}", "takes a list or null, not a mapping"),
+        ("numbers: [1, x]", "numbers.1: typed_targets:collections takes a whole number, not 'x'"),
+        ("pair: 0.9", "takes a list, not 0.9"),
+        ("names: 3", "takes a list, not 3"),
+        ("names: [a, 3]", "names.1: typed_targets:collections takes text, not 3"),
+        ("rows: ab", "takes a list or null, not 'ab'"),
+        ("table: [1]", "takes a mapping or null, not a list"),
+        ("table: {a: x}", "table.a: typed_targets:collections takes a whole number, not 'x'"),
+        ("anything: 3", "takes a list, not 3"),
+        ("makers: !dlist {a: 4}", "makers.a: typed_targets:collections takes something to call"),
+    ],
+)
+def test_collections_that_do_not_fit(argument: str, told: str) -> None:
+    with pytest.raises(ForgatherError, match=re.escape(told)):
+        check(call("collections", argument))
+
+
 @pytest.mark.parametrize("value", ["x", "3", "[1]", "{lr: 1}"])
 @pytest.mark.parametrize(
     ("argument", "told"),

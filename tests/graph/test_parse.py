@@ -1,5 +1,8 @@
+from pathlib import Path
+
 import pytest
 
+from forgather_hydra.environment import ConfigEnvironment
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.graph.nodes import Call, Mapping, Origin, Sequence, Shared, label_of, origin_of
 from forgather_hydra.graph.parse import parse
@@ -90,3 +93,21 @@ def test_errors_name_the_template_line(text: str, kind: str, line: int) -> None:
         parse(text, Template())
     assert (caught.value.kind, caught.value.template) == (kind, "main.yaml")
     assert caught.value.line == line + 100
+
+
+@pytest.mark.parametrize(
+    "line", ["x: [1, 2", "x: {a: 1", "x: [1, {a: 2}", 'x: "one', "x: 'one", "lr 0.1", "- [1, 2"]
+)
+def test_what_a_block_leaves_open_is_told_at_its_line(line: str, tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(
+        "a:\n-- block args\n    x: 1\n-- endblock\nb: {c: \"2\", d: 'x'}\ne: [3]\n"
+    )
+    (tmp_path / "main.yaml").write_text(
+        f"-- extends 'base.yaml'\n[args]\n    == super()\n    {line}\n"
+    )
+    with pytest.raises(ForgatherError) as caught:
+        ConfigEnvironment(tmp_path).load("main.yaml")
+    assert (caught.value.kind, caught.value.template, caught.value.line) == (
+        *("yaml_syntax", "main.yaml"),
+        4,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from forgather_hydra.errors import ForgatherError, ForgatherWarning
+from forgather_hydra.paths import library_dirs
 from forgather_hydra.template.render import Renderer
 from forgather_hydra.template.rendered import Rendered
 
@@ -287,3 +289,26 @@ def test_a_template_knows_which_one_is_loaded(write: Write) -> None:
         "from_base": "main.yaml",
         "from_include": "main.yaml",
     }
+
+
+def test_an_indented_template_keeps_its_lines(tmp_path: Path) -> None:
+    (tmp_path / "part.yaml").write_text("a: 1\n\nb: 2\n")
+    (tmp_path / "main.yaml").write_text(
+        "top:\n-- filter indent(2, true)\n-- include 'part.yaml'\n-- endfilter\nc: 3\n"
+    )
+    rendered = Renderer(tmp_path).render("main.yaml")
+    assert rendered.text == "top:\n  a: 1\n\n  b: 2\nc: 3\n"
+    origins = [origin and origin[:2] for origin in rendered.source_map.origins()]
+    assert origins[1] == ("part.yaml", 1)
+    assert origins[3:5] == [("part.yaml", 3), ("main.yaml", 5)]
+
+
+def test_arguments_of_all_templates_stand_once() -> None:
+    renderer = Renderer(library_dirs())
+    for name in ("training/causal_lm.yaml", "types/training_script/causal_lm/causal_lm.yaml"):
+        text = renderer.render(name).text
+        assert re.findall(r"save_steps: (\d+)", text) == ["200"]
+    folder = library_dirs()[0]
+    assert [f for f in folder.rglob("*.yaml") if "save_steps" in f.read_text()] == [
+        folder / "trainers/arguments.yaml"
+    ]

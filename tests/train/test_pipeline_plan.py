@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pipeline_run import llama, make
+from torch.distributed.pipelining.schedules import get_schedule_class
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from forgather_hydra import paths
 from forgather_hydra.train import PipelineTrainer, TrainingArguments
 from forgather_hydra.train.pipeline.plan import (
     PipelineOptions,
     PipelinePlan,
     balanced_layers,
     make_plan,
-    schedule_name,
 )
+from forgather_hydra.train.pipeline.schedules import SCHEDULES, schedule_name
 
 
 def plan(processes: int, layers: int = 8, **options: Any) -> PipelinePlan:
@@ -165,3 +168,17 @@ def test_a_made_model_is_refused(tmp_path: Path) -> None:
     """Only its structure is made in most processes."""
     with pytest.raises(TypeError, match="model_init"):
         PipelineTrainer(TrainingArguments(use_cpu=True), model=llama(tmp_path))
+
+
+def test_one_table_of_schedules() -> None:
+    """What options, help and pages list is what the table has, and torch knows each."""
+    words = [schedule.word for schedule in SCHEDULES.values()]
+    option = (paths.conf_dir() / "trainer/pipeline.yaml").read_text()
+    comment = option.partition("schedule: ")[2].splitlines()[0].replace("  #", ",")
+    assert sorted(re.split(r", +", comment)) == sorted(words)
+    page = (paths.conf_dir().parent / "docs/how-to/pipeline.md").read_text()
+    assert [word for word in words if f"`{word}`" not in page] == []
+    for name, schedule in SCHEDULES.items():
+        assert get_schedule_class(name)
+        assert schedule_name(schedule.word) == schedule_name(name) == name
+        assert schedule.word in str(PipelineTrainer.__doc__)

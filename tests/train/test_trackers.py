@@ -9,6 +9,9 @@ import pytest
 from toys import Rows, losses
 from transformers import integrations
 
+from forgather_hydra import paths
+from forgather_hydra.train.arguments.names import TRACKERS, advice
+
 
 @pytest.fixture
 def train(make_trainer):
@@ -61,3 +64,12 @@ def test_trackio(train, tmp_path, monkeypatch) -> None:
     assert {name for name, _ in rows} == {"first"}
     assert [r["train/loss"] for r in logged if "train/loss" in r] == losses(trainer)
     assert sum("eval/loss" in record for record in logged) == 2
+
+
+def test_one_list_of_trackers() -> None:
+    options = {file.stem for file in (paths.conf_dir() / "tracker").glob("*.yaml")}
+    assert options == {*TRACKERS}
+    assert all(name in advice("report_to", []) for name in TRACKERS)
+    page = (paths.conf_dir().parent / "docs/reference/trainer.md").read_text()
+    rows = [line for line in page.splitlines() if "+tracker=" in line]
+    assert all(any(f"`{name}`" in row or f"={name}`" in row for row in rows) for name in TRACKERS)

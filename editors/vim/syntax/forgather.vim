@@ -18,7 +18,7 @@ syntax match forgatherPrint /^\s*\(==\|=>\)\s\+.*$/ contains=@forgatherCode
 syntax region forgatherExpression start=/{{/ end=/}}/ contains=@forgatherCode containedin=ALLBUT,forgatherComment oneline
 syntax region forgatherExpression start=/{%/ end=/%}/ contains=@forgatherCode containedin=ALLBUT,forgatherComment oneline
 syntax match forgatherHeader /^\s*\[\w\+!\?\]\s*$/
-syntax match forgatherTag /!\(call\|singleton\|factory\|partial\|lambda\|meta\|list\|tuple\|dict\|dlist\|var\)\(:[^ \t@]\+\)\?\(@[A-Za-z0-9_.]\+\)\?\ze\(\s\|$\)/ containedin=ALLBUT,forgatherComment,forgatherString
+syntax match forgatherTag /!\([a-z]\+\)\(:[^ \t@]\+\)\?\(@[A-Za-z0-9_.]\+\)\?\ze\(\s\|$\)/ containedin=ALLBUT,forgatherComment,forgatherString
 syntax match forgatherComment /^\s*##.*$/
 syntax match forgatherMarker /^#\{1,2}\s*-\{3,}\s*[A-Za-z0-9_.\/]\+\s*-\{3,}\s*$/
 

@@ -122,6 +122,8 @@ def _range_problems(args: TrainingArguments) -> Iterator[str]:
     for name in ("seed", "learning_rate", "weight_decay", "warmup_steps", "eval_delay"):
         if getattr(args, name) < 0:
             yield f"{name} is {getattr(args, name)}: give 0 or more"
+    if args.max_steps < -1:
+        yield f"max_steps is {args.max_steps}: give 0 or more, or -1 for the epochs to count"
     if args.max_steps < 0 and args.num_train_epochs <= 0:
         yield (
             f"max_steps is {args.max_steps} and num_train_epochs is {args.num_train_epochs}:"

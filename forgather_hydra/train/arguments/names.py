@@ -9,6 +9,9 @@ from forgather_hydra.errors import nearest
 
 T = TypeVar("T", bound=type)
 
+TRACKERS = ("csv", "mlflow", "trackio", "wandb")
+"""The options of the config group `tracker`."""
+
 # Arguments of Hugging Face's that have another form here.
 _INSTEAD = {
     "activation_checkpointing": "set gradient_checkpointing",
@@ -28,7 +31,7 @@ _INSTEAD = {
     "optim_args": "give the trainer an optimizer_factory",
     "overwrite_output_dir": "leave it out: former checkpoints are moved aside",
     "push_to_hub": "upload what save_model writes",
-    "report_to": "give the trainer callbacks",
+    "report_to": f"add +tracker={', '.join(TRACKERS[:-1])} or {TRACKERS[-1]}; in Python, callbacks",
     "resume_from_checkpoint": "give it to train()",
     "save_safetensors": "leave it out: weights are always saved as safetensors",
     "tf32": "set float32_matmul_precision to 'high'",
@@ -53,6 +56,7 @@ def names_explained(cls: T) -> T:
     cls.advice_on_argument = staticmethod(  # type: ignore[attr-defined]
         lambda name: advice(name, list(cls.__dataclass_fields__))  # type: ignore[attr-defined]
     )
+    cls.instead_of_argument = staticmethod(_INSTEAD.get)  # type: ignore[attr-defined]
     return cls
 
 

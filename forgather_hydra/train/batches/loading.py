@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
-from torch.utils.data import BatchSampler, DataLoader, IterableDataset, Subset
+from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, Subset
 
 from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 from forgather_hydra.train.batches.sampler import Indices, ResumableBatchSampler
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from forgather_hydra.train.parallel.base import Strategy
 
 Batch = dict[str, torch.Tensor]
+Samples = Iterable[Mapping[str, Any]] | Dataset[Any]
 Collator = Callable[[list[Any]], Batch]
 
 EVALUATION = 2**32  # in the place of an epoch, for the random numbers of an evaluation

@@ -27,11 +27,14 @@ class EMACallback(TrainerCallback):
     look at the model on evaluation, or before them to show them the weights as trained.
 
     Raises:
-        ValueError: when training begins, with `load_best_model_at_end`, which asks for other
+        ValueError: for a `decay` that is none; when training begins, with
+            `load_best_model_at_end`, which asks for other
             weights in the end.
     """
 
     def __init__(self, decay: float = 0.999, evaluate: bool = True) -> None:
+        if not 0 <= decay < 1:
+            raise ValueError(f"decay is {decay}: give a number from 0 to below 1")
         self.decay = decay
         self.evaluate = evaluate
         self._weights: list[torch.Tensor] = []

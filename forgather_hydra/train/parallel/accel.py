@@ -8,6 +8,7 @@ from typing import Any
 
 from forgather_hydra.train.parallel.data_parallel import DataParallel, make_accelerator
 from forgather_hydra.train.parallel.process_count import ProcessCount
+from forgather_hydra.train.passed_on import passes_others_to
 from forgather_hydra.train.trainer import Trainer
 
 
@@ -31,6 +32,7 @@ class AccelTrainer(Trainer):
             to shard the model itself, or the optimizer cannot do with parts of weights.
     """
 
+    @passes_others_to(Trainer)
     def __init__(
         self,
         *positional: Any,

@@ -9,20 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from forgather_hydra.train.arguments.training_arguments import IntervalStrategy, TrainingArguments
 from forgather_hydra.train.parallel.process_count import ProcessCount
-
-# Names in torch.distributed.pipelining, with the number of stages a process has if it is fixed.
-SCHEDULES: dict[str, int | None] = {
-    "GPipe": 1,
-    "1F1B": 1,
-    "LoopedBFS": None,
-    "Interleaved1F1B": None,
-    "InterleavedZeroBubble": None,
-    "ZBVZeroBubble": 2,
-    "DualPipeV": 2,
-}
-_V_SHAPED = ("ZBVZeroBubble", "DualPipeV")
-_IN_ROUNDS = ("Interleaved1F1B", "InterleavedZeroBubble")
-_SPLIT_BACKWARD = ("InterleavedZeroBubble", *_V_SHAPED)
+from forgather_hydra.train.pipeline.schedules import SCHEDULES, WORDS, schedule_name
 
 
 class Stage(NamedTuple):
@@ -59,12 +46,12 @@ class PipelinePlan:
 
     @property
     def one_stage_each(self) -> bool:
-        return SCHEDULES[self.schedule] == 1
+        return SCHEDULES[self.schedule].stages == 1
 
     @property
     def splits_backward(self) -> bool:
         """Whether gradients of inputs and of weights are computed at different times."""
-        return self.schedule in _SPLIT_BACKWARD
+        return SCHEDULES[self.schedule].splits_backward
 
     def stages_of(self, position: int) -> list[Stage]:
         """Stages of the process at a position of the pipeline, in order.
@@ -73,7 +60,7 @@ class PipelinePlan:
         """
         looped = self.stages[position :: self.processes]
         v_shaped = [self.stages[position], self.stages[-1 - position]]
-        return v_shaped if self.schedule in _V_SHAPED else list(looped)
+        return v_shaped if SCHEDULES[self.schedule].is_v_shaped else list(looped)
 
 
 def make_plan(
@@ -158,17 +145,9 @@ def _check(
 
 
 def _stage_count(options: PipelineOptions, processes: int) -> int:
-    each = SCHEDULES.get(schedule_name(options.schedule)) or options.stages_per_process or 2
+    schedule = SCHEDULES.get(schedule_name(options.schedule))
+    each = (schedule and schedule.stages) or options.stages_per_process or 2
     return max(processes, 1) * max(each, 1)
-
-
-def schedule_name(name: str) -> str:
-    """Torch's name of a schedule, which may be written `interleaved_1f1b` or
-    `ScheduleInterleaved1F1B`; or `name` as it is, if there is none.
-    """
-    plain = name.lower().replace("_", "").replace("-", "").removeprefix("schedule")
-    known = {each.lower(): each for each in SCHEDULES} | {"zbv": "ZBVZeroBubble"}
-    return known.get(plain, name)
 
 
 def balanced_layers(
@@ -199,10 +178,9 @@ def _stages(sizes: Sequence[int]) -> Iterator[Stage]:
 
 def _option_problems(options: PipelineOptions, schedule: str, world_size: int) -> Iterator[str]:
     if schedule not in SCHEDULES:
-        names = "gpipe, 1f1b, looped_bfs, interleaved_1f1b, interleaved_zero_bubble, zbv, dualpipev"
-        yield f"schedule is {options.schedule!r}: use one of {names}"
+        yield f"schedule is {options.schedule!r}: use one of {WORDS}"
         return
-    fixed, asked = SCHEDULES[schedule], options.stages_per_process
+    fixed, asked = SCHEDULES[schedule].stages, options.stages_per_process
     if asked is not None and asked < 1:
         yield f"stages_per_process is {asked}: give 1 or more"
     elif fixed and asked not in (None, fixed):
@@ -224,7 +202,8 @@ def _microbatch_problems(
     least = {"1F1B": processes, "DualPipeV": stages}.get(schedule, 1)
     if count < least:
         yield f"microbatches is {count}: {options.schedule} needs {least} or more here"
-    if schedule in _IN_ROUNDS and processes and count % (rounds := max(1, count // processes)):
+    is_in_rounds = schedule in SCHEDULES and SCHEDULES[schedule].in_rounds
+    if is_in_rounds and processes and count % (rounds := max(1, count // processes)):
         yield (
             f"microbatches is {count}: {options.schedule} runs them in {rounds} rounds, "
             f"so make it a multiple of {processes}"
@@ -255,7 +234,8 @@ def _layer_problems(sizes: Sequence[int] | None, layers: int, stages: int) -> It
 
 
 def _argument_problems(args: TrainingArguments, schedule: str) -> Iterator[str]:
-    if args.torch_compile and schedule in _SPLIT_BACKWARD:
+    splits = schedule in SCHEDULES and SCHEDULES[schedule].splits_backward
+    if args.torch_compile and splits:
         yield f"torch_compile does not work with {schedule}, which splits the backward pass"
     if args.fuse_optim_with_backward:
         yield "fuse_optim_with_backward needs gradients that are complete at once: leave it out"

@@ -10,6 +10,7 @@ import torch
 from forgather_hydra.train.hugging_face import INSTEAD
 from forgather_hydra.train.numerics import default_dtype
 from forgather_hydra.train.parallel.process_count import ProcessCount
+from forgather_hydra.train.passed_on import passes_others_to
 from forgather_hydra.train.pipeline.plan import PipelineOptions, make_plan, pipeline_processes
 from forgather_hydra.train.pipeline.process import Launch, PipelineParallel
 from forgather_hydra.train.pipeline.stages import core_of
@@ -47,6 +48,7 @@ class PipelineTrainer(Trainer):
         "compute_loss": "give compute_loss_func: no process of a pipeline has the whole model"
     }
 
+    @passes_others_to(Trainer)
     def __init__(
         self,
         *positional: Any,

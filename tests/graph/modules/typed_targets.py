@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -36,10 +36,22 @@ def plain(
 def unclear(
     sloppy: int = 0.5,  # type: ignore[assignment]
     unknown: Unimportable | int = 0,
-    items: list[int] | None = None,
+    items: Iterable[Any] | Unimportable | None = None,
     path: object = None,
     bare=None,  # type: ignore[no-untyped-def]
     **rest: int,
+) -> dict[str, Any]:
+    return dict(locals())
+
+
+def collections(
+    numbers: list[int] | None = None,
+    pair: tuple[float, ...] = (0.9, 0.95),
+    names: Iterable[str] = (),
+    rows: Iterable[Mapping[str, Any]] | None = None,
+    table: Mapping[str, int] | None = None,
+    anything: Iterable[Any] = (),
+    makers: Sequence[Callable[[], int]] = (),
 ) -> dict[str, Any]:
     return dict(locals())
 
