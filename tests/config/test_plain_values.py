@@ -47,6 +47,7 @@ def test_one_message_that_names_the_override(overrides: str) -> None:
     [
         *("callbacks.metrics=null", "callbacks=null", "callbacks={}", "trainer.eval_dataset=null"),
         "trainer.train_dataset=null trainer.args.max_steps=0",
+        "trainer.args.output_dir=here hydra.run.dir=./here",
     ],
 )
 def test_what_may_be_left_out(overrides: str) -> None:

@@ -72,3 +72,10 @@ def test_a_length_that_cuts_nothing_is_refused(tokenizer) -> None:
 def test_an_empty_split_is_told(tokenizer, cache: Path) -> None:
     with pytest.raises(ValueError, match="'eval' of stories has no document"):
         tokenize_documents(StoryCorpus(9, eval_fraction=0), "eval", tokenizer, cache_dir=cache)
+
+
+@pytest.mark.parametrize("options", [{"max_length": 1}, {"max_length": 4, "truncation": False}])
+def test_lengths_that_cannot_be_are_refused(options) -> None:
+    assert TokenizeArguments(max_length=2).max_length == 2
+    with pytest.raises(ValueError, match="max_length"):
+        TokenizeArguments(**options)

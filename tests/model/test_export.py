@@ -17,6 +17,7 @@ import forgather_hydra as fg
 from forgather_hydra import paths
 from forgather_hydra.model import build_model, export_model, load_tokenizer
 from forgather_hydra.model.draft import draft_folder
+from forgather_hydra.model.identity import content_hash
 from forgather_hydra.model.parts import collect_parts
 
 
@@ -252,3 +253,8 @@ def test_naming_the_package_costs_no_heavy_import():
         "assert not {'torch', 'transformers'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_versions_are_no_part_of_what_a_model_is() -> None:
+    made = [content_hash({"a": 1}, {"code": code, "versions": v}) for code, v in ("xa", "xb", "ya")]
+    assert made[0] == made[1] != made[2]

@@ -9,6 +9,7 @@ import pytest
 
 import forgather_hydra as fg
 from forgather_hydra.errors import ForgatherError, ForgatherWarning
+from forgather_hydra.project.listing import projects_below
 
 Layout = Callable[[dict[str, str]], Path]
 
@@ -220,3 +221,10 @@ def test_a_project_within_a_run_leaves_its_hydra_alone(projects: Path) -> None:
         assert fg.from_project(str(projects / "tiny"), "small", "meta")["config_name"] == "Small"
         assert GlobalHydra.instance().hydra is before
         assert compose("config", ["output_root=x"]).output_root == "x"
+
+
+def test_hidden_folders_hold_no_projects(tmp_path: Path) -> None:
+    for name in ("seen", ".hidden", "__kept"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "meta.yaml").write_text("name: x\n")
+    assert [*projects_below(str(tmp_path))] == [str(tmp_path / "seen")]

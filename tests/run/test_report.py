@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import re
 import sys
@@ -14,11 +15,13 @@ import pytest
 
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.report.bands import over_seeds
-from forgather_hydra.report.parameters import parameters
+from forgather_hydra.report.parameters import is_wide, parameters
 from forgather_hydra.report.plot import Series, plot
 from forgather_hydra.report.results import JobResult, brief
 from forgather_hydra.report.save import report_results
+from forgather_hydra.report.seeds import grouped
 from forgather_hydra.rundir import evaluations
+from forgather_hydra.rundir.states import State
 
 
 @pytest.fixture
@@ -233,3 +236,19 @@ def test_a_long_curve_that_went_back_and_is_being_written(tmp_path: Path) -> Non
     places = [float(place.split(",")[0]) for place in line.attrib["points"].split()]
     assert 300 < len(places) <= 601
     assert places == sorted(places)
+
+
+def test_experiments_are_ranked_in_the_direction_that_is_asked_for() -> None:
+    jobs = [
+        JobResult(n, [f"lr={lr}", f"seed={seed}"], State.FINISHED, lr + seed)
+        for n, (lr, seed) in enumerate(itertools.product((1.0, 5.0), (1, 2)))
+    ]
+    assert [group.overrides for group in grouped(jobs)] == ["lr=1.0", "lr=5.0"]
+    assert [group.overrides for group in grouped(jobs, "maximize")] == ["lr=5.0", "lr=1.0"]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "is_log"), [([1, 9.9], False), ([1, 10], True), ([0, 99], False), ([-1, 99], False)]
+)
+def test_an_axis_is_logarithmic_from_one_power_of_ten_on(numbers, is_log: bool) -> None:
+    assert is_wide(numbers) == is_log

@@ -148,3 +148,12 @@ def test_a_look_at_a_run_does_not_keep_another_from_starting(tmp_path: Path) -> 
     threading.Timer(0.1, os.close, [looks]).start()
     with record.lock(tmp_path):
         pass
+
+
+def test_a_job_that_is_started_again_is_wanted_again(written: Written) -> None:
+    run = fg.RunDirectory(written(record=dict(FINISHED)))
+    assert not run.is_given_up
+    launch.give_up(run.path)
+    assert run.is_given_up
+    written(record={**FINISHED, "ago": -5})  # begun after that
+    assert not run.is_given_up

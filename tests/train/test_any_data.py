@@ -10,7 +10,8 @@ import torch
 from torch.utils.data import Dataset, IterableDataset
 from toys import VOCABULARY, Rows, ToyModel, losses
 
-from forgather_hydra.train import run_training, tensorboard_callback
+from forgather_hydra.train import TrainingArguments, run_training, tensorboard_callback
+from forgather_hydra.train.guard import StepGuard
 
 ROWS = [{"input_ids": row} for row in Rows(32).ids]
 
@@ -233,3 +234,12 @@ def test_tensorboard_shows_each_step_once(make_trainer) -> None:
     curves = accumulator(str(trainer.args.checkpoint_dir.parent / "runs")).Reload()
     assert [event.step for event in curves.Scalars("train/loss")] == [1, 2, 3, 4]
     assert [event.step for event in curves.Scalars("eval/loss")] == [0]
+
+
+def test_only_steps_without_targets_in_a_row_count() -> None:
+    guard = StepGuard(TrainingArguments(use_cpu=True))
+    for has_targets in (False, True) * 4:
+        guard.note_targets(has_targets, steps_of_epoch=2)
+    guard.note_targets(False, steps_of_epoch=2)
+    with pytest.raises(ValueError, match="2 training steps in a row"):
+        guard.note_targets(False, steps_of_epoch=2)

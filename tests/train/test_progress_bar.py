@@ -151,3 +151,7 @@ def test_nothing_stale_is_left_where_the_window_narrows(terminal: list[str]) -> 
         lines = screen(terminal, last)
         assert len([line for line in lines if line != "above"]) == 1, lines
         assert lines[-1].endswith(last)
+
+
+def test_the_bar_has_a_width_that_it_does_not_pass() -> None:
+    assert len(drawn(160)) == len(drawn(240))

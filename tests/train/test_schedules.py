@@ -76,3 +76,10 @@ def test_a_run_is_annealed_from_a_checkpoint_of_the_constant_part(make_trainer) 
     found = [record["learning_rate"] for record in trainer.state.log_history]
     assert found == pytest.approx([1.0] * 5 + [0.6065, 0.3679, 0.2231], abs=1e-4)
     assert len(losses(trainer)) == 8
+
+
+def test_warm_up_and_decay_may_fill_the_run() -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1)])
+    wsd(optimizer, 40, warmup_steps=10, decay_steps=30)
+    with pytest.raises(ValueError, match=r"\(10\) and decay_steps \(31\) exceed the 40 steps"):
+        wsd(optimizer, 40, warmup_steps=10, decay_steps=31)

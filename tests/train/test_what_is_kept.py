@@ -44,6 +44,7 @@ def kept(make_trainer, values: list[float], save_steps: int = 2, **options) -> l
         ([1.0, 1.5, 1.4, 1.3, 1.9, 2.0], 4, 8),  # the best evaluation was not saved
         ([NAN, 0.9, 0.5, 0.8], 2, 6),
         ([0.9, NAN, NAN, NAN], 2, 2),
+        ([0.9, 0.9, 1.0], 2, 2),  # the first of equals
         ([NAN, NAN], 2, 4),  # none is the best: the last weights
     ],
 )
