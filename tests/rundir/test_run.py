@@ -11,8 +11,8 @@ import pytest
 
 import forgather_hydra as fg
 from forgather_hydra.rundir import launch, record
-from forgather_hydra.rundir.files import locked
-from forgather_hydra.rundir.names import LOCK
+from forgather_hydra.rundir.files import locked, write_json
+from forgather_hydra.rundir.names import LOCK, PLACE
 from forgather_hydra.rundir.states import State
 
 Written = Callable[..., Path]
@@ -157,3 +157,9 @@ def test_a_job_that_is_started_again_is_wanted_again(written: Written) -> None:
     assert run.is_given_up
     written(record={**FINISHED, "ago": -5})  # begun after that
     assert not run.is_given_up
+
+
+@pytest.mark.parametrize("place", [{"host": "h"}, {"host": "h", "pid": "7"}, {"pid": 7}, {"id": 7}])
+def test_a_place_of_another_shape_is_none(place: dict[str, Any], tmp_path: Path) -> None:
+    write_json(launch.launch_dir(tmp_path) / PLACE, {"time": 1.0, **place})
+    assert fg.RunDirectory(tmp_path).place == {}
