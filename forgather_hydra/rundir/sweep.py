@@ -99,5 +99,6 @@ class SweepDirectory:
                 continue
             number, overrides = entry.get("number"), entry.get("overrides")
             directory = entry.get("directory")
-            if isinstance(number, int) and isinstance(overrides, list) and directory:
+            is_whole = isinstance(number, int) and isinstance(overrides, list)
+            if is_whole and isinstance(directory, str) and directory:
                 yield SweepJob(number, overrides, RunDirectory(self.path / directory), key)
