@@ -9,6 +9,7 @@ from forgather_hydra.errors import ForgatherError, warn
 
 if TYPE_CHECKING:
     from forgather_hydra.template.handed import Handover
+    from forgather_hydra.template.rendered import Rendered
 
 
 def handover(record: Composition) -> Handover:
@@ -32,16 +33,20 @@ def report_unplaced_blocks(record: Composition) -> None:
     if not record.hands:
         return
     rendered = [document.rendered for _, document in record.documents.values()]
-    places = (each.blocks.difference(h.name for h in each.handed) for each in rendered)
-    placed = frozenset[str]().union(*places)
-    for block in (handed for each in rendered for handed in each.handed):
+    for number, each in enumerate(rendered):
+        placed = frozenset[str]().union(*(later.blocks for later in rendered[number + 1 :]))
+        _report(each, placed, record.strict)
+
+
+def _report(rendered: Rendered, placed: frozenset[str], strict: bool) -> None:
+    for block in rendered.handed:
         if block.name in placed:
             continue
         message = (
             f"the block {block.name!r} has no effect: no parent template has one of this name, "
             "nor has a part that is chosen"
         )
-        if record.strict:
+        if strict:
             error = ForgatherError("unknown_block", message, hint=block.hint)
             raise error.locate(block.origin)
         warn("unknown_block", message, block.origin, block.hint)

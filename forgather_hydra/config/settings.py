@@ -43,7 +43,7 @@ def _unread_variable(name: str, line: str | None, cfg: DictConfig) -> Iterator[F
         message = f"it has no effect: model_config.{name} gives the value"
         yield ForgatherError("bad_override", message, path=line, hint=f"set model_config.{name}")
         return
-    texts = [str(value) for path, value in leaves(raw) if not path.startswith("vars.")]
+    texts = [str(value) for path, value in leaves(raw) if not path.startswith(("vars.", "hydra."))]
     if not any(f"vars.{name}" in text for text in texts):
         hint = did_you_mean(name, [key for key in raw.get("vars", {}) if key != name])
         yield ForgatherError("unknown_key", f"nothing reads vars.{name}", path=line, hint=hint)

@@ -99,6 +99,7 @@ class SweepDirectory:
                 continue
             number, overrides = entry.get("number"), entry.get("overrides")
             directory = entry.get("directory")
-            is_whole = isinstance(number, int) and isinstance(overrides, list)
-            if is_whole and isinstance(directory, str) and directory:
+            if not isinstance(number, int) or not isinstance(overrides, list):
+                continue
+            if isinstance(directory, str) and directory:
                 yield SweepJob(number, overrides, RunDirectory(self.path / directory), key)

@@ -87,7 +87,8 @@ def blocks_to_hand_over(environment: TemplateEnvironment, load: Load, entry: str
 def where_blocks_are(environment: TemplateEnvironment, load: Load, block: str) -> list[str]:
     """The templates that have a block of a name, besides those that took part."""
     has_it = re.compile(rf"(?m)^[ \t]*(?:-- block {block}\b|\[{block}!?\])").search
-    return [name for name, text in _others(environment, load) if has_it(text)]
+    found = [name for name, text in _others(environment, load) if has_it(text)]
+    return sorted(found, key=lambda name: name.startswith("experiment/"))
 
 
 def all_blocks(environment: TemplateEnvironment, load: Load) -> set[str]:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import nullcontext
 
 import graph_probe
 import pytest
 from graph_probe import Probe
 
 from forgather_hydra.errors import ForgatherError
+from forgather_hydra.graph.bounds import check_bounds
 from forgather_hydra.graph.build import materialize
 from forgather_hydra.graph.parse import parse
 
@@ -141,3 +143,13 @@ def test_what_cannot_be_called(spec: str, kind: str, caught: type[Exception]) ->
     with pytest.raises(caught) as found:
         build(f"a: [!call:{spec} []]\n")
     assert (found.value.kind, found.value.path) == (kind, "a.0")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("depth", "is_refused"), [(19, False), (20, True)])
+def test_a_million_calls_of_factories_are_the_most(depth: int, is_refused: bool) -> None:
+    lines = ["f0: &f0 !factory:dict []"]
+    lines += [f"f{n}: &f{n} !factory:list [[*f{n - 1}, *f{n - 1}]]" for n in range(1, depth)]
+    graph = parse("\n".join(lines))[f"f{depth - 1}"]
+    with pytest.raises(ForgatherError) if is_refused else nullcontext() as caught:
+        check_bounds(graph)
+    assert caught is None or caught.value.kind == "too_many_calls"

@@ -92,3 +92,8 @@ def test_interpolations_stay_plain() -> None:
 def test_a_named_element_that_another_needs_first_is_defined_first() -> None:
     text = to_yaml(parse("b: [&a !call:f []]\na: *a\n"))
     assert text == ".define: &a !call:f []\nb: [*a]\na: *a\n"
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), -0.0, 1e300])
+def test_numbers_at_the_ends_keep_their_signs(value: float) -> None:
+    assert str(parse(to_yaml({"a": value}))["a"]) == str(value)

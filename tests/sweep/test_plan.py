@@ -99,3 +99,7 @@ def test_deleting_a_key_and_adding_it_again_is_no_repetition() -> None:
 def test_where_sees_all_that_a_job_sets() -> None:
     made = jobs("optimizer.lr=1,2,3", "batch=2", where=["lr * batch <= 4", "lr != 1"])
     assert made == ["optimizer.lr=2 batch=2"]
+
+
+def test_no_jobs_are_no_mistake() -> None:
+    assert Plan().filtered([]) == []

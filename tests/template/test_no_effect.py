@@ -127,3 +127,13 @@ def test_a_misspelt_variable(tmp_path: Path) -> None:
     told = r"main.yaml:4: no template reads ns.desciption\n.*did you mean ns.description"
     with pytest.raises(ForgatherError, match=told):
         Renderer(tmp_path, strict=True).render("main.yaml")
+
+
+def test_definitions_of_child_and_parent_are_both_kept(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("[top]\n.define: &theirs 1\n[main]\nmain: [*theirs]\n")
+    (tmp_path / "main.yaml").write_text(
+        "-- extends 'base.yaml'\n[top]\n.define: &own 2\n== super()\n"
+        "[main]\nmain: [*own, *theirs]\n"
+    )
+    graph = ConfigEnvironment(tmp_path, strict=True).load("main.yaml").config
+    assert [each.value for each in graph.main] == [2, 1]
