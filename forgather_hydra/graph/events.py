@@ -103,7 +103,15 @@ def _problem(error: yaml.MarkedYAMLError, text: str) -> SyntaxProblem:
     return SyntaxProblem(message, min(line, last_line), start, is_open)
 
 
-def quoted_lines(text: str) -> Iterator[tuple[int, int]]:
+def quoted_across(text: str, end: int, template_of: Callable[[int], str]) -> int | None:
+    """The line of the first quoted text, up to one line, that leads from a template to another."""
+    for first, last in _quoted_lines(text):
+        if first < last <= end and template_of(first) != template_of(last):
+            return first
+    return None
+
+
+def _quoted_lines(text: str) -> Iterator[tuple[int, int]]:
     """The lines on which each quoted scalar begins and ends, up to the first mistake."""
     line_of = line_counter(text)
     with suppress(yaml.YAMLError):

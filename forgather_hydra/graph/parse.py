@@ -9,7 +9,7 @@ from yaml import events
 
 from forgather_hydra.errors import ForgatherError, did_you_mean, warn
 from forgather_hydra.graph.bodies import MERGE, NO_KEY, Body, Collection, argument_records
-from forgather_hydra.graph.events import SyntaxProblem, line_counter, quoted_lines, read_events
+from forgather_hydra.graph.events import SyntaxProblem, line_counter, quoted_across, read_events
 from forgather_hydra.graph.nodes import (
     Call,
     Element,
@@ -96,7 +96,7 @@ class _Parser:
         was opened.
         """
         start, end = problem.start, problem.line
-        if quoted := self.quotes_across_templates(end):
+        if quoted := quoted_across(self.text, end, lambda line: self.origin(line).template):
             start, problem.is_open = quoted, True
             problem.error.hint = "the closing quote is missing"
         if start is None or start == end:
@@ -110,13 +110,6 @@ class _Parser:
         error = self.locate(problem.error, end)
         error.chain.append(f"{verb} {opened.file or opened.template}:{opened.line}")
         return error
-
-    def quotes_across_templates(self, end: int) -> int | None:
-        """The line of the first quoted text that begins in one template and ends in another."""
-        for first, last in quoted_lines(self.text):
-            if first < last <= end and self.origin(first).template != self.origin(last).template:
-                return first
-        return None
 
     def start_document(self, event: Any) -> None:
         if self.root is not NO_KEY:
