@@ -25,7 +25,7 @@ from forgather_hydra.config.policy import allowed_targets, check_policy
 from forgather_hydra.config.references import definition_of
 from forgather_hydra.config.refused_values import refused_values
 from forgather_hydra.config.settings import wrong_settings
-from forgather_hydra.config.unread import unread, unread_variables
+from forgather_hydra.config.unread import unread, unread_entries, unread_variables
 from forgather_hydra.errors import ForgatherError, error_like, misspelt, warn
 from forgather_hydra.graph.build import materialize
 from forgather_hydra.graph.check import problems, raise_all
@@ -142,14 +142,13 @@ def _tell_unread(cfg: DictConfig, record: Composition) -> None:
         if record.strict or origin is None:
             raise ForgatherError("unknown_key", message, hint=hint).locate(origin)
         warn("unknown_key", message, origin, hint)
-    for key, origin, hint in unread_variables(cfg, raw, record):
-        if record.strict:
-            raise ForgatherError("unread_variable", f"nothing reads {key}", hint=hint).locate(
-                origin
-            )
-        warn(
-            "unread_variable", f"nothing reads {key}", origin or Origin("the command line", 1), hint
-        )
+    entries, variables = unread_entries(raw, record), unread_variables(cfg, raw, record)
+    for kind, found in (("unknown_key", entries), ("unread_variable", variables)):
+        for key, origin, hint in found:
+            message = f"nothing reads {key}"
+            if record.strict:
+                raise ForgatherError(kind, message, hint=hint).locate(origin)
+            warn(kind, message, origin or Origin("the command line", 1), hint)
 
 
 def _misspelt_additions(

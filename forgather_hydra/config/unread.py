@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from forgather_hydra.config.composition import Composition
 from forgather_hydra.config.difference import leaves
 from forgather_hydra.config.explain import layers
 from forgather_hydra.errors import did_you_mean, misspelt
+from forgather_hydra.paths import library_dirs
 from forgather_hydra.template.source_map import Origin
 
 _READ = {
@@ -79,6 +81,37 @@ def unread_variables(cfg: DictConfig, raw: dict[Any, Any], record: Composition) 
         step = next(layers(f"ns.{name}", cfg, record), None)
         hint = did_you_mean(name, read) or f"templates read {', '.join(sorted(read))}"
         yield Unread(f"ns.{name}", step.origin if step else COMMAND_LINE, hint)
+
+
+def unread_entries(raw: dict[str, Any], record: Composition) -> Iterator[Unread]:
+    """The keys of plain sections that the user's own lines set, and that are read elsewhere.
+
+    Where a block is replaced without its key, its lines go to the section above it.
+
+    Args:
+        raw: the composed configuration, ``hydra`` included, unresolved.
+        record: what templates did.
+    """
+    known = {k: v for k, v in raw.items() if k not in ("hydra", "vars", "ns", "preflight")}
+    paths = [path for path, _ in leaves(known)]
+    texts = " ".join(value for _, value in leaves(raw) if isinstance(value, str) and "${" in value)
+    read = {*record.references.values(), *(f"model_config.{name}" for name in raw.get("vars", ()))}
+    library = tuple(f"{folder}{os.sep}" for folder in library_dirs())
+    for section in ("data", "model_config"):
+        values = raw.get(section)
+        for key in values if isinstance(values, dict) and "_target_" not in values else ():
+            path = f"{section}.{key}"
+            origins = [mark.origin for mark in record.positions.get(path, ()) if mark.origin]
+            is_own = origins and not any((each.file or "").startswith(library) for each in origins)
+            if not is_own or path in read or re.search(rf"\b{path}\b", texts):
+                continue
+            near = misspelt(key, [name for name in values if name != key])
+            same = [other for other in paths if other.endswith(f".{key}") and other != path]
+            if near:
+                yield Unread(path, origins[-1], f"did you mean {section}.{near}?")
+            elif same:
+                cure = "in a block of its own, below its key or '== super()'"
+                yield Unread(path, origins[-1], f"did you mean {same[0]}? It stands {cure}")
 
 
 def _hint(key: str, near: str | None, raw: dict[str, Any]) -> str | None:

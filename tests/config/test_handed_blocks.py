@@ -132,3 +132,40 @@ def test_a_template_that_chooses_nothing_is_judged_alone(tmp_path: Path) -> None
     (tmp_path / "main.yaml").write_text("-- extends 'base.yaml'\n[part]\nb: 1\n")
     with pytest.warns(ForgatherWarning, match="no parent template"):
         Renderer(tmp_path).render("main.yaml", handed=Handover())
+
+
+def test_a_block_that_belongs_above_is_told(with_blocks: Compose, tmp_path: Path) -> None:
+    model = tmp_path / "model/own.yaml"
+    model.parent.mkdir()
+    model.write_text(
+        "# @package _global_\n-- extends 'models/llama.yaml'\n[trainer_args]\n    max_steps: 3\n"
+    )
+    with pytest.warns(ForgatherWarning, match="'trainer_args' has no effect"):
+        with_blocks(STORIES, "model=own")
+
+
+MISPLACED = {
+    "[optimizer]\n    lr: 0.5\n": ("model_config.lr", "did you mean optimizer.lr"),
+    "[model_config]\n    hidden_size: 32\n": ("data.hidden_size", "model_config.hidden_size"),
+    "[data]\n    == super()\n    blok_size: 32\n": ("data.blok_size", "mean data.block_size"),
+}
+
+
+@pytest.mark.parametrize("text", MISPLACED)
+def test_a_line_that_goes_to_another_section_is_told(text: str, with_blocks: Compose) -> None:
+    key, hint = MISPLACED[text]
+    with pytest.warns(ForgatherWarning, match=f"nothing reads {key} .*{hint}"):
+        with_blocks(f"{STORIES}{text}")
+    with pytest.raises(ForgatherError, match=r"mine\.yaml:[34]"):
+        with_blocks(f"{STORIES}{text}", "forgather.strict=true")
+
+
+def test_a_line_of_ones_own_that_is_read_is_as_meant(
+    with_blocks: Compose, recwarn: pytest.WarningsRecorder
+) -> None:
+    text = (
+        "[model_config]\n    == super()\n    hidden_size: 32\n    layer_dropout: 0.1\n"
+        "[data]\n    == super()\n    block_size: 32\n    mine: 3\n"
+    )
+    with_blocks(f"{STORIES}{text}")
+    assert [each for each in recwarn if each.category is ForgatherWarning] == []
