@@ -124,9 +124,9 @@ def _nothing_to_run(graph: Any, job: Composed) -> Iterator[ForgatherError]:
 def _said_once(problems: Iterable[ForgatherError]) -> Iterator[ForgatherError]:
     """The problems, without those of the check of a part that are the part's own."""
     found = list(problems)
-    first = {(p.key, p.hint) for p in found if not _is_of_preflight(p)}
+    first = {p.key for p in found if not _is_of_preflight(p)}
     for problem in found:
-        is_repeated = problem.key is not None and (problem.key, problem.hint) in first
+        is_repeated = problem.key is not None and problem.key in first
         if not (_is_of_preflight(problem) and is_repeated):
             yield problem
 

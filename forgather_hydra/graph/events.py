@@ -114,7 +114,7 @@ def quoted_across(text: str, end: int, template_of: Callable[[int], str]) -> int
 def _quoted_lines(text: str) -> Iterator[tuple[int, int]]:
     """The lines on which each quoted scalar begins and ends, up to the first mistake."""
     line_of = line_counter(text)
-    with suppress(yaml.YAMLError):
+    with suppress(yaml.YAMLError, UnicodeEncodeError):
         for token in yaml.scan(text, yaml.CLoader):
             if isinstance(token, yaml.ScalarToken) and token.style in ("'", '"'):
                 yield line_of(token.start_mark), line_of(token.end_mark)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def chosen(context: Context, values: Any) -> Any:
     return do_random(context, values)
 
 
+@wraps(generate_lorem_ipsum)  # by which its size is bounded
 def lipsum(*args: Any, **kwargs: Any) -> str:
     """Text to fill a place with, by chance."""
     _is_fleeting()

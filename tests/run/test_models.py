@@ -153,7 +153,9 @@ def test_what_does_not_go_together_is_refused_before_anything_is_made(
     start = () if words.startswith("+experiment") else SHORT
     with pytest.raises(ForgatherError, match=REFUSED[words]):
         fg.launch(*start, *words.split(), "hydra.run.dir=run")
-    assert list(folder.rglob("*")) == [folder / "cache"]
+    assert list(folder.iterdir()) == [folder / "cache"]  # which holds compositions, and no data
+    made = {path.name for path in folder.rglob("*") if path.is_dir()}
+    assert made <= {"cache", "forgather_hydra", "compositions"}
 
 
 def test_a_misspelt_value_of_a_template_is_told_with_its_line(folder: Path) -> None:
