@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 
 from forgather_hydra.errors import ForgatherError
+from forgather_hydra.jobs.options import LocalOptions, SlurmOptions
 from forgather_hydra.paths import conf_dir
 
 _ADDED = ("experiment", "project", "sweep", "callback", "tracker", "lr_scheduler")
@@ -41,5 +43,7 @@ def meant(name: str, equals: str, value: str, words: Sequence[str]) -> str:
     key = name.lstrip("-")
     if "." not in key and "-" in key:
         key = key.replace("-", "_")
+    if key in {option.name for kind in (LocalOptions, SlurmOptions) for option in fields(kind)}:
+        return f"write hydra.launcher.{key}={value}"
     sign = "+" if (key in _ADDED and (conf_dir() / key).is_dir()) or key == "project" else ""
     return f"overrides have no dashes: write {sign}{key}={value}"

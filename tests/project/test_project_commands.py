@@ -205,7 +205,7 @@ BLOCK = "-- extends 'configs/small.yaml'\n\n-- block {0}\n{1}-- endblock {0}\n"
             "        == super()\n        max_stepz: 1\n",
             "wrong.yaml:5: trainer.args: forgather_hydra.train.TrainingArguments takes no argument",
         ),
-        ("trainer_args", "        seed: [1\n", "while reading what begins at {here}/wrong.yaml:4"),
+        ("trainer_args", "        seed: [1\n", "error: {here}/wrong.yaml:4: while pars"),
         (
             "defaults",
             "    == super()\n    - override /optimizer: nope\n",

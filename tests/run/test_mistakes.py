@@ -127,6 +127,7 @@ def test_a_directory_whose_name_is_too_long(tmp_path: Path) -> None:
     ("words", "meant"),
     [
         (["--experiment", "stories"], "write +experiment=stories"),
+        (["--dry-run"], "write hydra.launcher.dry_run=VALUE"),
         (["--optimizer.lr=3"], "write optimizer.lr=3"),
         (["--model", "llama"], "write model=llama"),
     ],
