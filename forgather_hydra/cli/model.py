@@ -14,7 +14,6 @@ from forgather_hydra.cli import model_options
 from forgather_hydra.cli.composed import composed
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.permissions import follow_umask
-from forgather_hydra.rundir.card import write_card_of_model
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
 DEFAULT_EXPERIMENT = "+experiment=baseline"
@@ -78,7 +77,7 @@ def _construct(options: argparse.Namespace) -> None:
     model = _build(options, factory, directory)
     if options.device != "meta" and (loads or not options.no_init_weights):
         _save_weights(model, directory, options)
-        write_card_of_model(directory, _command(options), "" if loads else " with fresh weights")
+        _write_card(options, directory, "" if loads else " with fresh weights")
     with _output(options) as file:
         print_model(model, _tokenizer(directory), directory, file)
 
@@ -118,7 +117,7 @@ def _convert(options: argparse.Namespace) -> None:
     with _as_our_errors():
         convert(source, target, options.to, model_type=options.model_type)
     about = f", converted from {Path(source).resolve().name}"
-    write_card_of_model(Path(target), _command(options), about, Path(source))
+    _write_card(options, Path(target), about, Path(source))
     print(f"wrote {target}; both models compute the same logits")
 
 
@@ -132,8 +131,16 @@ def _merge(options: argparse.Namespace) -> None:
     with _as_our_errors():
         merge(directory, out)
     about = f", of {directory} with its adapter in the weights"
-    write_card_of_model(out, _command(options), about, directory)
+    _write_card(options, out, about, directory)
     print(f"wrote {out}: the model of {directory} with the adapter in its weights")
+
+
+def _write_card(
+    options: argparse.Namespace, directory: Path, about: str, source: Path | None = None
+) -> None:
+    from forgather_hydra.rundir.card import write_card_of_model
+
+    write_card_of_model(directory, _command(options), about, source)
 
 
 def _command(options: argparse.Namespace) -> list[str]:
