@@ -98,7 +98,7 @@ def unread_entries(raw: dict[str, Any], record: Composition) -> Iterator[Unread]
     read = {*record.references.values(), *(f"model_config.{name}" for name in raw.get("vars", ()))}
     library = tuple(f"{folder}{os.sep}" for folder in library_dirs())
     for section in ("data", "model_config"):
-        values = raw.get(section)
+        values = raw.get(section, {})
         for key in values if isinstance(values, dict) and "_target_" not in values else ():
             path = f"{section}.{key}"
             origins = [mark.origin for mark in record.positions.get(path, ()) if mark.origin]
