@@ -10,6 +10,7 @@ import pytest
 import forgather_hydra as fg
 from forgather_hydra.errors import ForgatherError, ForgatherWarning
 from forgather_hydra.project.listing import projects_below
+from forgather_hydra.project.workspace import WORKSPACE
 
 Layout = Callable[[dict[str, str]], Path]
 
@@ -224,6 +225,7 @@ def test_a_project_within_a_run_leaves_its_hydra_alone(projects: Path) -> None:
 
 
 def test_hidden_folders_hold_no_projects(tmp_path: Path) -> None:
+    (tmp_path / WORKSPACE).mkdir()
     for name in ("seen", ".hidden", "__kept"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "meta.yaml").write_text("name: x\n")
