@@ -34,6 +34,9 @@ def test_what_a_launcher_noted_goes_before_what_was_reported(tmp_path: Path) -> 
 
 
 def test_without_a_manifest_runs_are_looked_for(written: Callable[..., Path]) -> None:
-    path = written(record={"status": "finished", "result": 3.5})
+    record = written(record={"status": "finished", "result": 3.5}) / "run.json"
+    path = record.parent / "sweep/0"
+    path.mkdir(parents=True)
+    record.rename(path / "run.json")
     (job,) = fg.SweepDirectory(path.parent).results()
     assert (job["number"], job["state"], job["directory"]) == (0, "finished", str(path))
