@@ -27,7 +27,7 @@ class Config:
         assigned: what the templates assigned to variables of ``ns``.
         files: the template files that took part, with their stamps.
         lookups: the names of templates that were looked up, with the file of each, or None.
-        is_fleeting: whether a template asked for the time, or for chance.
+        reads_clock: whether a template asked for the time, or for chance.
     """
 
     pp_config: str
@@ -36,7 +36,7 @@ class Config:
     assigned: dict[str, Any]
     files: list[Stamp]
     lookups: dict[str, str | None] = field(default_factory=dict)
-    is_fleeting: bool = False
+    reads_clock: bool = False
 
     def explain(self, path: str) -> list[Setting]:
         """The template lines that set a value such as ``optimizer.lr``, in order; the last wins.

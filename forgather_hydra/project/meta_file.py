@@ -80,7 +80,7 @@ def _meta(project_dir: str, root: str, config: Config, values: dict[str, Any]) -
 
 def _keep(meta: Meta, folders: list[str], config: Config) -> None:
     """Keep what was read for other processes, unless it depends on more than files."""
-    is_fixed = not config.is_fleeting and not any(
+    is_fixed = not config.reads_clock and not any(
         isinstance(node, (Call, Var)) for node in post_order(config.config)
     )
     found = basis(Disk(), folders, config.lookups, meta.files) if is_fixed else None
