@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 from forgather_hydra.config.document import Document
@@ -51,7 +52,8 @@ def load_document(
     if known is None or not known.is_current():
         if key not in _documents and len(_documents) >= MAX_DOCUMENTS:
             del _documents[next(iter(_documents))]
-        known = _documents[key] = _make(renderer, name, pins, package, strict, handed)
+        make = partial(_make, renderer, name, pins, package, strict, handed)
+        known = _documents[key] = _noting_warnings(make)
     return known
 
 
@@ -61,25 +63,19 @@ def library_renderer(folders: tuple[str, ...]) -> Renderer:
     return Renderer(dict.fromkeys([*folders, *map(str, library_dirs())]))
 
 
-def _make(
-    renderer: Renderer,
-    name: str,
-    pins: dict[str, Any],
-    package: str | None,
-    strict: bool,
-    handed: Handover,
-) -> Document:
+def _noting_warnings(make: Callable[[], Document]) -> Document:
+    """A document with what was warned of while it was made, so that it can be told again."""
     warned: list[tuple[str, str, int]] = []
     try:
         with withheld() as warned:
-            made = _made(renderer, name, pins, package, strict, handed)
+            made = make()
     finally:
         tell(warned)
     made.warnings = warned
     return made
 
 
-def _made(
+def _make(
     renderer: Renderer,
     name: str,
     pins: dict[str, Any],
