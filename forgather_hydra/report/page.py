@@ -49,6 +49,7 @@ def write_page(
 
     words = [" ".join(each) or "as it is" for each in differing([r.overrides for r in results])]
     logs = _logs(sweep_dir, results, words)
+    means = {name: over_seeds(results, series) for name, series in logs.items()}
     by_parameters = (
         _coordinates(results, metric, direction) if is_interactive else _parameters(results, metric)
     )
@@ -62,7 +63,8 @@ def write_page(
         shared=" ".join(shared_overrides(results)),
         legend=_legend(logs),
         curves=[Markup(drawn) for drawn in _curves(logs, is_interactive) if drawn],
-        bands=[Markup(drawn) for drawn in _bands(results, logs) if drawn],
+        bands=[Markup(drawn) for drawn in _bands(means) if drawn],
+        legend_of_bands=_legend(means),
         parameters=[Markup(drawn) for drawn in by_parameters if drawn],
         seeds=COLUMNS,
         groups=grouped(results, direction),
@@ -109,14 +111,14 @@ def _curves(logs: dict[str, list[Series]], is_interactive: bool) -> Iterator[str
         yield interactive.curves(series, name) if is_interactive else plot(series, "step", name)
 
 
-def _bands(results: Sequence[JobResult], logs: dict[str, list[Series]]) -> Iterator[str]:
-    for name, series in logs.items():
-        yield plot(over_seeds(results, series), "step", f"{name}, over seeds")
+def _bands(means: dict[str, list[Series]]) -> Iterator[str]:
+    for name, series in means.items():
+        yield plot(series, "step", f"{name}, over seeds")
 
 
-def _legend(logs: dict[str, list[Series]]) -> list[tuple[str, str]]:
-    """Colour and name of the jobs that have a curve, where there are few enough to be read."""
-    drawn = {each.name: each.color for series in logs.values() for each in series if each.points}
+def _legend(curves: dict[str, list[Series]]) -> list[tuple[str, str]]:
+    """Colour and name of what has a curve, where there are few enough to be read."""
+    drawn = {each.name: each.color for series in curves.values() for each in series if each.points}
     if len(drawn) > len(COLORS):
         return []
     return [(COLORS[color % len(COLORS)], name) for name, color in drawn.items()]

@@ -12,7 +12,7 @@ from forgather_hydra.report.parameters import Parameter, is_wide
 
 Point = tuple[float, float]
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 560, 300, 62, 42, 12, 14
-LETTER, SMALLEST = 6.5, 30  # widths: of a letter, and of a label
+LETTER, SMALLEST = 8.0, 30  # widths: of a letter on a narrow screen, and of a label
 COLORS = ("#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2", "#be185d", "#4d7c0f")
 
 
@@ -114,7 +114,7 @@ def plot(series: Sequence[Series], x: str | Parameter, y_name: str) -> str:
             *drawn,
             f'<text class="name" x="{LEFT + (WIDTH - LEFT - RIGHT) / 2}" y="{HEIGHT - 6}" '
             f'text-anchor="middle">{escape(x_name)}</text>',
-            f'<text class="name" transform="translate(13 {(HEIGHT - BOTTOM + TOP) / 2}) '
+            f'<text class="name" transform="translate(16 {(HEIGHT - BOTTOM + TOP) / 2}) '
             f'rotate(-90)" text-anchor="middle">{escape(y_name)}'
             f"{' (log)' if y_axis.is_log else ''}</text>",
             "</svg>",
@@ -149,9 +149,17 @@ def _grid(x: Axis, y: Axis) -> list[str]:
     for value, label in x.ticks().items():
         at = f"{x.at(value):.1f}"
         lines.append(f'<line x1="{at}" x2="{at}" y1="{TOP}" y2="{bottom}"/>')
-        text = f'<text x="{at}" y="{bottom + 16}" text-anchor="middle">{escape(label)}</text>'
-        lines.append(text)
+        place = _within(x.at(value), label)
+        lines.append(f'<text {place} y="{bottom + 16}">{escape(label)}</text>')
     return lines
+
+
+def _within(at: float, label: str) -> str:
+    """Where a label stands: around its place, or at the edge that it would pass."""
+    half = len(label) * LETTER / 2
+    if at + half > WIDTH:
+        return f'x="{WIDTH - 4}" text-anchor="end"'
+    return f'x="{at:.1f}" text-anchor="middle"' if at > half else 'x="4" text-anchor="start"'
 
 
 def _line(series: Series, x: Axis, y: Axis) -> str:

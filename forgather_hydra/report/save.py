@@ -37,7 +37,7 @@ def report_results(
         results: of the jobs, by number.
         metric: what they are ranked by.
         direction: ``minimize`` or ``maximize``.
-        are_failures_told: whether the user has read why jobs failed when they did.
+        are_failures_reported: whether the user has read why jobs failed when they did.
         is_interactive: whether the plots of the page are for plotly.
 
     Raises:
