@@ -98,7 +98,7 @@ def _loaded(tasks: Sequence[str]) -> Any:
         return manager.load([*tasks])
     except Exception as error:  # of the hub, of datasets, or of the functions of a task
         message = f"{' '.join(tasks)}: what is asked cannot be loaded: {_first_line(error)}"
-        raise ForgatherError("task_failed", message, hint=_hint(tasks)) from error
+        raise ForgatherError("task_failed", message, hint=_hint(tasks, error)) from error
 
 
 def _is_file(task: str) -> bool:
@@ -109,10 +109,15 @@ def _is_file(task: str) -> bool:
     return path.is_file()
 
 
-def _hint(tasks: Sequence[str]) -> str:
-    if all(map(_is_file, tasks)):
-        return "a task file says task, dataset_path, output_type, doc_to_text and doc_to_target"
-    return "the data of named tasks come from the hub; without network, give files with local data"
+def _hint(tasks: Sequence[str], error: Exception) -> str:
+    if isinstance(error, ConnectionError):
+        return (
+            "fetch it once where there is network, by the same command: it is in the cache then; "
+            "or give task files with data on disk"
+        )
+    if not all(map(_is_file, tasks)):
+        return "lm-eval ls tasks lists the tasks; a file with data on disk needs nothing of the hub"
+    return "a task file says task, dataset_path, output_type, doc_to_text and doc_to_target"
 
 
 def _first_line(error: Exception) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from word_models import ROWS, word_model, word_tokenizer
+from word_models import ROWS, TASK, word_model, word_tokenizer
 
 from forgather_hydra.cli.forgather import main
 from forgather_hydra.errors import ForgatherError
@@ -51,6 +51,15 @@ def test_a_file_that_is_no_task_is_told(words, tmp_path) -> None:
         evaluate_tasks(
             model, AutoTokenizer.from_pretrained(words), [str(tmp_path / "no_task.yaml")]
         )
+
+
+def test_data_of_a_hub_that_cannot_be_reached_are_told(words, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    (tmp_path / "far.yaml").write_text(TASK.replace("json", "me/letters").format(data="test.jsonl"))
+    model = AutoModelForCausalLM.from_pretrained(words)
+    with pytest.raises(ForgatherError, match=r"far\.yaml: .* reach 'me/letters' on the Hub") as told:
+        evaluate_tasks(model, AutoTokenizer.from_pretrained(words), [str(tmp_path / "far.yaml")])
+    assert "where there is network" in told.value.hint
 
 
 def rows(count: int) -> list[dict[str, torch.Tensor]]:
