@@ -14,6 +14,7 @@ from forgather_hydra.config.parsed import parsed_overrides
 from forgather_hydra.config.place import contradiction, no_place
 from forgather_hydra.config.placing import (
     PREFLIGHT,
+    TO_CALL,
     choice_behind,
     definition_of_value,
     last_line,
@@ -115,9 +116,8 @@ def _problems_of(graph: Any, job: Composed) -> Iterator[ForgatherError]:
 def _nothing_to_run(graph: Any, job: Composed) -> Iterator[ForgatherError]:
     main = graph.get("main", graph) if isinstance(graph, dict) else graph
     if isinstance(main, (bool, int, float, str, type(None))):
-        message = f"there is nothing to run: main is {'null' if main is None else main!r}"
-        hint = "main: !partial:module:function, which is called"
-        error = ForgatherError("not_callable", message, path="main", hint=hint)
+        message = f"there is nothing to run: main is {'null' if main is None else repr(main)}"
+        error = ForgatherError("not_callable", message, path="main", hint=TO_CALL)
         yield traced(error, task_overrides(job.cfg.hydra), job.record)
 
 
@@ -179,7 +179,7 @@ def _construct_preflight(graph: Any, job: Composed) -> None:
         materialize(graph, targets=PREFLIGHT)
     except ForgatherError as error:
         cause = error.__cause__
-        if not isinstance(cause, (ValueError, TypeError, OSError)):
+        if not isinstance(cause, (ValueError, TypeError, OSError, ImportError)):
             raise
         message = error_like(cause, "preflight_failed", str(cause), path=error.path)
         raise placed(message, job.cfg, job.record, getattr(cause, "key", None)) from cause

@@ -41,6 +41,7 @@ class Composition:
         assigned: all values that templates assigned to each ``ns`` variable of their own accord.
         documents: the templates that took part, by config name, with their packages; it is
             replaced, and not changed.
+        plain: the files of other configs that took part, by config name without an ending.
         graph: the node graph by which the job was checked, for who needs it next.
     """
 
@@ -51,6 +52,7 @@ class Composition:
     is_asked: bool = False
     assigned: dict[str, list[Any]] = field(default_factory=dict)
     documents: Documents = field(default_factory=dict)
+    plain: dict[str, str] = field(default_factory=dict)
     graph: Any = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Composition:
@@ -65,13 +67,14 @@ class Composition:
         self.is_asked = other.is_asked
         self.assigned = {name: [*values] for name, values in other.assigned.items()}
         self.documents = other.documents
+        self.plain = {**other.plain}
         worked_out = {name: other.__dict__[name] for name in _LATER if name in other.__dict__}
         self.__dict__.update(worked_out)
 
     def to_keep(self) -> tuple[Any, ...]:
         """What `kept` makes this of again, pins aside."""
         documents = pickle.dumps(dict(self.documents), pickle.HIGHEST_PROTOCOL)
-        return self.is_asked, self.assigned, self.hands, self.references, documents
+        return self.is_asked, self.assigned, self.hands, self.references, documents, self.plain
 
     @classmethod
     def kept(
@@ -81,10 +84,11 @@ class Composition:
         hands: bool,
         references: References,
         documents: bytes,
+        plain: dict[str, str],
     ) -> Composition:
         """A record that was kept; its documents are read when they are asked for."""
         late = LateDocuments(documents)
-        made = cls(is_asked=is_asked, assigned=assigned, documents=late)
+        made = cls(is_asked=is_asked, assigned=assigned, documents=late, plain=plain)
         made.__dict__.update(hands=hands, references=references)
         return made
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,12 +82,8 @@ def explain(path: str, overrides: list[str], composed: Composed) -> Explanation:
 
 def layers(path: str, cfg: DictConfig, record: Composition) -> Iterator[Step]:
     """The config files that set a path, in the order in which they are merged."""
-    loader = GlobalHydra.instance().config_loader()
     sources = sources_of(cfg)
-    overrides = [*hydra_overrides(cfg.hydra), *task_overrides(cfg.hydra)]
-    name = cfg.hydra.job.config_name
-    defaults = loader.compute_defaults_list(name, overrides, RunMode.RUN).defaults
-    for default in defaults:
+    for default in _defaults(cfg):
         below = _below(path, default.package or "")
         if below is None or default.config_path.startswith("hydra/"):
             continue
@@ -99,6 +95,23 @@ def layers(path: str, cfg: DictConfig, record: Composition) -> Iterator[Step]:
                     yield _step(origin.file or origin.template, origin.line)
         elif (source := _source(sources, default.config_path)) is not None:
             yield from _lines(os.path.join(source.path, name), below)
+
+
+def file_at(path: str, cfg: DictConfig) -> str | None:
+    """The first config file whose own package is a path, or lies below it."""
+    sources = sources_of(cfg)
+    for default in _defaults(cfg):
+        source = _source(sources, default.config_path)
+        if source is not None and f"{default.package}.".startswith(f"{path}."):
+            return os.path.join(source.path, f"{default.config_path}.yaml")
+    return None
+
+
+def _defaults(cfg: DictConfig) -> Sequence[Any]:
+    loader = GlobalHydra.instance().config_loader()
+    overrides = [*hydra_overrides(cfg.hydra), *task_overrides(cfg.hydra)]
+    found = loader.compute_defaults_list(cfg.hydra.job.config_name, overrides, RunMode.RUN)
+    return found.defaults  # type: ignore[no-any-return]
 
 
 def _source(sources: list[ConfigSource], name: str) -> ConfigSource | None:

@@ -10,7 +10,7 @@ from hydra.core.config_search_path import ConfigSearchPath, SearchPathElement
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 
-from forgather_hydra.config.composition import LOOKING
+from forgather_hydra.config.composition import CURRENT, LOOKING
 from forgather_hydra.config.plain import told_of
 from forgather_hydra.config.search_path import folder_of
 
@@ -39,6 +39,8 @@ class GuardedRepository(IConfigRepository):
         if any(source.scheme().startswith("forgather") for source in sources):
             file = _file_of(config_path, sources)
             if file:
+                if composition := CURRENT.get():
+                    composition.plain[config_path.removesuffix(".yaml")] = file
                 with told_of(file):
                     return self.inner.load_config(config_path)
         return self.inner.load_config(config_path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
 
@@ -13,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError
 
+from forgather_hydra.config.asked import line_that_asks
 from forgather_hydra.config.meant_keys import SIMILAR, advice_on, meant_keys, place_in
 from forgather_hydra.config.package import join
 from forgather_hydra.config.references import definition_of, passed_through
@@ -160,24 +160,7 @@ def _missing_config(error: MissingConfigException, settling: Settling) -> Forgat
     hint = "; ".join(part for part in (did_you_mean(option, options), known) if part) or None
     what = f"no {group} {option!r}" if group else f"no config {option!r}"
     unknown = ForgatherError("unknown_option", f"there is {what}", hint=hint)
-    return unknown.locate(_line_that_asks(group, option, settling))
-
-
-def _line_that_asks(group: str, option: str, settling: Settling) -> Origin | None:
-    """The template line whose defaults list asks for an option of a group, if any does."""
-    for _, document in settling.record.documents.values():
-        config = document.config()
-        entries = config.get("defaults") if OmegaConf.is_dict(config) else None
-        for i, entry in enumerate(entries or ()):
-            wanted = {str(key).split()[-1].strip("/"): value for key, value in _items(entry)}
-            marks = document.positions.get(f"defaults.{i}")
-            if wanted.get(group) == option and marks:
-                return marks[-1].origin
-    return None
-
-
-def _items(entry: Any) -> Iterator[tuple[Any, Any]]:
-    yield from entry.items() if OmegaConf.is_dict(entry) else ()
+    return unknown.locate(line_that_asks(name, settling.record))
 
 
 def _unknown_key(key: str, settling: Settling) -> ForgatherError:

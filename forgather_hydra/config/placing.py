@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from forgather_hydra.config.asked import choice_of
 from forgather_hydra.config.claim import is_template_file
 from forgather_hydra.config.composition import Composed, Composition
 from forgather_hydra.config.difference import leaves
@@ -17,14 +18,24 @@ from forgather_hydra.config.package import join
 from forgather_hydra.config.parsed import parsed_overrides
 from forgather_hydra.config.references import definition_of
 from forgather_hydra.errors import ForgatherError, did_you_mean
+from forgather_hydra.graph.value_types import CALLED, MADE
 from forgather_hydra.paths import library_dirs
 from forgather_hydra.template.source_map import Origin
 
 PREFLIGHT = "preflight"
+TO_CALL = "main: !partial:module:function, which is called"
 _NOT_FOUND = re.compile(r"Interpolation key '([\w.]+)' not found")
 _UNSET = re.compile(r"Environment variable '(\w+)' not found")
 _NO_RESOLVER = re.compile(r"Unsupported interpolation type ([\w.]+)")
 _RESOLVERS = ("oc.env", "oc.select", "oc.decode", "now", "hydra", "fg.tuple", "fg.is_set")
+
+
+# Hints for files, and what they are on a command line, which has no tags.
+_AS_OVERRIDES: dict[str | None, str] = {
+    CALLED: "a mapping makes it: {_target_: module.name, _partial_: true}",
+    MADE: "a mapping makes it: {_target_: module.name}",
+    TO_CALL: "a mapping makes one: {_target_: module.function, _partial_: true}",
+}
 
 
 def traced(problem: ForgatherError, overrides: list[str], record: Composition) -> ForgatherError:
@@ -43,6 +54,7 @@ def traced(problem: ForgatherError, overrides: list[str], record: Composition) -
         is_how = target in (f"{path}._target_", f"{path}._partial_")
         if target == path or is_how or (is_mapping and path.startswith(f"{target}.")):
             problem.template, problem.path = None, override.input_line
+            problem.hint = _AS_OVERRIDES.get(problem.hint, problem.hint)
             return problem
     marks = record.positions.get(at) or record.positions.get(path)
     if marks and (origin := marks[-1].origin):
@@ -80,7 +92,8 @@ def placed(
     words = [key] if key else re.findall(r"\w+", error.message)
     named = [f"{at}.{word}" for word in words for at in sections if word in _values(cfg, at)]
     changes = {}
-    for override in parsed_overrides(task_overrides(cfg.hydra)):
+    overrides = task_overrides(cfg.hydra)
+    for override in parsed_overrides(overrides):
         changed = override.key_or_group
         target = definition_of(changed, record.references)
         is_choice = changed == subject or changed.startswith(f"{subject}/")
@@ -91,6 +104,11 @@ def placed(
     if named and not changes:
         error.path = next((path for path in named if path in record.positions), named[0])
         return traced(error, [], record)
+    if not changes and (choice := choice_of(f"{PREFLIGHT}/{subject}", overrides, record)):
+        if isinstance(choice, Origin):
+            error.path = None
+            return error.locate(choice)
+        changes[choice] = choice
     error.path = " ".join(changes.values()) or place
     if any(target != subject for target in changes):
         return error

@@ -50,8 +50,9 @@ class ForgatherSource(ConfigSource):
         if not os.path.isfile(file):
             raise ConfigLoadError(f"Config not found : {file}")
         with told_of(file):
-            is_template = self.is_template(file)
-            return self._load_template(config_path) if is_template else self._load_plain(file)
+            if self.is_template(file):
+                return self._load_template(config_path)
+            return self._load_plain(config_path, file)
 
     def folders(self) -> Sequence[str]:
         """The folders of the configs; the first that has one wins."""
@@ -90,8 +91,11 @@ class ForgatherSource(ConfigSource):
             looked.take(found, (*folders, *map(str, library_dirs())))
         return found
 
-    def _load_plain(self, file: str) -> ConfigResult:
+    def _load_plain(self, config_path: str, file: str) -> ConfigResult:
         from omegaconf import OmegaConf
+
+        if composition := CURRENT.get():
+            composition.plain[config_path.removesuffix(".yaml")] = file
 
         with open(file, encoding="utf-8-sig") as stream:
             header = self._get_header_dict(stream.read(512))

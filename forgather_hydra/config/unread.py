@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from forgather_hydra.config.composition import Composition
 from forgather_hydra.config.difference import leaves
-from forgather_hydra.config.explain import layers
+from forgather_hydra.config.explain import file_at, layers
 from forgather_hydra.errors import did_you_mean, misspelt
 from forgather_hydra.paths import library_dirs
 from forgather_hydra.template.source_map import Origin
@@ -23,6 +23,9 @@ _READ = {
 _WORD = re.compile(r"(?<![\w.])[A-Za-z_][\w-]*")  # the first of a path
 
 
+_NO_HEADER = (
+    "'# @package _global_' on its first line has its values at the root; else they are in {0}"
+)
 COMMAND_LINE = Origin("the command line", 1)
 
 
@@ -59,6 +62,9 @@ def unread(cfg: DictConfig, raw: dict[Any, Any], record: Composition) -> Iterato
         if near or not _holds_target(raw[key]):
             step = next(layers(key, cfg, record), None)
             origin = step.origin if step else None if near else COMMAND_LINE
+            if step is None and (file := file_at(key, cfg)):
+                yield Unread(key, Origin(file, 1, file), _NO_HEADER.format(key))
+                continue
             yield Unread(key, origin, _hint(key, near, raw))
 
 

@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerFast
 
 from forgather_hydra.data.cache import build_once, cache_path, content_hash
 from forgather_hydra.data.corpus import Corpus, Document, Split
+from forgather_hydra.limits import Count
 
 logger = logging.getLogger(__name__)
 
@@ -76,8 +77,8 @@ def pack_blocks(
     corpus: Corpus,
     split: Split,
     tokenizer: PreTrainedTokenizerFast,
-    block_size: int = 256,
-    max_tokens: int | None = None,
+    block_size: Count = 256,
+    max_tokens: Count | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
 ) -> TokenBlocks:
     """Tokenize a split into rows of `block_size` ids, or map the file written before.

@@ -7,6 +7,7 @@ import yaml
 from forgather_hydra.data.conversations import Conversation, LocalConversations
 from forgather_hydra.data.corpus import Split, held_out
 from forgather_hydra.data.packages import data_folder
+from forgather_hydra.limits import Count, Share
 
 _CURE = "`pip install 'forgather_hydra[chat]'`, or use data=conversations data.path=FILES"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -15,7 +16,7 @@ _DIALOGUES = ("conversations", "health")
 
 
 def chatterbot_conversations(
-    eval_fraction: float = 0.1, max_characters: int = 500
+    eval_fraction: Share = 0.1, max_characters: Count = 500
 ) -> LocalConversations:
     """The English part of `chatterbot-corpus` (BSD licence): about two thousand short real ones.
 

@@ -9,6 +9,7 @@ from forgather_hydra.data.cache import content_hash
 from forgather_hydra.data.corpus import Documents, Row, Split, check_eval_fraction, held_out
 from forgather_hydra.data.hub import HubCorpus
 from forgather_hydra.data.tables import FileRows, Paths, no_text
+from forgather_hydra.limits import Share
 
 Message = dict[str, Any]
 Conversation = list[Message]
@@ -99,7 +100,7 @@ def conversation_files(
     path: Paths,
     pattern: str = "**/*",
     part: str = "train",
-    eval_fraction: float = 0.1,
+    eval_fraction: Share = 0.1,
     eval_path: Paths | None = None,
 ) -> LocalConversations:
     """Conversations in files, one a row: `messages` (each with `role` and `content`), `prompt` and

@@ -8,6 +8,7 @@ from itertools import chain, islice
 from typing import Any, Literal, Protocol
 
 from forgather_hydra.data.cache import content_hash
+from forgather_hydra.limits import Share
 
 Document = dict[str, str]
 Row = dict[str, Any]
@@ -57,7 +58,7 @@ class LocalCorpus(ABC):
         ValueError: `eval_fraction` is outside that range.
     """
 
-    def __init__(self, name: str = "", eval_fraction: float = 0.1) -> None:
+    def __init__(self, name: str = "", eval_fraction: Share = 0.1) -> None:
         check_eval_fraction(eval_fraction)
         self.name = name or type(self).__name__
         self.eval_fraction = eval_fraction

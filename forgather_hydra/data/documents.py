@@ -18,6 +18,7 @@ from transformers import PreTrainedTokenizerFast
 from forgather_hydra.data.blocks import documents_of, encoder_of, in_batches
 from forgather_hydra.data.cache import build_once, cache_path, content_hash
 from forgather_hydra.data.corpus import Corpus, Split
+from forgather_hydra.limits import Count
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class TokenizeArguments:
         ValueError: a length without truncation, or one below 2.
     """
 
-    max_length: int | None = None
+    max_length: Count | None = None
     truncation: bool = True
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ from itertools import chain
 from forgather_hydra.data.cache import content_hash
 from forgather_hydra.data.corpus import Documents, LocalCorpus
 from forgather_hydra.data.tables import FileRows, Paths, column
+from forgather_hydra.limits import Share
 
 
 class FilesCorpus(LocalCorpus):
@@ -32,7 +33,7 @@ class FilesCorpus(LocalCorpus):
         pattern: str = "**/*",
         part: str = "train",
         text_field: str = "text",
-        eval_fraction: float = 0.1,
+        eval_fraction: Share = 0.1,
         eval_path: Paths | None = None,
         name: str = "files",
     ) -> None:
@@ -83,7 +84,7 @@ class FolderCorpus(FilesCorpus):
         path: Paths,
         pattern: str = "**/*",
         text_field: str = "text",
-        eval_fraction: float = 0.1,
+        eval_fraction: Share = 0.1,
     ) -> None:
         super().__init__(
             path, pattern, text_field=text_field, eval_fraction=eval_fraction, name="folder"
@@ -98,7 +99,7 @@ class SavedCorpus(FilesCorpus):
         path: Paths,
         part: str = "train",
         text_field: str = "text",
-        eval_fraction: float = 0.1,
+        eval_fraction: Share = 0.1,
     ) -> None:
         super().__init__(
             path, part=part, text_field=text_field, eval_fraction=eval_fraction, name="saved"

@@ -22,6 +22,7 @@ from forgather_hydra.data.corpus import (
     select_split,
 )
 from forgather_hydra.data.stories import StoryCorpus
+from forgather_hydra.limits import Count, Share
 
 logger = logging.getLogger(__name__)
 
@@ -51,8 +52,8 @@ class HubCorpus:
         revision: str | None = None,
         train_split: str = "train",
         eval_split: str | None = "validation",
-        eval_fraction: float = 0.01,
-        max_documents: int | None = 100_000,
+        eval_fraction: Share = 0.01,
+        max_documents: Count | None = 100_000,
         streaming: bool = True,
         text_field: str = "text",
     ) -> None:
@@ -159,7 +160,7 @@ class HubCorpus:
 
 
 def hub_or_grammar(
-    path: str = "roneneldan/TinyStories", max_documents: int | None = 100_000
+    path: str = "roneneldan/TinyStories", max_documents: Count | None = 100_000
 ) -> Corpus:
     """A dataset of short stories of the Hub; where that cannot be reached, stories of a grammar.
 

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
+from forgather_hydra.limits import Count
+
 
 class MixedDataset(Dataset[Any]):
     """A map-style dataset whose samples come from several, at random with given weights.
@@ -27,7 +29,7 @@ class MixedDataset(Dataset[Any]):
         self,
         datasets: Mapping[str, Any],
         weights: Mapping[str, float],
-        length: int | None = None,
+        length: Count | None = None,
         seed: int = 0,
     ) -> None:
         if datasets.keys() != weights.keys():

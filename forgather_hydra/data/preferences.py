@@ -7,6 +7,7 @@ from datasets import Dataset
 
 from forgather_hydra.data.corpus import Row, Split, check_eval_fraction, held_out
 from forgather_hydra.data.tables import FileRows, Paths
+from forgather_hydra.limits import Share
 
 _COLUMNS = ("prompt", "chosen", "rejected")
 
@@ -16,7 +17,7 @@ def preference_files(
     split: Split,
     pattern: str = "**/*",
     part: str = "train",
-    eval_fraction: float = 0.1,
+    eval_fraction: Share = 0.1,
 ) -> Dataset:
     """Rows of files with a `prompt` and two answers to it, `chosen` and `rejected`.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from forgather_hydra.data.corpus import LocalCorpus
 from forgather_hydra.data.packages import data_folder
+from forgather_hydra.limits import Share
 
 # What a stenographer or an archivist added. Other brackets are the speaker's own words.
 _NOTE = re.compile(
@@ -27,7 +28,7 @@ class SotuCorpus(LocalCorpus):
         eval_fraction: share of the addresses held out for evaluation.
     """
 
-    def __init__(self, eval_fraction: float = 0.1) -> None:
+    def __init__(self, eval_fraction: Share = 0.1) -> None:
         super().__init__("sotu", eval_fraction)
 
     def texts(self) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from forgather_hydra.data.cache import content_hash
 from forgather_hydra.data.corpus import LocalCorpus
+from forgather_hydra.limits import Count, Share
 
 T = TypeVar("T")
 
@@ -124,7 +125,7 @@ class StoryCorpus(LocalCorpus):
     """
 
     def __init__(
-        self, num_stories: int = 12_000, seed: int = 0, eval_fraction: float = 0.05
+        self, num_stories: Count = 12_000, seed: int = 0, eval_fraction: Share = 0.05
     ) -> None:
         super().__init__("stories", eval_fraction)
         self.num_stories = num_stories

@@ -20,6 +20,7 @@ from transformers import PreTrainedTokenizerFast
 from forgather_hydra.data.cache import build_once, cache_path, content_hash
 from forgather_hydra.data.conversations import Conversations
 from forgather_hydra.data.corpus import Split
+from forgather_hydra.limits import Count
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ def tokenize_conversations(
     corpus: Conversations,
     split: Split,
     tokenizer: PreTrainedTokenizerFast,
-    max_length: int = 256,
+    max_length: Count = 256,
     packed: bool = True,
     cache_dir: str | os.PathLike[str] | None = None,
 ) -> TokenConversations:

@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerFast
 from forgather_hydra.chat_templates import with_chat_template
 from forgather_hydra.data.cache import build_once, cache_path, content_hash
 from forgather_hydra.data.corpus import Corpus, Document
+from forgather_hydra.limits import Count
 
 logger = logging.getLogger(__name__)
 
@@ -26,9 +27,9 @@ _PIECE = 10_000
 
 def train_tokenizer(
     corpus: Corpus,
-    vocab_size: int = 2000,
-    model_max_length: int | None = None,
-    max_training_bytes: int = 4_000_000,
+    vocab_size: Count = 2000,
+    model_max_length: Count | None = None,
+    max_training_bytes: Count = 4_000_000,
     cache_dir: str | os.PathLike[str] | None = None,
     chat_template: str | None = None,
     special_tokens: Sequence[str] = (),

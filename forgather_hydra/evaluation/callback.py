@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from forgather_hydra.evaluation.tasks import Metrics, evaluate_tasks, require_harness
+from forgather_hydra.limits import Count
 from forgather_hydra.rundir import evaluations
 from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 from forgather_hydra.train.callbacks.events import TrainerCallback
@@ -35,7 +36,7 @@ class TaskEvaluation(TrainerCallback):
         ValueError: there are no tasks, or `every` is not positive.
     """
 
-    def __init__(self, tasks: Sequence[str], every: int = 500, **options: Any) -> None:
+    def __init__(self, tasks: Sequence[str], every: Count = 500, **options: Any) -> None:
         require_harness()
         if isinstance(tasks, str) or not tasks:
             raise ValueError(f"tasks is {tasks!r}: give a list of names or files")

@@ -17,10 +17,13 @@ from collections.abc import (
     Sequence,
     Set,
 )
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from forgather_hydra.graph.nodes import DList, Element, Shared
+from forgather_hydra.limits import Limits
 
+CALLED = "a tag makes it: !partial:module:name, or !factory:module:name"
+MADE = "a tag makes it: !call:module:name"
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 _NONE = type(None)
 _MAX_CHOICES = 12
@@ -49,7 +52,7 @@ def misfits(target: Callable[..., Any], bound: inspect.BoundArguments) -> Iterat
     Only values that stand in the graph are judged, and only by annotations whose meaning is plain:
     int, float, bool, str, None, literals, enums, what is called, classes of torch, transformers and
     the target's own package, collections of these, and unions with classes of numbers. An
-    annotation that its own default contradicts says nothing.
+    annotation that its own default contradicts says nothing. Numbers may have `Limits`.
     """
     names = _names_at(target)
     packages = {"torch", "transformers", _package(target)}
@@ -115,7 +118,7 @@ def _kinds(annotation: Any, names: dict[str, Any], packages: set[str]) -> list[A
         return None
     try:
         holder = types.SimpleNamespace(__annotations__={"it": annotation})
-        meant = typing.get_type_hints(holder, globalns=names)["it"]
+        meant = typing.get_type_hints(holder, names, include_extras=True)["it"]
     except Exception:  # names that exist for type checkers alone
         return None
     return _members(meant, packages)
@@ -133,11 +136,21 @@ def _members(meant: Any, packages: set[str]) -> list[Any] | None:
 
 
 def _is_plain_kind(kind: Any) -> bool:
+    kind = _without_limits(kind)
     if typing.get_origin(kind) is Literal:
         return True
     return _is_collection(kind) or (
         inspect.isclass(kind) and (kind is _NONE or kind in _WORDS or issubclass(kind, enum.Enum))
     )
+
+
+def _without_limits(kind: Any) -> Any:
+    return typing.get_args(kind)[0] if typing.get_origin(kind) is Annotated else kind
+
+
+def _limits(kind: Any) -> list[Limits]:
+    extras = typing.get_args(kind)[1:] if typing.get_origin(kind) is Annotated else ()
+    return [extra for extra in extras if isinstance(extra, Limits)]
 
 
 def _is_collection(kind: Any) -> bool:
@@ -176,6 +189,9 @@ def _fits_any(value: Any, kinds: list[Any]) -> bool:
 
 
 def _fits(value: Any, kind: Any) -> bool:
+    if limits := _limits(kind):
+        number = _without_limits(kind)
+        return _fits(value, number) and all(each.hold(value) for each in limits)
     if kind is _NONE:
         return value is None
     if _is_collection(kind):
@@ -228,6 +244,8 @@ def _listed(kinds: list[Any]) -> str:
 
 
 def _words_of(kind: Any) -> list[str]:
+    if limits := _limits(kind):
+        return [" ".join((*_words_of(_without_limits(kind)), *map(str, limits)))]
     if kind is _NONE:
         return ["null"]
     if typing.get_origin(kind) is Literal:
@@ -257,10 +275,10 @@ def _hint(value: Any, kinds: list[Any]) -> str | None:
     """How the value could have been meant."""
     if str in kinds and isinstance(value, (int, float)):
         return "if you mean text, quote it; on the command line twice: 'key=\"2024\"'"
-    if isinstance(value, float) and value.is_integer() and int in kinds:
+    if isinstance(value, float) and value.is_integer() and int in map(_without_limits, kinds):
         return f"write {int(value)}"
     if any(map(_is_called, kinds)):
-        return "a tag makes it: !partial:module:name, or !factory:module:name"
+        return CALLED
     if not all(map(_is_plain_kind, kinds)) and not any(kind in _WORDS for kind in kinds):
-        return "a tag makes it: !call:module:name"
+        return MADE
     return None

@@ -15,6 +15,7 @@ import torch
 from transformers import AutoTokenizer, BitsAndBytesConfig, GenerationMixin, PreTrainedModel
 
 from forgather_hydra.errors import error_like
+from forgather_hydra.limits import Amount, Count, Share
 from forgather_hydra.model.directory import ADAPTER_CONFIG
 
 # peft takes a name that none of the modules ends with for a pattern of their whole names.
@@ -24,9 +25,9 @@ _FORMER = "past_key_values"
 
 
 def lora(
-    r: int = 8,
-    alpha: float = 16,
-    dropout: float = 0.0,
+    r: Count = 8,
+    alpha: Amount = 16,
+    dropout: Share = 0.0,
     target_modules: Targets = "all-linear",
     dora: bool = False,
     new_token_ids: Sequence[int] = (),
@@ -60,7 +61,7 @@ def lora(
     )
 
 
-def prefix(tokens: int = 20, new_token_ids: Sequence[int] = (), **others: Any) -> Any:
+def prefix(tokens: Count = 20, new_token_ids: Sequence[int] = (), **others: Any) -> Any:
     """Prefix tuning (Li and Liang 2021, https://arxiv.org/abs/2101.00190), as a
     `PrefixTuningConfig`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import pickle
 import re
@@ -33,8 +34,18 @@ _COMMON = {
 }
 
 
-class UnknownKey(ValueError):
-    """A value of a model's configuration that nothing reads.
+_COUNTS = (
+    *("hidden_size", "intermediate_size", "num_hidden_layers", "head_dim", "vocab_size"),
+    *("num_attention_heads", "num_key_value_heads", "num_experts", "num_experts_per_tok"),
+    *("max_position_embeddings", "max_sequence_length", "sliding_window"),
+    *("n_embd", "n_layer", "n_head", "n_positions", "n_inner"),
+)
+_AMOUNTS = ("initializer_range", "rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon")
+_SHARE = re.compile(r"\w*(?:dropout|_pdrop)")
+
+
+class WrongKey(ValueError):
+    """A value of a model's configuration that nothing reads, or that no model can have.
 
     Attributes:
         key: its name.
@@ -63,12 +74,13 @@ def check_model(
             when the parts that read them are replaced.
 
     Raises:
-        UnknownKey: for the first such value.
+        WrongKey: for the first such value.
     """
     overrides = tuple(overrides)
     _check_keys(code, config, {m[1] for o in overrides if (m := _ADDED.match(o))})
     _check_length(config, overrides)
     _check_needed(code, config)
+    _check_numbers(config)
     directories = tuple(map(Path, part_dirs or model_part_dirs or ()))
     parts = frozenset(collect_parts(code, directories).items())
     return _build_on_meta(code, parts, pickle.dumps(dict(config)), directories)
@@ -103,7 +115,7 @@ def _check_keys(code: str, config: Mapping[str, Any], added: set[str]) -> None:
             cure = f"did you mean {likely}?"
         else:
             continue
-        raise UnknownKey(key, f"no part of this model reads {key!r}; {cure}")
+        raise WrongKey(key, f"no part of this model reads {key!r}; {cure}")
 
 
 def _check_needed(code: str, config: Mapping[str, Any]) -> None:
@@ -116,6 +128,19 @@ def _check_needed(code: str, config: Mapping[str, Any]) -> None:
             raise ValueError(f"{message}; {cure}: +model_config.{key}=VALUE")
 
 
+def _check_numbers(config: Mapping[str, Any]) -> None:
+    """Refuse numbers that torch would take in silence, or refuse in words about its tensors."""
+    for key, value in config.items():
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            continue
+        if key in _COUNTS and value < 1:
+            raise WrongKey(key, f"{key} is {value}: give 1 or more")
+        if (key in _AMOUNTS and value < 0) or (key == "rope_theta" and value <= 0):
+            raise WrongKey(key, f"{key} is {value}: give a number above 0")
+        if _SHARE.fullmatch(key) and not 0 <= value <= 1:
+            raise WrongKey(key, f"{key} is {value}: give a number from 0 to 1")
+
+
 def _check_length(config: Mapping[str, Any], overrides: Iterable[str]) -> None:
     """Refuse a `max_position_embeddings` that another name of the same thing rules over."""
     is_given = any(re.match(r"\+*model_config\.max_position_embeddings=", o) for o in overrides)
@@ -124,7 +149,7 @@ def _check_length(config: Mapping[str, Any], overrides: Iterable[str]) -> None:
             "max_position_embeddings is not used, since max_sequence_length is set, which is the "
             "same: set that"
         )
-        raise UnknownKey("max_position_embeddings", message)
+        raise WrongKey("max_position_embeddings", message)
 
 
 def check_new_model(config: Callable[..., PretrainedConfig]) -> PreTrainedModel:
@@ -133,6 +158,8 @@ def check_new_model(config: Callable[..., PretrainedConfig]) -> PreTrainedModel:
     Raises:
         ValueError: for what the configuration class does not accept, or the model.
     """
+    parameters = inspect.signature(config).parameters.values()
+    _check_numbers({each.name: each.default for each in parameters})
     try:
         with torch.device("meta"):
             model: PreTrainedModel = AutoModelForCausalLM.from_config(config())

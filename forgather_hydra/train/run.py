@@ -10,6 +10,7 @@ from typing import Any
 from transformers.utils.logging import disable_progress_bar
 
 from forgather_hydra.cached_generation import cache_error
+from forgather_hydra.limits import Amount, Count
 from forgather_hydra.rundir.card import write_card
 from forgather_hydra.rundir.files import append_line
 from forgather_hydra.rundir.names import METRICS
@@ -38,8 +39,8 @@ def run_training(
     resume: bool | str | Path = False,
     model_dir: str | Path | None = None,
     prompts: Sequence[Prompt] | None = None,
-    max_new_tokens: int = 40,
-    temperature: float | None = 0.7,
+    max_new_tokens: Count = 40,
+    temperature: Amount | None = 0.7,
     unigram_entropy: float | Callable[[], float] | None = None,
     license: str | None = None,
 ) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from fences import fence_with
 import forgather_hydra as fg
 from forgather_hydra import paths
 from forgather_hydra.model import build_model, modeling_code
-from forgather_hydra.model.preflight import UnknownKey, check_model
+from forgather_hydra.model.preflight import WrongKey, check_model
 
 _FACTORY = fence_with("motivation.md", "-- block positional_encoder_factory")
 WALSH = _FACTORY.partition("\n")[2]  # without the line that extends
@@ -67,5 +67,5 @@ def test_the_length_has_two_names(kwargs, tmp_path: Path) -> None:
     model = build_model(given["code"], config, tmp_path / "made")
     assert model.config.max_position_embeddings == 64
     assert model.base_model.causal_lm.input_encoder.positional_encoder.max_sequence_length == 64
-    with pytest.raises(UnknownKey, match="max_position_embeddings is not used"):
+    with pytest.raises(WrongKey, match="max_position_embeddings is not used"):
         check_model(given["code"], config, overrides=["model_config.max_position_embeddings=32"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,19 @@ REFUSED = {
     "model=pretrained model.path=nowhere/at/all": r"there is no directory nowhere/at/all\Z",
     "+lr_scheduler=wsd trainer.args.lr_scheduler_type=linear": "not used, since a schedule is set",
     "optimizer=muon optimizer.rules.0.optimizer.lr=-1": "^optimizer.rules.0.optimizer.lr=-1: ",
+    "main.max_new_tokens=-1": "^main.max_new_tokens=-1: .*a whole number of 1 or more, not -1",
+    "+main.temperature=-1": r"^\+main.temperature=-1: .*a number of 0 or more or null",
+    "data.corpus.eval_fraction=2": "^data.corpus.eval_fraction=2: .*a number from 0 to 1, not 2",
+    "data.corpus.num_stories=0": "^data.corpus.num_stories=0: .*of 1 or more",
+    "optimizer=galore optimizer.update_gap=0": "^optimizer.update_gap=0: .*of 1 or more",
+    "+debug=profile callbacks.profile.rows=0": "^callbacks.profile.rows=0: .*of 1 or more",
+    "trainer.args.max_eval_steps=0": "^trainer.args.max_eval_steps=0: .*\n.*-1 for all",
+    "+trainer.args.adam_beta1=1": "adam_beta1 is 1: give a number from 0 to below 1",
+    "model_config.num_attention_heads=0": "^model_config.num_attention_heads=0: .*give 1 or more",
+    "model_config.attention_dropout=2": "^model_config.attention_dropout=2: .*from 0 to 1",
+    "model=hf_gpt2 model_config.n_layer=-1": "^model_config.n_layer=-1: .*give 1 or more",
+    "callbacks.metrics=4": r"^callbacks.metrics=4: .*\n.*a mapping makes it: \{_target_: ",
+    "main=null": r"^main=null: .* main is null\n.*_target_: module.function, _partial_",
 }
 
 
@@ -95,6 +109,8 @@ def experiments(tmp_path: Path) -> str:
     """The override by which experiments in a folder are found."""
     (tmp_path / "experiment").mkdir()
     for name, text in {
+        "no_option": "defaults:\n  - stories\n  - override /optimizer: adamww\n",
+        "extra": "defaults:\n  - stories\n  - override /trainer: titan\n",
         "misspelt": "defaults: [stories, _self_]\ntrainr: {args: {max_steps: 3}}\n",
         "misplaced": "defaults: [stories, _self_]\nmax_steps: 3\n",
     }.items():
@@ -112,6 +128,42 @@ def test_a_key_at_the_root_that_nothing_reads(name: str, meant: str, experiments
     with (
         pytest.raises(ForgatherError, match=rf"{name}.yaml:3: .*\n.*{meant.split('.*')[-1]}"),
         composed([*words, "forgather.strict=true"]) as job,
+    ):
+        check_job(job)
+
+
+def test_an_option_that_there_is_not_is_told_at_the_line_that_asks(experiments: str) -> None:
+    told = pytest.raises(ForgatherError, match=r"no_option.yaml:4: .*'adamww'\n.*mean 'adamw'")
+    with told, composed([experiments, "+experiment=no_option"]):
+        pass
+
+
+def test_an_experiment_without_a_header_is_told_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    text = "defaults: [stories]\ntrainer: {args: {max_steps: 4}}\n"
+    (tmp_path / "experiment/bare.yaml").write_text(text)
+    words = ["+experiment=bare"]
+    told = pytest.warns(ForgatherWarning, match="key 'experiment' .*@package _global_")
+    with told as given, composed(words, str(tmp_path)) as job:
+        check_job(job)
+    assert [(w.filename, w.lineno) for w in given] == [(str(tmp_path / "experiment/bare.yaml"), 1)]
+
+
+@pytest.mark.skipif(find_spec("torchtitan") is not None, reason="there is nothing to miss")
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        ("+experiment=titan", r"\+experiment=titan"),
+        ("+experiment=stories trainer=titan", "trainer=titan"),
+        ("+experiment=extra", r"\S*extra.yaml:4"),
+    ],
+)
+def test_what_a_choice_needs_is_told_where_it_was_chosen(
+    words: str, place: str, experiments: str
+) -> None:
+    with (
+        pytest.raises(ModuleNotFoundError, match=rf"^{place}: training by Torch Titan needs"),
+        composed([experiments, *words.split()]) as job,
     ):
         check_job(job)
 

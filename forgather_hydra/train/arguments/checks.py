@@ -116,12 +116,21 @@ def _range_problems(args: TrainingArguments) -> Iterator[str]:
         "logging_steps",
         "eval_steps",
         "save_steps",
+        "dataloader_prefetch_factor",
     ):
-        if getattr(args, name) < 1:
+        if getattr(args, name) is not None and getattr(args, name) < 1:
             yield f"{name} is {getattr(args, name)}: give 1 or more"
-    for name in ("seed", "learning_rate", "weight_decay", "warmup_steps", "eval_delay"):
-        if getattr(args, name) < 0:
+    for name in (
+        *("seed", "data_seed", "learning_rate", "weight_decay"),
+        *("adam_epsilon", "warmup_steps", "eval_delay"),
+    ):
+        if getattr(args, name) is not None and getattr(args, name) < 0:
             yield f"{name} is {getattr(args, name)}: give 0 or more"
+    for name in ("adam_beta1", "adam_beta2", "label_smoothing_factor"):
+        if not 0 <= getattr(args, name) < 1:
+            yield f"{name} is {getattr(args, name)}: give a number from 0 to below 1"
+    if args.max_eval_steps == 0 or args.max_eval_steps < -1:
+        yield f"max_eval_steps is {args.max_eval_steps}: give 1 or more, or -1 for all"
     if args.max_steps < -1:
         yield f"max_steps is {args.max_steps}: give 0 or more, or -1 for the epochs to count"
     if args.max_steps < 0 and args.num_train_epochs <= 0:

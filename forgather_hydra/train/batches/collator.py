@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
+from forgather_hydra.limits import Count
 from forgather_hydra.train.loss import IGNORE_INDEX
 
 Samples = Sequence[Mapping[str, Any]]
@@ -74,7 +75,7 @@ class CausalCollator:
         max_length: longer samples are cut to their first so many tokens.
     """
 
-    def __init__(self, pad_token_id: int = 0, max_length: int | None = None) -> None:
+    def __init__(self, pad_token_id: int = 0, max_length: Count | None = None) -> None:
         self.pad_token_id = pad_token_id
         self.max_length = max_length
 
@@ -104,7 +105,7 @@ class PackedCollator(CausalCollator):
     """
 
     def __init__(
-        self, eos_token_id: int, pad_token_id: int = 0, max_length: int | None = None
+        self, eos_token_id: int, pad_token_id: int = 0, max_length: Count | None = None
     ) -> None:
         super().__init__(pad_token_id, max_length)
         self.eos_token_id = eos_token_id
@@ -144,7 +145,7 @@ def conversation_collator(tokenizer: Any, packed: bool) -> CausalCollator:
 
 
 def padding_collator(
-    tokenizer: Any, truncation: bool = True, max_length: int | None = None
+    tokenizer: Any, truncation: bool = True, max_length: Count | None = None
 ) -> CausalCollator:
     """For rows of different lengths: padded to the longest, and cut to `max_length` tokens.
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile, schedule
 
+from forgather_hydra.limits import Count
 from forgather_hydra.rundir.names import PROFILE, PROFILE_TRACE
 from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 from forgather_hydra.train.callbacks.events import TrainerCallback
@@ -30,7 +31,7 @@ class ProfileCallback(TrainerCallback):
 
     main_process_only = True
 
-    def __init__(self, skip: int = 3, steps: int = 5, rows: int = 30) -> None:
+    def __init__(self, skip: int = 3, steps: int = 5, rows: Count = 30) -> None:
         if skip < 1 or steps < 1:
             raise ValueError(f"skip is {skip} and steps is {steps}: give 1 or more of each")
         self.skip, self.steps, self.rows = skip, steps, rows

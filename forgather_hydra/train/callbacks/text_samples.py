@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 from rich.text import Text
 
+from forgather_hydra.limits import Count
 from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 from forgather_hydra.train.callbacks.events import TrainerCallback
 from forgather_hydra.train.checkpoint.rng import preserved_rng, seed_everything
@@ -37,7 +38,7 @@ class TextSamples(TrainerCallback):
     def __init__(
         self,
         prompts: Sequence[Prompt],
-        max_new_tokens: int = 40,
+        max_new_tokens: Count = 40,
         do_sample: bool = True,
         **generation: Any,
     ) -> None:

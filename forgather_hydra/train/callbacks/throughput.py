@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from forgather_hydra.limits import Amount, Count
 from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 from forgather_hydra.train.callbacks.events import TrainerCallback
 from forgather_hydra.train.state import TrainerControl, TrainerState
@@ -38,7 +39,7 @@ class ThroughputCallback(TrainerCallback):
     main_process_only = True
 
     def __init__(
-        self, sequence_length: int | None = None, peak_tflops: float | None = None
+        self, sequence_length: Count | None = None, peak_tflops: Amount | None = None
     ) -> None:
         self.sequence_length = sequence_length
         self.peak_tflops = peak_tflops

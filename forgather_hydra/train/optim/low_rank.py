@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from forgather_hydra.limits import Amount, Count
+
 Parameters = Iterable[Any]  # parameters, (name, parameter) pairs or groups of them
 
 
@@ -60,9 +62,9 @@ class GaLore(LowRankAdam):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
-        rank: int = 128,
-        update_gap: int = 200,
-        scale: float = 0.25,
+        rank: Count = 128,
+        update_gap: Count = 200,
+        scale: Amount = 0.25,
     ) -> None:
         settings = {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay}
         super().__init__(params, settings | {"rank": rank, "gap": update_gap, "scale": scale})
@@ -100,9 +102,9 @@ class Apollo(LowRankAdam):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
-        rank: int = 64,
-        update_gap: int = 200,
-        scale: float = 1.0,
+        rank: Count = 64,
+        update_gap: Count = 200,
+        scale: Amount = 1.0,
         mini: bool = False,
         seed: int = 0,
     ) -> None:

@@ -13,11 +13,17 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from forgather_hydra.limits import Amount, Steps
+
 Shape = Callable[[float], float]
 
 
 def linear(
-    optimizer: Optimizer, num_training_steps: int, *, warmup_steps: float = 0, min_ratio: float = 0
+    optimizer: Optimizer,
+    num_training_steps: int,
+    *,
+    warmup_steps: Amount = 0,
+    min_ratio: Amount = 0,
 ) -> LambdaLR:
     """Falls linearly to `min_ratio` at the end."""
     warmup = count(warmup_steps, num_training_steps)
@@ -26,7 +32,11 @@ def linear(
 
 
 def cosine(
-    optimizer: Optimizer, num_training_steps: int, *, warmup_steps: float = 0, min_ratio: float = 0
+    optimizer: Optimizer,
+    num_training_steps: int,
+    *,
+    warmup_steps: Amount = 0,
+    min_ratio: Amount = 0,
 ) -> LambdaLR:
     """Falls along half a cosine to `min_ratio` at the end (Loshchilov & Hutter 2017,
     https://arxiv.org/abs/1608.03983).
@@ -40,9 +50,9 @@ def wsd(
     optimizer: Optimizer,
     num_training_steps: int,
     *,
-    warmup_steps: float = 0,
-    decay_steps: float = 0.2,
-    min_ratio: float = 0,
+    warmup_steps: Amount = 0,
+    decay_steps: Amount = 0.2,
+    min_ratio: Amount = 0,
 ) -> LambdaLR:
     """Warm-up, a stable rate, and a fall as 1 - sqrt(x) in the last `decay_steps` (Hägele et al.
     2024, https://arxiv.org/abs/2405.18392), which below 1 are a share of the run.
@@ -65,12 +75,12 @@ def wsd(
 def infinite(
     optimizer: Optimizer,
     *,
-    warmup_steps: int = 0,
-    cooldown_steps: int = 0,
-    constant_ratio: float = 0.5,
+    warmup_steps: Steps = 0,
+    cooldown_steps: Steps = 0,
+    constant_ratio: Amount = 0.5,
     anneal_from: int | None = None,
-    tau: float = 1000.0,
-    min_ratio: float = 0,
+    tau: Amount = 1000.0,
+    min_ratio: Amount = 0,
 ) -> LambdaLR:
     """A schedule without an end (Ibrahim et al. 2024, https://arxiv.org/abs/2403.08763).
 

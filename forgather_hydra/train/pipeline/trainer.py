@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from forgather_hydra.limits import Amount
 from forgather_hydra.train.hugging_face import INSTEAD
 from forgather_hydra.train.numerics import default_dtype
 from forgather_hydra.train.parallel.process_count import ProcessCount
@@ -58,8 +59,8 @@ class PipelineTrainer(Trainer):
         stages_per_process: int | None = None,
         stage_layers: Sequence[int] | None = None,
         replicas: int = 1,
-        input_cost: float = 1.0,
-        output_cost: float = 1.0,
+        input_cost: Amount = 1.0,
+        output_cost: Amount = 1.0,
         **others: Any,
     ) -> None:
         self.pipeline = PipelineOptions(
