@@ -79,7 +79,7 @@ def test_the_package_has_what_it_names() -> None:
     contributed = PACKAGE["contributes"]
     named = [*contributed["grammars"], *contributed["languages"]]
     files = [each.get("path") or each["configuration"] for each in named]
-    assert all((VSCODE / file).is_file() for file in files)
+    assert all((VSCODE / file).is_file() for file in [*files, PACKAGE["main"]])
     assert re.match(contributed["languages"][0]["firstLine"], "-- extends 'a.yaml'")
 
 
