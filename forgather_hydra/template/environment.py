@@ -8,6 +8,7 @@ from types import CodeType
 from typing import Any
 
 from jinja2 import StrictUndefined, Template, TemplateNotFound, TemplateSyntaxError, nodes
+from jinja2.environment import TemplateModule
 from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
 
@@ -47,6 +48,20 @@ class Undefined(StrictUndefined):
     def __repr__(self) -> str:
         """Fail, so that a list with an undefined value cannot be printed either."""
         return str(self)
+
+
+class ImportedAnew(Template):
+    """A template that is run for the imports of one load, so that none sees what another left.
+
+    Jinja runs it once: its variables would go from load to load, and what it looks up would not be
+    noted by the second.
+    """
+
+    def _get_default_module(self, ctx: Context | None = None) -> TemplateModule:
+        modules = CURRENT.get().modules
+        if self.name not in modules:
+            modules[self.name] = self.make_module()
+        return modules[self.name]
 
 
 class TemplateEnvironment(SandboxedEnvironment):
@@ -124,7 +139,7 @@ class TemplateEnvironment(SandboxedEnvironment):
         except (RecursionError, SyntaxError, MemoryError) as error:
             message = "statements or expressions are nested too deeply"
             raise TemplateSyntaxError(message, 1, source.key) from error
-        template = Template.from_code(self, code, self.globals)
+        template = ImportedAnew.from_code(self, code, self.globals)
         self._compiled[source.key] = source, template
         return template
 

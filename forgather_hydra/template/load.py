@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Any
 
+from jinja2.environment import TemplateModule
 from jinja2.utils import Namespace
 
 from forgather_hydra.template.budget import Budget
@@ -36,6 +37,7 @@ class Load:
         self.sources: dict[str, Source] = {}
         self.stamps: dict[str, Stamp] = {}
         self.used: set[str] = set()
+        self.modules: dict[str | None, TemplateModule] = {}
         self.parents: dict[str, str] = {}
         self.references: dict[Reference, None] = {}
         self.lookups: dict[str, str | None] = {}

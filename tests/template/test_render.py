@@ -229,6 +229,30 @@ def test_a_trimmed_block_of_a_child_runs_once_and_in_its_place(write: Write) -> 
     assert renderer.render("main.yaml").text.split() == ["a:", "1", "x:", "1", "y:", "1"]
 
 
+def test_imports_of_one_load_share_variables_and_leave_none_to_the_next(write: Write) -> None:
+    macro = "-- macro next()\n    -- set ns.n = ns.n + 1\n== ns.n\n-- endmacro\n"
+    renderer = write(
+        counter="-- set ns = namespace(n=0)\n" + macro,
+        base="-- import 'counter.yaml' as c\na: {{ c.next() }}\n[x]\n",
+        main="-- extends 'base.yaml'\n-- import 'counter.yaml' as c\n[x]\nb: {{ c.next() }}\n",
+    )
+    loads = [yaml.safe_load(renderer.render("main.yaml").text) for _ in range(2)]
+    assert loads == [{"a": 1, "b": 2}] * 2
+
+
+def test_what_an_imported_template_imports_is_looked_at_by_every_load(write: Write) -> None:
+    renderer = write(
+        size="-- set size = 1\n",
+        m="-- import 'size.yaml' as s\n-- set size = s.size\n",
+        main="-- import 'm.yaml' as m\na: {{ m.size }}\n",
+    )
+    first = renderer.render("main.yaml")
+    write(size="-- set size = 20\n")
+    second = renderer.render("main.yaml")
+    assert [rendered.text.strip() for rendered in (first, second)] == ["a: 1", "a: 20"]
+    assert len(first.files) == len(second.files) == 3
+
+
 def test_a_second_extends_is_named(write: Write) -> None:
     renderer = write(base="a: 1\n", main="-- extends 'base.yaml'\n## c\n-- extends 'base.yaml'\n")
     with pytest.raises(ForgatherError, match="second 'extends'") as caught:
