@@ -79,11 +79,11 @@ def test_the_first_hour_can_be_followed(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     commands = [shlex.split(line) for line in re.findall(r"^\$ (.*)$", page, re.M)]
     composed = [words[3:] for words in commands if words[:3] == ["python", "-m", "forgather_hydra"]]
-    assert len(composed) == 3
+    assert len(composed) == 4
     for words in composed:
         overrides = [first_of_sweep(word) for word in words if "=" in word]
         check(graph_of(overrides, config_dir=str(tmp_path)))
     asked = [words[1:] for words in commands if words[0] == "forgather"]
-    assert len(asked) == 5
+    assert len(asked) == 6
     for words in asked:
         assert _parser()[0].parse_known_args(words)[0].name == words[0]

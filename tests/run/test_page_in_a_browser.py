@@ -17,6 +17,7 @@ import pytest
 
 from forgather_hydra.report.results import JobResult
 from forgather_hydra.report.save import report_results
+from forgather_hydra.rundir.states import State
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
@@ -70,7 +71,7 @@ def sweep_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
             f"optimizer._target_={target}",
             f"trainer.args.seed={seed}",
         ]
-        results.append(JobResult(number, words, "finished", records[-1]["loss"], str(number)))
+        results.append(JobResult(number, words, State.FINISHED, records[-1]["loss"], str(number)))
     report_results(folder, results, "loss", "minimize")
     return folder
 
