@@ -40,7 +40,7 @@ def choice_of(wanted: str, overrides: list[str], record: Composition) -> str | O
         name = names.pop(0)
         if name in chosen:
             return chosen[name]
-        asking = [entry for entry in entries if entry.wanted == name and entry not in seen]
+        asking = [entry for entry in entries if entry.wanted == name]
         for entry in asking:
             if not (entry.origin.file or "").startswith(library):
                 return entry.origin
@@ -57,13 +57,11 @@ def _entries(record: Composition) -> Iterator[Entry]:
         values: Any = OmegaConf.to_container(defaults, resolve=False) if defaults else ()
         for number, entry in enumerate(values):
             marks = document.positions.get(f"defaults.{number}")
-            origin = marks[-1].origin if marks else None
-            for wanted in _wanted(by, entry) if origin else ():
-                yield Entry(by, wanted, origin)
+            if marks and (origin := marks[-1].origin):
+                yield from (Entry(by, wanted, origin) for wanted in _wanted(by, entry))
     for by, file in record.plain.items():
         for origin, entry in _of_plain_file(file):
-            for wanted in _wanted(by, entry):
-                yield Entry(by, wanted, origin)
+            yield from (Entry(by, wanted, origin) for wanted in _wanted(by, entry))
 
 
 def _of_plain_file(file: str) -> Iterator[tuple[Origin, Any]]:
@@ -73,7 +71,7 @@ def _of_plain_file(file: str) -> Iterator[tuple[Origin, Any]]:
         graph = parse(text, SourceMap(join([piece(text, file, 1)]), {file: Place(file, file, 0)}))
     except ForgatherError:  # only Hydra's own reader takes it
         return
-    defaults = graph.get("defaults") if isinstance(graph, dict) else None
+    defaults: Any = graph.get("defaults") if isinstance(graph, dict) else None
     for number, entry in enumerate(defaults if isinstance(defaults, list) else ()):
         yield Origin(file, defaults._lines_[number][-1], file), entry
 

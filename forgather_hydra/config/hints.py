@@ -16,6 +16,7 @@ from forgather_hydra.config.asked import line_that_asks
 from forgather_hydra.config.meant_keys import SIMILAR, advice_on, meant_keys, place_in
 from forgather_hydra.config.package import join
 from forgather_hydra.config.references import definition_of, passed_through
+from forgather_hydra.config.saved_overrides import config_dir_of_run
 from forgather_hydra.config.settle import Settling
 from forgather_hydra.errors import ForgatherError, did_you_mean
 from forgather_hydra.template.source_map import Origin
@@ -48,6 +49,11 @@ def as_our_error(error: Exception, settling: Settling) -> ForgatherError:
             or "quote special characters for Hydra too: 'key=\"value, with signs\"'",
         )
     message = str(error).strip()
+    if match := re.match(r"Ambiguous value for argument '(~[^=]+)=.*'", message):
+        cure = f"write {match[1]}: it deletes the key, whatever it holds"
+        word = match[0].partition("'")[2].rstrip("'")
+        what = f"{word}: what is deleted has no values to try"
+        return ForgatherError("bad_override", what, hint=cure)
     if match := _UNKNOWN.match(message):
         return _unknown_key(match[1], settling)
     lines = [line.strip() for line in message.splitlines() if line.strip()]
@@ -95,7 +101,13 @@ def _torn_apart(word: str, words: list[str]) -> str | None:
     place = words.index(word) if word in words else 0
     before, behind = words[place - 1 : place], words[place + 1 : place + 2]
     whole = None
-    if word.startswith("=") and before:
+    if word.endswith(",") and "=" in word:
+        if not behind or "=" in behind[0]:
+            return "a value is missing behind the last comma, or the comma is one too many"
+        whole = word + behind[0]
+    elif ",," in word:
+        return "a value is missing between two commas"
+    elif word.startswith("=") and before:
         whole = before[0] + word
     elif "=" not in word:
         is_value = bool(before) and before[0].endswith("=")
@@ -158,6 +170,8 @@ def _missing_config(error: MissingConfigException, settling: Settling) -> Forgat
     options = list(error.options or [])
     known = f"{group} is one of: {', '.join(options)}" if options else None
     hint = "; ".join(part for part in (did_you_mean(option, options), known) if part) or None
+    if (folder := config_dir_of_run(settling.overrides)) and folder not in settling.folders:
+        hint = f"the run that is to go on had --config-dir {folder}: give it again"
     what = f"no {group} {option!r}" if group else f"no config {option!r}"
     unknown = ForgatherError("unknown_option", f"there is {what}", hint=hint)
     return unknown.locate(line_that_asks(name, settling.record))

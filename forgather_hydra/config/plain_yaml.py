@@ -45,6 +45,6 @@ def _hint(file: str) -> str | None:
     if any(map(_EXPRESSION.search, lines)):
         return (
             "an expression is evaluated in a template only: a file is one if it has a statement, "
-            "such as '-- set ns.x = 1', or a tag of ours"
+            "such as '-- set x = 1', or a tag of ours"
         )
     return None

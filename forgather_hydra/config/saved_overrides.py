@@ -56,6 +56,16 @@ def _saved(folder: Path, kind: str, word: str = "") -> list[str]:
     return [override for override in overrides if word in override]
 
 
+def config_dir_of_run(overrides: list[str]) -> str | None:
+    """The ``--config-dir`` of the run which ``resume=DIR`` goes on with, if it had one."""
+    folder = _run_folder("resume", overrides)
+    if folder is None:
+        return None
+    saved: Any = OmegaConf.load(folder / HYDRA / "hydra.yaml")
+    sources = OmegaConf.select(saved, "hydra.runtime.config_sources") or ()
+    return next((each.path for each in sources if each.provider == "command-line"), None)
+
+
 def _run_folder(key: str, overrides: list[str]) -> Path | None:
     """The run directory that an override names, if any."""
     chosen = [o.partition("=")[2].strip("'\"") for o in overrides if key_of(o) == key]

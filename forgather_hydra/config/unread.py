@@ -80,6 +80,8 @@ def unread_variables(cfg: DictConfig, raw: dict[Any, Any], record: Composition) 
     if not documents or not isinstance(raw.get("ns"), dict):
         return
     read = frozenset[str]().union(*(rendered.read for rendered in documents))
+    if not read:  # as where a run is repeated, whose templates have been rendered long ago
+        return
     texts = " ".join(value for _, value in leaves(raw) if isinstance(value, str) and "${" in value)
     for name in map(str, raw["ns"]):
         if name in read or name in record.assigned or re.search(rf"\bns[.[]{name}\b", texts):

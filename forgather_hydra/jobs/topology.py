@@ -18,7 +18,7 @@ from forgather_hydra.graph.build import materialize
 from forgather_hydra.graph.imports import resolve, split_spec
 from forgather_hydra.graph.nodes import Call, Shared, Var
 from forgather_hydra.graph.walk import post_order
-from forgather_hydra.jobs.options import Resources, read_resources
+from forgather_hydra.jobs.options import Resources, SlurmOptions, options_class, read_resources
 
 AUTO = "auto"
 
@@ -108,7 +108,7 @@ def topology_of(cfg: DictConfig) -> Topology:
         raise ForgatherError("bad_resources", problem, path="resources", hint=hint)
     if found:
         _check_model(found.kind, graph)
-        _check_optimizer(found, resources)
+        _check_optimizer(found, resources, cfg)
     procs = count.exact and max(count.exact // resources.nodes, 1)
     if resources.nproc_per_node != AUTO:
         procs = int(resources.nproc_per_node)
@@ -162,24 +162,31 @@ def _target(call: Call) -> Any:
         return None
 
 
-def _check_optimizer(trainer: _Trainer, resources: Resources) -> None:
+def _check_optimizer(trainer: _Trainer, resources: Resources, cfg: DictConfig) -> None:
     """Ask the trainer whether it takes the classes that its optimizer is made of."""
     check = getattr(trainer.kind, "check_optimizers", None)
     factory = trainer.arguments.get("optimizer_factory")
-    if check is None or factory is None or not _is_several(resources):
+    if check is None or factory is None or not _is_several(resources, cfg):
         return
     calls = (each for each in post_order(factory) if isinstance(each, Call))
     targets = [_target(each) for each in calls if not split_spec(each.spec).is_relative]
     try:
         check(trainer.arguments, [target for target in targets if inspect.isclass(target)])
     except ValueError as error:
-        raise ForgatherError("bad_optimizer", str(error), path="optimizer") from error
+        hint = None if resources.nproc_per_node != AUTO else "or set resources.nproc_per_node=1"
+        message = str(error)
+        raise ForgatherError("bad_optimizer", message, path="optimizer", hint=hint) from error
 
 
-def _is_several(resources: Resources) -> bool:
-    """Whether it is known that there will be several processes."""
+def _is_several(resources: Resources, cfg: DictConfig) -> bool:
+    """Whether there will be several processes, as far as can be known here.
+
+    The GPUs of a cluster's nodes are not, and who leaves their number open has several in mind.
+    """
     if resources.nproc_per_node != AUTO:
         return resources.nodes * int(resources.nproc_per_node) > 1
+    if options_class(str(OmegaConf.select(cfg, "hydra.launcher._target_"))) is SlurmOptions:
+        return True
     torch = sys.modules["torch"]  # imported with the trainer
     return resources.nodes > 1 or torch.cuda.device_count() > 1
 

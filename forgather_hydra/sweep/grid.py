@@ -49,7 +49,11 @@ class GridSweeper(JobSweeper):
         with self.reporting():
             self.check_options()
             jobs = self.jobs(arguments)
-            size = count("max_batch_size", self.max_batch_size or len(jobs))
+            size = (
+                len(jobs)
+                if self.max_batch_size is None
+                else count("max_batch_size", self.max_batch_size)
+            )
         self.validate(jobs)
         sweep_dir = self.prepare_directory()
         try:

@@ -55,10 +55,19 @@ def settings(override: Override) -> list[Setting]:
             f"{override.input_line}: an interval has no list of values to try",
             hint="write values or a range, or search it with hydra/sweeper=forgather_optuna",
         )
-    return [
-        Setting(key, f"{written}={Transformer.str(element)}", _plain(element))
-        for element in override.sweep_iterator()
-    ]
+    try:
+        elements = list(override.sweep_iterator())
+    except ValueError as error:
+        raise ForgatherError("bad_sweep", f"{override.input_line}: {error}") from error
+    found = [Setting(key, f"{written}={Transformer.str(e)}", _plain(e)) for e in elements]
+    if not found:
+        raise ForgatherError(
+            "bad_sweep",
+            f"{override.input_line}: there is no value to try",
+            hint="a range goes from its first number to before its second; a glob is for names of "
+            "options of a config group",
+        )
+    return found
 
 
 def settings_of(key: str, values: Any, parser: OverridesParser) -> list[Setting]:

@@ -87,7 +87,11 @@ def _refused(error: TemplateRuntimeError, message: str) -> ForgatherError:
         hint = "put the second template below a marker, #---- name ----, and include 'name'"
         message = "a template extends one parent, and this is its second 'extends'"
         return error_like(error, "template_syntax", message, hint=hint)
-    return error_like(error, "template_runtime", message)
+    cure = None
+    if message == "cannot assign attribute on non-namespace object":
+        message = "a name with a dot is set in a namespace, and there is none of that name yet"
+        cure = "make it first: -- set ns = namespace()"
+    return error_like(error, "template_runtime", message, hint=cure)
 
 
 def _missing(

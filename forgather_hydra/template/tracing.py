@@ -46,6 +46,10 @@ class TracingCodeGenerator(CodeGenerator):
         """What `count_steps` puts into loops; a template cannot write an expression on its own."""
         self.writeline("environment.step()", node)
 
+    def visit_Assign(self, node: nodes.Assign, frame: Frame) -> None:
+        self.newline(node)  # what is no namespace fails before the line that Jinja marks
+        super().visit_Assign(node, frame)
+
     def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:
         self.write("environment.concatenated((")
         for operand in node.nodes:

@@ -64,6 +64,17 @@ def test_a_name_leads_to_where_it_is_defined(
     assert (f"{Path(found.file).name}:{found.line + 1}" if found else None) == place
 
 
+@pytest.mark.parametrize(
+    ("line", "column", "marked"), [(1, 2, (9, 13)), (4, 4, (10, 15)), (6, 6, (1, 5))]
+)
+def test_the_word_itself_is_marked(
+    folder: Path, line: int, column: int, marked: tuple[int, int]
+) -> None:
+    found = definition(str(folder / "child.yaml"), CHILD, line, column)
+    assert found is not None
+    assert (found.start, found.end) == marked
+
+
 def test_a_value_is_told_with_the_lines_that_set_it(folder: Path) -> None:
     (folder / "child.yaml").write_text(
         "-- extends 'base.yaml'\n[body]\n    == super()\na: 5\nn: !call:dict\n    k: [x]\n"
@@ -74,5 +85,6 @@ def test_a_value_is_told_with_the_lines_that_set_it(folder: Path) -> None:
         ["a:", "1"],
         ["a:", "5", "<-", "wins"],
     ]
+    assert len({line.index("a:") for line in told.splitlines()[1:]}) == 1
     assert str(hover(str(folder / "child.yaml"), 6)).startswith("n.k")
     assert hover(str(folder / "child.yaml"), 1) is None

@@ -23,6 +23,15 @@ def test_whole_weights_under_fsdp(optimizer: str) -> None:
         topology_of(job.for_hydra())
 
 
+def test_how_many_is_not_known_before_a_cluster_has_said_so() -> None:
+    words = ["+experiment=stories", "trainer=fsdp", "optimizer=galore", "cluster=slurm"]
+    with (
+        pytest.raises(ForgatherError, match=r"needs whole weights.*\n.*resources.nproc_per_node=1"),
+        composed(words) as job,
+    ):
+        topology_of(job.for_hydra())
+
+
 @pytest.mark.parametrize(
     "overrides",
     [

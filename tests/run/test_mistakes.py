@@ -71,6 +71,20 @@ def test_an_output_dir_that_says_the_same_is_none_too_many() -> None:
     check("trainer.args.output_dir=./b/", "hydra.run.dir=b")
 
 
+COMMAS = {
+    "optimizer.lr=1,": "behind the last comma",
+    "optimizer.lr=1,,2": "between two commas",
+    "optimizer.lr=1, 2": "without a blank around '=': optimizer.lr=1,2",
+    "~optimizer.lr=1,2": r"^~optimizer.lr=1,2: .*\n.*write ~optimizer.lr: it deletes",
+}
+
+
+@pytest.mark.parametrize("words", COMMAS)
+def test_a_comma_that_parts_nothing(words: str) -> None:
+    with pytest.raises(ForgatherError, match=COMMAS[words]):
+        check(*words.split())
+
+
 TORN = [("optimizer.lr=", "3e-4"), ("optimizer.lr", "=3e-4"), ("optimizer.lr", "=", "3e-4")]
 
 

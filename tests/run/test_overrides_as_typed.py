@@ -10,6 +10,8 @@ import pytest
 from omegaconf import OmegaConf
 
 import forgather_hydra as fg
+from forgather_hydra.cli.composed import composed
+from forgather_hydra.errors import ForgatherError
 from forgather_hydra.rundir import record
 
 pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
@@ -120,3 +122,21 @@ def test_a_finished_run_that_is_asked_to_go_on_stays_what_it_is(tmp_path: Path) 
     assert fg.launch(f"resume={tmp_path}").return_value == {"x": 1}
     assert (tmp_path / ".hydra/overrides.yaml").read_text() == before
     assert len(record.read(tmp_path)["attempts"]) == 1  # type: ignore[index]
+
+
+def test_a_run_that_needs_its_config_dir_names_it(tmp_path: Path) -> None:
+    (tmp_path / "own/experiment").mkdir(parents=True)
+    text = "# @package _global_\nmain: {_target_: builtins.dict, _partial_: true, x: 1}\n"
+    (tmp_path / "own/experiment/mine.yaml").write_text(text)
+    words = ["+experiment=mine", f"hydra.run.dir={tmp_path / 'run'}"]
+    with composed(words, str(tmp_path / "own")) as job:
+        (tmp_path / "run/.hydra").mkdir(parents=True)
+        OmegaConf.save(OmegaConf.masked_copy(job.cfg, "hydra"), tmp_path / "run/.hydra/hydra.yaml")
+    resumed = [f"resume={tmp_path / 'run'}"]
+    with (
+        pytest.raises(ForgatherError, match=rf"'mine'\n.*had --config-dir {tmp_path / 'own'}"),
+        composed(resumed),
+    ):
+        pass
+    with composed(resumed, str(tmp_path / "own")) as job:
+        assert job.cfg.main.x == 1

@@ -82,6 +82,8 @@ def test_the_command_line_replaces_the_grid() -> None:
         ([], {"zipped": {"a": [1, 2], "b": [1]}}, "a has 2, b has 1"),
         ([], {"grid": {"a": []}}, "a: the list of values is empty"),
         ([], {"listed": ["a=1"]}, "neither a list of overrides nor a mapping"),
+        (["a=range(3,1)"], {}, r"^a=range\(3,1\): there is no value to try"),
+        (["a=range(0,1,0)"], {}, r"^a=range\(0,1,0\): .*must not be zero"),
         (["a=interval(0,1)"], {}, "hydra/sweeper=forgather_optuna"),
         ([], {"grid": {"a": "[1"}}, "a=\\[1"),
         (["a=1,2"], {"where": ["a > 2"]}, "where leaves none of 2 jobs"),

@@ -191,6 +191,7 @@ def test_a_chain_of_60_extends(write: Write) -> None:
         ("a: {{ '{0.__class__}'.format(1) }}\n", "security", 1, "unsafe"),
         ("-- include 'nowhere.yaml'\n", "missing_template", 1, "nowhere.yaml"),
         ("a: {{ 1 / 0 }}\n", "template_runtime", 1, "ZeroDivisionError"),
+        ("a: 1\n-- set ns.x = 2\n", "template_runtime", 2, "namespace, and there is none"),
         ("x: 1\n{{ joinpath(missing, 'a') }}\n", "undefined_variable", 2, "missing"),
     ],
 )

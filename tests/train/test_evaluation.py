@@ -98,6 +98,10 @@ def evaluated_steps(trainer) -> list[int]:
         ({"eval_strategy": "steps", "eval_steps": 2, "eval_delay": 6}, [6, 8, 10]),
         ({"eval_strategy": "epoch"}, [6, 10]),
         ({"eval_strategy": "epoch", "gradient_accumulation_steps": 4}, [2, 4, 6, 8, 10]),
+        (
+            {"eval_strategy": "epoch", "gradient_accumulation_steps": 4, "eval_delay": 3},
+            [6, 8, 10],
+        ),
         ({"eval_strategy": "no", "eval_on_start": True}, [0]),
     ],
 )

@@ -8,9 +8,17 @@ import transformers
 from torch.nn.functional import cross_entropy
 
 from forgather_hydra.train import PackedCollator
+from forgather_hydra.train.packing import second_document
 
 WORDS, END = 64, 2
 SHAPE = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+
+
+def test_a_document_of_one_token_shows_nothing() -> None:
+    positions = torch.tensor([[0, 1, 2, 3, 4], [0, 1, 0, 0, 1]])
+    batch = {"input_ids": torch.zeros_like(positions), "position_ids": positions}
+    assert second_document(batch) == (1, 3, 5)
+    assert second_document({**batch, "position_ids": torch.tensor([[0] * 5] * 2)}) is None
 
 
 def documents() -> list[torch.Tensor]:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 
 
-_USUAL_SCHEDULES = ("constant", "cosine", "linear")  # known without a look at transformers
+OWN_SCHEDULES = ("cosine", "linear")  # by their names in transformers
+_USUAL_SCHEDULES = (*OWN_SCHEDULES, "constant")  # known without a look at transformers
 
 
 def problems(args: TrainingArguments) -> Iterator[str]:

@@ -10,18 +10,19 @@ from typing import Any
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 
+from forgather_hydra.train.arguments.checks import OWN_SCHEDULES
 from forgather_hydra.train.arguments.training_arguments import TrainingArguments
+from forgather_hydra.train.optim import schedules
 from forgather_hydra.train.optim.adamw import FUSED_DEVICES, AdamW
 from forgather_hydra.train.optim.multi_optimizer import (
     BackwardOptimizer,
     NamedParameters,
     OptimizerFactory,
 )
-from forgather_hydra.train.optim.schedules import cosine, linear
 from forgather_hydra.train.optim.state import Named
 
-# By their names in transformers, whose they equal where no more is said of them.
-OWN_SCHEDULES = {"cosine": cosine, "linear": linear}
+# They equal those of transformers where no more is said of them.
+_SCHEDULES = {name: getattr(schedules, name) for name in OWN_SCHEDULES}
 
 
 def chosen_factories(given: Mapping[str, Any]) -> tuple[OptimizerFactory | None, Any]:
@@ -168,7 +169,7 @@ def build_scheduler(
         return made
 
     warmup = args.warmup(num_training_steps)
-    own = OWN_SCHEDULES.get(args.lr_scheduler_type)
+    own = _SCHEDULES.get(args.lr_scheduler_type)
     if own and not args.lr_scheduler_kwargs:
         return own(optimizer, num_training_steps, warmup_steps=warmup)
 
