@@ -21,7 +21,11 @@ class ModelCall:
     """
 
     def __init__(self, model: torch.nn.Module) -> None:
-        parameters = inspect.signature(model.forward).parameters.values()
+        parameters = [*inspect.signature(model.forward).parameters.values()]
+        if adapted := getattr(
+            model, "get_base_model", None
+        ):  # to which peft hands what it is given
+            parameters += inspect.signature(adapted().forward).parameters.values()
         self._name = type(model).__name__
         self._named = {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}
         self._takes_more = any(p.kind is p.VAR_KEYWORD for p in parameters)

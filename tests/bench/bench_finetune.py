@@ -84,11 +84,17 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def _tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder / "base/model", trust_remote_code=True)
+
+
 def trl(folder: Path, steps: int) -> None:
     """A script with trl, with the settings of `ours`."""
     from datasets import load_dataset
     from peft import LoraConfig
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
     from trl import SFTConfig, SFTTrainer
 
     model = AutoModelForCausalLM.from_pretrained(folder / "base/model", trust_remote_code=True)
@@ -103,7 +109,7 @@ def trl(folder: Path, steps: int) -> None:
         model,
         config,
         train_dataset=load_dataset("json", data_files=f"{folder}/chats.jsonl", split="train"),
-        processing_class=AutoTokenizer.from_pretrained(folder / "base/model"),
+        processing_class=_tokenizer(folder),
         peft_config=adapter,
         callbacks=[their_callback()],
     ).train()
@@ -114,14 +120,13 @@ def hugging_face(folder: Path, steps: int) -> None:
     from datasets import load_dataset
     from transformers import (
         AutoModelForCausalLM,
-        AutoTokenizer,
         DataCollatorForLanguageModeling,
         Trainer,
         TrainingArguments,
     )
 
     model = AutoModelForCausalLM.from_pretrained(folder / "base/model", trust_remote_code=True)
-    tokenizer = AutoTokenizer.from_pretrained(folder / "base/model")
+    tokenizer = _tokenizer(folder)
     tokenizer.pad_token = tokenizer.eos_token
     rows = load_dataset("json", data_files=f"{folder}/chats.jsonl", split="train")
 
@@ -144,23 +149,20 @@ def hugging_face(folder: Path, steps: int) -> None:
 
 
 def packed(folder: Path, steps: int) -> None:
-    from transformers import AutoTokenizer
-
     from forgather_hydra.data import FilesCorpus, pack_blocks
 
-    tokenizer = AutoTokenizer.from_pretrained(folder / "base/model")
+    tokenizer = _tokenizer(folder)
     corpus = FilesCorpus(folder / "texts.jsonl", eval_fraction=0)
     pack_blocks(corpus, "train", tokenizer, LENGTH, cache_dir=tempfile.mkdtemp())
-    print("TICK step", time.time(), peak())
+    print("TICK step", time.time(), peak(), flush=True)
 
 
 def two_maps(folder: Path, steps: int) -> None:
     from itertools import chain
 
     from datasets import load_dataset
-    from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder / "base/model")
+    tokenizer = _tokenizer(folder)
     rows = load_dataset(
         "json",
         data_files=f"{folder}/texts.jsonl",
@@ -178,7 +180,7 @@ def two_maps(folder: Path, steps: int) -> None:
 
     tokens = rows.map(tokenize, batched=True, remove_columns=["text"])
     tokens.map(group, batched=True)
-    print("TICK step", time.time(), peak())
+    print("TICK step", time.time(), peak(), flush=True)
 
 
 WAYS: dict[str, Callable[[Path, int], None]] = {
@@ -195,11 +197,14 @@ def measured(command: list[str]) -> Figures:
     """
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
         begin = time.time()
-        process = subprocess.Popen(command, stdout=out, stderr=errors, env=_environment())
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=errors, env=_environment()
+        )
         status = process.wait()
         out.seek(0), errors.seek(0)
-        if status:
+        if status or "TICK step" not in out.read():
             sys.exit(f"{' '.join(command)}\n{errors.read()[-2000:]}")
+        out.seek(0)
         lines = [line.split()[1:] for line in out if line.startswith("TICK ")]
     times = [float(line[1]) for line in lines if line[0] == "step"]
     peaks = [float(line[2]) for line in lines if line[0] == "step"]

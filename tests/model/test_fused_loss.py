@@ -7,6 +7,8 @@ from transformers import Trainer, TrainingArguments
 
 import forgather_hydra as fg
 from forgather_hydra.model import build_model, modeling_code
+from forgather_hydra.model.adapters import lora, with_adapter
+from forgather_hydra.train.model_call import ModelCall
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +54,35 @@ def test_logits_when_wanted(fused, random_ids):
     model.eval()
     assert torch.equal(model(ids, labels=ids).logits, logits)
     assert model(ids, labels=ids, skip_logits=True).logits is None
+
+
+@pytest.mark.parametrize("is_fused", [False, True])
+def test_only_targets_are_computed_where_they_are_few(build, fused, random_ids, is_fused):
+    ids, seen = random_ids(2, 12), []
+    labels = torch.where(torch.arange(12) % 3 == 0, ids, -100)
+    plain, model = build(), (fused if is_fused else build)()
+    model.load_state_dict(plain.state_dict())
+    if not is_fused:  # which calls no module
+        model.lm_head.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].shape[:-1]))
+    expected = plain.train()(ids, labels=labels).loss
+    output = model.train()(ids, labels=labels, skip_logits=True)
+    assert output.logits is None
+    assert seen == ([] if is_fused else [(1, 2 * 3 + 1)])  # tokens 3, 6 and 9, and one for none
+    assert_close(output.loss, expected)
+    (output.loss.backward(), expected.backward())
+    for (name, p), q in zip(model.named_parameters(), plain.parameters(), strict=True):
+        assert_close(p.grad, q.grad, what=name)
+
+
+def test_the_trainer_asks_a_model_below_an_adapter_for_targets_alone(build):
+    assert ModelCall(with_adapter(build(), lora)).takes("skip_logits")
+
+
+def test_rows_without_any_target_have_no_loss(build, random_ids):
+    ids = random_ids(2, 6)
+    labels = torch.full_like(ids, -100)
+    loss = build()(ids, labels=labels, skip_logits=True, num_items_in_batch=1).loss
+    assert loss == 0
 
 
 def test_trains_and_evaluates_in_the_trainer_of_transformers(fused, random_ids, tmp_path):

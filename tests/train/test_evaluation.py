@@ -51,6 +51,15 @@ def test_logits_that_nobody_looks_at_are_not_computed(make_trainer) -> None:
     assert model.told[-1] == (False, None)
 
 
+def test_training_on_few_targets_asks_for_their_logits_alone(make_trainer) -> None:
+    model = Skipping()
+    rows = [{**row, "labels": row["input_ids"].clone()} for row in Rows(8)]
+    for row in rows:
+        row["labels"][: len(row["labels"]) // 2] = -100
+    make_trainer(model=model, train_dataset=rows, max_steps=1).train()
+    assert model.told == [(True, True)]
+
+
 def test_accumulation_and_batch_size_do_not_matter(make_trainer) -> None:
     values = [
         make_trainer(eval_dataset=Rows(11), **options).evaluate()["eval_loss"]

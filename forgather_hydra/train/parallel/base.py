@@ -10,7 +10,7 @@ import torch
 
 from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 from forgather_hydra.train.batches.loading import Batch
-from forgather_hydra.train.loss import Objective, count_targets, logits_of
+from forgather_hydra.train.loss import Objective, count_targets, has_few_targets, logits_of
 from forgather_hydra.train.model_call import ModelCall, moved
 from forgather_hydra.train.packing import check_documents_apart, second_document
 from forgather_hydra.train.parallel.device import (
@@ -202,7 +202,9 @@ class SingleProcess:
 
     def forward(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
         """Mean loss over the targets of a batch that lies on the CPU."""
-        nobody_looks = self.objective.is_models_own and not self.model.training
+        nobody_looks = self.objective.is_models_own and (
+            not self.model.training or has_few_targets(batch)
+        )
         options = {"skip_logits": True} if nobody_looks and self.call.takes("skip_logits") else {}
         loss: torch.Tensor = self._compute(model, batch, **options)
         return loss

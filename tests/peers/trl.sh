@@ -6,7 +6,7 @@
 #   three steps of LoRA with dropout, and three more after a resume: the weights of six, bit for bit
 #   packing=True: the answers of a document are the same, whatever stands before it in the row
 #
-# bash findings/trl.sh [FOLDER]   FOLDER: where the packages are installed, and found the next time
+# bash tests/peers/trl.sh [FOLDER]   FOLDER: where the packages are installed, and found the next time
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 folder=$(realpath "${1:-$(mktemp -d)}")
@@ -20,7 +20,7 @@ $python -c 'import trl, transformers, peft, torch
 print("trl", trl.__version__, "transformers", transformers.__version__, "peft", peft.__version__, "torch", torch.__version__)'
 export HF_HUB_OFFLINE=1 CUDA_VISIBLE_DEVICES=
 cd "$work"
-$python "$here/peer_model.py" .
+$python "$here/../../findings/peer_model.py" .
 
 refused() { # refused TEXT WORD...: the command ends with 2, and says TEXT
     local text=$1 code=0
