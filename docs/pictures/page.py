@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 PICTURE = Path(__file__).with_name("sweep.png")
-SIZE = "1080,1040"
+SIZE = "1080,1070"
 LARGEST = 150_000  # bytes
 
 if __name__ == "__main__":
