@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from forgather_hydra.config.kept_compositions import KeptCompositions
 
 MAX_BASES = 200  # of about a hundred kB each
+# Settings of Hydra's that it does not read before the overrides are set.
+_SET_LATE = ("hydra.run.", "hydra.sweep.", "hydra.launcher.", "hydra.sweeper.")
 
 Compose = Callable[[list[str]], DictConfig]
 
@@ -42,7 +44,8 @@ class JobComposer:
     """Composes as Hydra does, but what the last values of the overrides do not change only once.
 
     Hydra sets values when all files have been merged, in the order of the overrides. So a job whose
-    last overrides set values is one without these, with the values set.
+    last overrides set values is one without these, with the values set. What is swept over counts
+    for nothing but the names of the overrides.
 
     Args:
         compose: Hydra's own way, for the overrides of a job.
@@ -50,6 +53,8 @@ class JobComposer:
         bases: kept from one job to the next.
         key: what else they depend on.
         kept: what other processes have composed, if that counts here.
+        compose_base: Hydra's own way for overrides that sweep over nothing; by default the same.
+        may_sweep: whether overrides that sweep are no mistake.
     """
 
     def __init__(
@@ -59,8 +64,12 @@ class JobComposer:
         bases: dict[tuple[Any, ...], Base | None],
         key: tuple[Any, ...],
         kept: KeptCompositions | None = None,
+        compose_base: Compose | None = None,
+        may_sweep: bool = False,
     ) -> None:
         self.compose = compose
+        self.compose_base = compose_base or compose
+        self.may_sweep = may_sweep
         self.is_group = is_group
         self.bases = bases
         self.key = key
@@ -70,6 +79,9 @@ class JobComposer:
         """The configuration of a job; its templates tell the current composition what they did."""
         try:
             parsed = parsed_overrides(overrides)
+            swept = [o for o in parsed if o.is_sweep_override()]
+            if any(o.is_hydra_override() or not self.may_sweep for o in swept):
+                return self.compose(overrides)  # which tells what is wrong
             base, values = split(parsed, self.is_group)
             known = self.base(base) if values or self.kept else None
             if known is None:
@@ -78,7 +90,7 @@ class JobComposer:
             ConfigLoaderImpl._apply_overrides_to_config(values, config)
         except (HydraException, OmegaConfBaseException):
             return self.compose(overrides)  # which tells what is wrong
-        name_overrides(config, [o for o in parsed if not o.is_hydra_override()])
+        name_overrides(config, parsed, base)
         _current().take(known.record)
         return config
 
@@ -104,7 +116,7 @@ class JobComposer:
 
     def made(self, overrides: list[str]) -> Base | None:
         """The same, composed now."""
-        config = self.compose(overrides)
+        config = self.compose_base(overrides)
         OmegaConf.clear_cache(config)  # of a sweep's, each job gets a copy by itself
         record = Composition()
         record.take(_current())
@@ -120,34 +132,49 @@ def split(
     parsed: Sequence[Override], is_group: Callable[[str], bool]
 ) -> tuple[list[str], list[Override]]:
     """The overrides that choose files or delete, and the values that are set after them."""
+    swept = [place for place, override in enumerate(parsed) if override.is_sweep_override()]
     values: list[int] = []
     for place, override in enumerate(parsed):
+        if place in swept:
+            continue
         if _is_value(override, is_group):
             values.append(place)
         elif override.is_delete() or isinstance(override.value(), dict):
             values = []  # what comes before may be deleted, or is merged with this
-    base = [str(o.input_line) for place, o in enumerate(parsed) if place not in values]
+    later = {*values, *swept}
+    base = [str(o.input_line) for place, o in enumerate(parsed) if place not in later]
     return base, [parsed[place] for place in values]
 
 
 def _is_value(override: Override, is_group: Callable[[str], bool]) -> bool:
-    """Whether an override gives a key of the job a value."""
+    """Whether an override gives a key of the job, or a setting of Hydra's, a value."""
+    key = override.key_or_group
     return (
         override.package is None
         and not override.is_delete()
-        and not override.is_sweep_override()
-        and override.key_or_group.partition(".")[0] not in ("hydra", "ns")
-        and not is_group(override.key_or_group)
+        and (key.startswith(_SET_LATE) or key.partition(".")[0] not in ("hydra", "ns"))
+        and not is_group(key)
     )
 
 
-def name_overrides(config: DictConfig, overrides: Sequence[Override]) -> None:
-    """Note the overrides of a job in its configuration, as Hydra does."""
-    config.hydra.overrides.task = [o.input_line for o in overrides]
+def name_overrides(
+    config: DictConfig, overrides: Sequence[Override], base: Sequence[str] = ()
+) -> None:
+    """Note the overrides of a job in its configuration, as Hydra does.
+
+    Args:
+        base: those among them with which it was composed.
+    """
+    known = config.hydra.overrides.hydra
+    before = len(known) - sum(o.is_hydra_override() for o in parsed_overrides(base))
+    hydra = [o.input_line for o in overrides if o.is_hydra_override()]
+    config.hydra.overrides.hydra = [*known[:before], *hydra]
+    task = [o for o in overrides if not o.is_hydra_override()]
+    config.hydra.overrides.task = [o.input_line for o in task]
     if OmegaConf.is_interpolation(config.hydra.job, "override_dirname"):
         return  # Hydra 1.4 works it out when it is asked for
     how = config.hydra.job.config.override_dirname
-    lines = sorted(str(o.input_line) for o in overrides if o.key_or_group not in how.exclude_keys)
+    lines = sorted(str(o.input_line) for o in task if o.key_or_group not in how.exclude_keys)
     config.hydra.job.override_dirname = re.sub("=", how.kv_sep, how.item_sep.join(lines))
 
 

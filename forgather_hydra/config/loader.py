@@ -5,11 +5,13 @@ from __future__ import annotations
 import pickle
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
+from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigSource
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -58,14 +60,22 @@ class ForgatherConfigLoader(ConfigLoader):
             lambda given: self._choices(config_name, given, run_mode),
         )
 
-        def compose(overrides: list[str]) -> DictConfig:
+        def compose(overrides: list[str], run_mode: RunMode = run_mode) -> DictConfig:
             return self.inner.load_configuration(
                 config_name, overrides, run_mode, from_shell, validate_sweep_overrides
             )
 
         sources = self._sources(overrides)
-        about = config_name, run_mode.name, validate_sweep_overrides
-        composer = self._composer(compose, sources, about) if self._kept else compose
+        composer: Compose = compose
+        if self._kept:
+            # Hydra asks for the configuration of a sweep first, to learn whether there is one.
+            composer = self._composer(
+                compose,
+                sources,
+                (config_name,),
+                compose_base=partial(compose, run_mode=RunMode.RUN),
+                may_sweep=run_mode == RunMode.MULTIRUN,
+            )
         settling = self._settling(composer, overrides, sources)
         reporting = self.application.reporting() if from_shell else nullcontext()
         with reporting:
@@ -116,18 +126,23 @@ class ForgatherConfigLoader(ConfigLoader):
         return KeptCompositions(self.inner.get_search_path())
 
     def _composer(
-        self, compose: Compose, sources: Sequence[ConfigSource], about: tuple[Any, ...]
+        self,
+        compose: Compose,
+        sources: Sequence[ConfigSource],
+        about: tuple[Any, ...],
+        **options: Any,
     ) -> JobComposer:
         from forgather_hydra.config.jobs import JobComposer
 
-        return JobComposer(compose, is_group_in(sources), self._bases, about, self._kept)
+        known = is_group_in(sources), self._bases, about, self._kept
+        return JobComposer(compose, *known, **options)
 
     def _choices(
         self, config_name: str | None, overrides: list[str], run_mode: RunMode
     ) -> dict[str, Any]:
         """What some overrides choose, by config group."""
 
-        def choices() -> dict[str, Any]:
+        def choices(run_mode: RunMode = run_mode) -> dict[str, Any]:
             found = self.compute_defaults_list(config_name, overrides, run_mode)
             return dict(found.overrides.known_choices)
 
@@ -140,11 +155,14 @@ class ForgatherConfigLoader(ConfigLoader):
         chosen, _ = split(parsed, is_group_in(self._sources(overrides)))
         if any("${" in word for word in chosen):
             return choices()
-        about = "choices", config_name, run_mode.name, *chosen
+        about = "choices", config_name, *chosen
         if found := self._kept.read(*about):
             return dict(found["choices"])
-        with looking() as looked:
-            made = choices()
+        try:
+            with looking() as looked:
+                made = choices(RunMode.RUN)
+        except HydraException:  # an option is missing, which a sweep may add
+            return choices()
         self._kept.write({"choices": made}, looked, *about)
         return made
 

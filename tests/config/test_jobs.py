@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
+from forgather_hydra.config.command_line import CommandLine, UsageExit
 from forgather_hydra.config.jobs import JobComposer
 from forgather_hydra.config.loader import ForgatherConfigLoader
 from forgather_hydra.config.settle import FAILURES
@@ -131,6 +132,85 @@ def test_a_job_is_what_hydra_alone_composes(sweep: Any, overrides: list[str]) ->
         patch.setattr(JobComposer, "__call__", lambda self, words: self.compose(words))
         assert ours == outcome(loader, master, overrides)
     loader._validated.clear()
+
+
+OF_HYDRA = [
+    *("hydra.run.dir=x", "hydra.sweep.dir='${seed}'", "hydra.sweep.subdir=a,b", "hydra.run.dur=x"),
+    *(
+        "hydra.launcher.max_parallel=3",
+        "~hydra.launcher",
+        "hydra/launcher=basic",
+        "hydra.verbose=x",
+    ),
+    *(
+        "db=mysql,lite",
+        "places.a=1,2",
+        "+experiment=base,none",
+        "+later.x=choice(1,2)",
+        "ns.size=7,8",
+    ),
+    *("hydra.searchpath=[]", "hydra.mode=MULTIRUN", "hydra/launcher=basic,submitit_local"),
+]
+
+
+@pytest.fixture(scope="module")
+def command_line(sweep: Any, tmp_path_factory: Any) -> Iterator[ForgatherConfigLoader]:
+    """The loader of our own command, with a cache of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield ForgatherConfigLoader(sweep[0].inner, CommandLine())
+
+
+def loaded(loader: ForgatherConfigLoader, words: list[str], mode: RunMode, validate: bool) -> Any:
+    """All that Hydra gets for a command."""
+    try:
+        cfg = loader.load_configuration("config", words, mode, True, validate)
+    except UsageExit as exit_:
+        return str(exit_)
+    flags = [cfg._get_node_flag("struct"), cfg.hydra._get_node_flag("readonly")]
+    return OmegaConf.to_yaml(cfg), flags
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    words=st.lists(st.sampled_from([*OVERRIDES, *OF_HYDRA, *OF_HYDRA]), max_size=4),
+    mode=st.sampled_from([RunMode.RUN, RunMode.MULTIRUN]),
+    validate=st.booleans(),
+)
+def test_a_command_gets_what_hydra_alone_composes(
+    command_line: ForgatherConfigLoader, words: list[str], mode: RunMode, validate: bool
+) -> None:
+    def choices(loader: Any, name: Any, words: list[str], mode: RunMode) -> dict[str, Any]:
+        return dict(loader.compute_defaults_list(name, words, mode).overrides.known_choices)
+
+    ours = loaded(command_line, words, mode, validate)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JobComposer, "__call__", lambda self, words: self.compose(words))
+        patch.setattr(ForgatherConfigLoader, "_choices", choices)
+        assert ours == loaded(command_line, words, mode, validate)
+
+
+def test_a_run_composes_once_and_another_of_other_values_nothing(
+    command_line: ForgatherConfigLoader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    command_line._bases.clear()
+    composed: list[list[str]] = []
+    inner = command_line.inner.load_configuration
+    words = ["+experiment=base", "layer.sizes.0=8"]
+    for value in ("a", "b"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                command_line.inner,
+                "load_configuration",
+                lambda *a: (composed.append(a), inner(*a))[1],
+            )
+            given = [*words, f"hydra.run.dir={value}", f"seed={len(value)}"]
+            loaded(command_line, given, RunMode.MULTIRUN, False)  # as Hydra does to learn its mode
+            cfg = command_line.load_configuration("config", given, RunMode.RUN)
+        assert cfg.hydra.run.dir == value
+        assert cfg.hydra.overrides.hydra[0] == f"hydra.run.dir={value}"
+    assert len(composed) == 1
 
 
 def test_files_are_merged_once_for_jobs_that_differ_in_values(sweep: Any) -> None:
