@@ -5,7 +5,7 @@
     python tests/bench/bench_finetune.py reading    # 50 MB of jsonl to rows of tokens, of datasets
 
 Each way is a fresh process, in turns; figures are medians over rounds of the ratio to the peer's
-process of the same round. `--folder` keeps the model and the data for another time.
+process of the same round. `--folder` keeps the model, with its code, and the data for another time.
 """
 
 from __future__ import annotations
@@ -75,6 +75,8 @@ def _telling(kind: type) -> Any:
         def on_log(self, args: Any, state: Any, control: Any, logs: Any, **kwargs: Any) -> None:
             if "loss" in logs:
                 print("TICK loss", logs["loss"], flush=True)
+                seen = logs.get("num_tokens") or state.num_input_tokens_seen
+                print("TICK tokens", seen / state.global_step, flush=True)
 
     return Telling()
 
@@ -192,8 +194,8 @@ WAYS: dict[str, Callable[[Path, int], None]] = {
 
 
 def measured(command: list[str]) -> Figures:
-    """Seconds to the first step and of each later one, the peak in MiB at the last, and the loss
-    of the last five.
+    """Seconds to the first step and of each later one, tokens per second of a later one, the peak
+    in MiB at the last, and the loss of the last five.
     """
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
         begin = time.time()
@@ -209,9 +211,12 @@ def measured(command: list[str]) -> Figures:
     times = [float(line[1]) for line in lines if line[0] == "step"]
     peaks = [float(line[2]) for line in lines if line[0] == "step"]
     losses = [float(line[1]) for line in lines if line[0] == "loss"]
+    tokens = [float(line[1]) for line in lines if line[0] == "tokens"]
     steps = [after - before for before, after in pairwise(times)]
     figures = {"start": times[0] - begin, "peak": peaks[-1]}
-    figures |= {"step": statistics.median(steps)} if steps else {}
+    if steps:
+        figures["step"] = statistics.median(steps)
+        figures["tokens/s"] = tokens[-1] / figures["step"] if tokens else 0.0
     return figures | ({"loss": statistics.mean(losses[-5:])} if losses else {})
 
 
@@ -283,10 +288,12 @@ def main() -> None:
     prepare(folder, options.what, options.megabytes)
     pair = commands(options.what, folder, options.steps)
     rounds = [tuple(map(measured, pair)) for _ in range(options.rounds)]
-    for key in rounds[0][0]:
+    for key in (key for key in rounds[0][0] if key in rounds[0][1]):
         mine, theirs = ([each[side][key] for each in rounds] for side in (0, 1))
+        if not all(theirs):
+            continue
         ratio = statistics.median(a / b for a, b in zip(mine, theirs, strict=True))
-        print(f"{key:6} ours {statistics.median(mine):8.3f}", end="")
+        print(f"{key:8} ours {statistics.median(mine):8.3f}", end="")
         print(f"  peer {statistics.median(theirs):8.3f}  ours / peer {ratio:5.2f}")
     return None
 
