@@ -33,6 +33,27 @@ def refuse_options(words: Sequence[str]) -> None:
         raise ForgatherError("bad_override", text, hint=meant(name, equals, value, words[place:]))
 
 
+def options_first(words: Sequence[str]) -> list[str]:
+    """The words in an order that Hydra reads: it takes no overrides on both sides of an option."""
+    from hydra._internal.utils import get_args_parser
+
+    known = get_args_parser()._option_string_actions
+    options, overrides = [], []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("-"):
+            overrides.append(word)
+            continue
+        options.append(word)
+        action = known.get(word)
+        takes_one = action is not None and action.nargs is None
+        takes_word = action is not None and rest and rest[0] in (action.choices or ())
+        if rest and (takes_one or takes_word):
+            options.append(rest.pop(0))
+    return [*options, *overrides]
+
+
 def meant(name: str, equals: str, value: str, words: Sequence[str]) -> str:
     """The hint for an option ``NAME=VALUE``, or ``NAME VALUE`` at the beginning of `words`."""
     if name in _OF_HYDRA:

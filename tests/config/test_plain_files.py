@@ -9,10 +9,17 @@ from typing import Any
 import pytest
 
 import forgather_hydra as fg
+from forgather_hydra.config.package import package_path
 from forgather_hydra.config.plain import fault_of
 from forgather_hydra.errors import ForgatherError
 
 HEAD = b"# @package _global_\n"
+
+
+def test_a_header_names_the_package_by_group_and_name() -> None:
+    assert package_path("_group_._name_", "a/b/adamw.yaml") == "a.b.adamw"
+    assert package_path("_global_.x", "a/adamw.yaml") == "x"
+    assert package_path(None, "a/b/adamw.yaml") == "a.b"
 
 
 def bomb(first: str, following: str, levels: int = 40) -> bytes:

@@ -10,6 +10,7 @@ import pytest
 import forgather_hydra as fg
 from forgather_hydra.cli import app, forgather
 from forgather_hydra.cli.composed import composed
+from forgather_hydra.cli.dashes import options_first
 from forgather_hydra.config.check import check_job
 from forgather_hydra.errors import ForgatherError, ForgatherWarning
 
@@ -187,6 +188,17 @@ def test_a_directory_whose_name_is_too_long(tmp_path: Path) -> None:
     place = (f"hydra.sweep.dir={tmp_path}", "hydra.sweep.subdir=${hydra:job.override_dirname}")
     with pytest.raises(ForgatherError, match=r"(?s)more than 255 bytes.*set hydra.sweep.subdir"):
         fg.launch(main, f"+note={300 * 'x'}", *place, multirun=True)
+
+
+def test_overrides_may_stand_on_both_sides_of_an_option() -> None:
+    words = ["a=1", "--config-dir", "own", "~b", "--info", "config", "-m", "+c=2", "--cfg", "job"]
+    assert options_first(words) == [
+        *("--config-dir", "own", "--info", "config", "-m", "--cfg", "job"),
+        *("a=1", "~b", "+c=2"),
+    ]
+    assert options_first(["--info", "a=1", "--config-dir=own"]) == [
+        *("--info", "--config-dir=own", "a=1"),
+    ]
 
 
 @pytest.mark.parametrize(
