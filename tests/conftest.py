@@ -17,6 +17,18 @@ from warm import COMMAND_LINE, WarmProcess
 
 collect_ignore = [] if "CLIENT_MODELS" in os.environ else ["clients"]
 
+# Minutes each; the cluster's mostly wait.
+LONGEST = (
+    "tests/launch/test_slurm",
+    "tests/gpu/",
+    "tests/test_notebooks.py",
+    "tests/test_examples.py",
+    "tests/test_readme.py",
+    "tests/train/test_differential.py",
+    "tests/train/test_accel.py",
+    "tests/train/test_pipeline.py",
+)
+
 _PLACE = tempfile.mkdtemp(prefix="tests-")
 os.environ["HF_MODULES_CACHE"] = f"{_PLACE}/modules"  # read once, when transformers is imported
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -36,12 +48,19 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """A file to a worker, whose fixtures it makes once; and the one cluster to a single worker."""
     from xdist.scheduler import LoadFileScheduling
 
+    config.option.loadscopereorder = False  # by the number of tests, which tells nothing of time
+
     class Files(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = super()._split_scope(nodeid)
             return "cluster" if "/test_slurm" in file else file
 
     return Files(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first, so that no worker has it left when the others are done."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
 def pytest_unconfigure() -> None:
