@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from forgather_hydra.config.composition import Composed, Composition
 from forgather_hydra.config.decode import from_omegaconf
-from forgather_hydra.config.given import hydra_config, task_overrides
+from forgather_hydra.config.given import hydra_config, hydra_overrides, key_of, task_overrides
 from forgather_hydra.config.parsed import parsed_overrides
 from forgather_hydra.config.place import contradiction, no_place
 from forgather_hydra.config.placing import (
@@ -60,6 +60,7 @@ def check_job(job: Composed, is_swept: bool = False) -> None:
     if (wrong_place := contradiction(cfg, is_swept) or no_place(cfg)) is not None:
         raise traced(wrong_place, overrides, record)
     _tell_unread(cfg, record)
+    _tell_unused_directory(cfg, is_swept)
     if isinstance(graph, dict) and PREFLIGHT in graph:
         _construct_preflight(graph, job)
 
@@ -149,6 +150,17 @@ def _tell_unread(cfg: DictConfig, record: Composition) -> None:
             if record.strict:
                 raise ForgatherError(kind, message, hint=hint).locate(origin)
             warn(kind, message, origin or Origin("the command line", 1), hint)
+
+
+def _tell_unused_directory(cfg: DictConfig, is_swept: bool) -> None:
+    """Warn of a directory that was given for a run in a sweep, or for a sweep in a run."""
+    kinds = {"a run": "hydra.run.dir", "a sweep": "hydra.sweep.dir"}
+    present, other = ("a sweep", "a run") if is_swept else ("a run", "a sweep")
+    given = {*map(key_of, hydra_overrides(cfg.hydra))}
+    if kinds[other] in given and kinds[present] not in given:
+        message = f"{kinds[other]} has no effect: this is {present}"
+        hint = f"write {kinds[present]}="
+        warn("run_directory", message, Origin("the command line", 1), hint)
 
 
 def _misspelt_additions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -145,6 +146,23 @@ def test_a_key_at_the_root_that_nothing_reads(name: str, meant: str, experiments
         composed([*words, "forgather.strict=true"]) as job,
     ):
         check_job(job)
+
+
+@pytest.mark.parametrize(
+    ("is_swept", "given", "meant"), [(True, "run", "sweep"), (False, "sweep", "run")]
+)
+def test_a_directory_of_the_other_kind_has_no_effect(
+    is_swept: bool, given: str, meant: str
+) -> None:
+    words = ["+experiment=stories", f"hydra.{given}.dir=mine"]
+    told = pytest.warns(
+        ForgatherWarning, match=rf"hydra\.{given}\.dir has no effect.*hydra\.{meant}\.dir="
+    )
+    with told, composed(words) as job:
+        check_job(job, is_swept)
+    with warnings.catch_warnings(), composed([*words, f"hydra.{meant}.dir=too"]) as job:
+        warnings.simplefilter("error", ForgatherWarning)
+        check_job(job, is_swept)
 
 
 def test_an_option_that_there_is_not_is_told_at_the_line_that_asks(experiments: str) -> None:
