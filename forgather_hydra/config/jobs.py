@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from forgather_hydra.config.composition import CURRENT, LOOKING, Composition
+from forgather_hydra.config.given import hydra_overrides
 from forgather_hydra.config.looked_up import looking
 from forgather_hydra.config.parsed import parsed_overrides
 from forgather_hydra.template.kept_pickles import UNPICKLED
@@ -165,7 +166,7 @@ def name_overrides(
     Args:
         base: those among them with which it was composed.
     """
-    known = config.hydra.overrides.hydra
+    known = hydra_overrides(config.hydra)
     before = len(known) - sum(o.is_hydra_override() for o in parsed_overrides(base))
     hydra = [o.input_line for o in overrides if o.is_hydra_override()]
     config.hydra.overrides.hydra = [*known[:before], *hydra]

@@ -13,7 +13,7 @@ from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
@@ -135,7 +135,12 @@ def test_a_job_is_what_hydra_alone_composes(sweep: Any, overrides: list[str]) ->
 
 
 OF_HYDRA = [
-    *("hydra.run.dir=x", "hydra.sweep.dir='${seed}'", "hydra.sweep.subdir=a,b", "hydra.run.dur=x"),
+    *(
+        "hydra.run.dir='${seed}'",
+        "hydra.run.dir='${hydra:sweep.dir}'",
+        "hydra.sweep.subdir=a,b",
+        "hydra.run.dur=x",
+    ),
     *(
         "hydra.launcher.max_parallel=3",
         "~hydra.launcher",
@@ -171,12 +176,14 @@ def loaded(loader: ForgatherConfigLoader, words: list[str], mode: RunMode, valid
     return OmegaConf.to_yaml(cfg), flags
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     words=st.lists(st.sampled_from([*OVERRIDES, *OF_HYDRA, *OF_HYDRA]), max_size=4),
     mode=st.sampled_from([RunMode.RUN, RunMode.MULTIRUN]),
     validate=st.booleans(),
 )
+@example(["hydra.run.dir='${hydra:sweep.dir}'", "seed=1,2"], RunMode.MULTIRUN, True)
+@example(["hydra.sweep.dir='${seed}'", "+experiment=base", "seed=9"], RunMode.RUN, True)
 def test_a_command_gets_what_hydra_alone_composes(
     command_line: ForgatherConfigLoader, words: list[str], mode: RunMode, validate: bool
 ) -> None:

@@ -38,7 +38,8 @@ def test_mlflow(train, tmp_path, monkeypatch) -> None:
     run = mlflow.last_active_run()
     mlflow.flush_async_logging()
     history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "loss")
-    assert [(point.step, point.value) for point in history] == list(enumerate(losses(trainer), 1))
+    logged = sorted((point.step, point.value) for point in history)  # written by several threads
+    assert logged == list(enumerate(losses(trainer), 1))
     assert (run.info.run_name, run.data.params["max_steps"]) == ("first", "4")
 
 
