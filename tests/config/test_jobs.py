@@ -13,7 +13,7 @@ from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
@@ -182,8 +182,6 @@ def loaded(loader: ForgatherConfigLoader, words: list[str], mode: RunMode, valid
     mode=st.sampled_from([RunMode.RUN, RunMode.MULTIRUN]),
     validate=st.booleans(),
 )
-@example(["hydra.run.dir='${hydra:sweep.dir}'", "seed=1,2"], RunMode.MULTIRUN, True)
-@example(["hydra.sweep.dir='${seed}'", "+experiment=base", "seed=9"], RunMode.RUN, True)
 def test_a_command_gets_what_hydra_alone_composes(
     command_line: ForgatherConfigLoader, words: list[str], mode: RunMode, validate: bool
 ) -> None:
