@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from slurm_cluster import why_not
 from tiny_runs import TINY, metrics
 
 import forgather_hydra as fg
@@ -99,6 +102,24 @@ def test_two_processes_share_out_what_one_does(single: list[float]) -> None:
     fg.launch(*FIVE, "trainer=titan", *halves, "hydra.run.dir=two")
     assert losses("two") == pytest.approx(single, abs=1e-4)
     assert RunDirectory("two").record["status"] == "finished"
+
+
+@needs_titan
+@pytest.mark.skipif(bool(why_not()), reason=why_not())
+def test_a_cluster_runs_a_sweep_of_it(single: list[float]) -> None:
+    halves = ("trainer.args.gradient_accumulation_steps=1", "resources.nproc_per_node=2")
+    launched = (
+        "hydra/launcher=forgather_slurm",
+        "hydra.sweep.dir=swept",
+        "+trainer.args.run_name=a,b",
+    )
+    given = {word.partition("=")[0]: word for word in (*FIVE, "trainer=titan", *halves, *launched)}
+    words = ["-m", *given.values()]  # a sweep takes each key once
+    done = subprocess.run([sys.executable, "-m", "forgather_hydra", *words], check=False)
+    assert done.returncode == 0
+    for job in ("0", "1"):
+        assert losses(f"swept/{job}") == pytest.approx(single, abs=1e-4)
+        assert RunDirectory(f"swept/{job}").record["status"] == "finished"
 
 
 @needs_titan
