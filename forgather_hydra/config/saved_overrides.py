@@ -21,6 +21,7 @@ def with_saved_overrides(overrides: list[str]) -> list[str]:
         ForgatherError: the directory is not that of a run.
     """
     if (folder := _run_folder("resume", overrides)) is not None:
+        _refuse_another_directory(folder, overrides)
         saved = [*_saved(folder, "hydra", "searchpath"), *_saved(folder, "task")]
         return _changed(saved, overrides)
     if (folder := _run_folder("rerun", overrides)) is not None:
@@ -31,6 +32,18 @@ def with_saved_overrides(overrides: list[str]) -> list[str]:
         saved = rerun_overrides(folder, given)
         return [o for o in saved if key_of(o) not in given] + others
     return overrides
+
+
+def _refuse_another_directory(folder: Path, overrides: list[str]) -> None:
+    """A run goes on where it was; in another directory it would begin anew."""
+    for override in overrides:
+        place = override.partition("=")[2].strip("'\"")
+        if key_of(override) == "hydra.run.dir" and Path(place).resolve() != folder.resolve():
+            raise ForgatherError(
+                "bad_override",
+                f"{override}: the run of resume={folder} goes on in {folder}",
+                hint=f"leave it out; rerun={folder} repeats the run in another directory",
+            )
 
 
 def _changed(saved: list[str], given: list[str]) -> list[str]:
@@ -69,8 +82,11 @@ def config_dir_of_run(overrides: list[str]) -> str | None:
 def _run_folder(key: str, overrides: list[str]) -> Path | None:
     """The run directory that an override names, if any."""
     chosen = [o.partition("=")[2].strip("'\"") for o in overrides if key_of(o) == key]
-    if not chosen or chosen[-1] in ("", "auto", "null", "true", "false"):
+    if not chosen or chosen[-1] in ("auto", "null", "true", "false"):
         return None
+    if not chosen[-1]:
+        hint = "name its directory; resume=auto finds the newest unfinished one, null is for none"
+        raise ForgatherError("bad_override", f"{key}= names no run", hint=hint)
     folder = Path(chosen[-1])
     if not (folder / HYDRA / "hydra.yaml").is_file():
         problem = "holds no run (no .hydra folder)" if folder.is_dir() else "does not exist"

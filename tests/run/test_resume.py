@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 from tiny_runs import TINY, Run, metrics
 
+from forgather_hydra.config.saved_overrides import with_saved_overrides
+from forgather_hydra.errors import ForgatherError
+
 
 def run_until_killed(
     environment: dict[str, str],
@@ -79,13 +82,28 @@ def test_resume_names_a_run_and_takes_its_overrides(
 
 @pytest.mark.parametrize("content", [b"", b"[", b"hydra: 3", b"\xff\xfe\x00"])
 def test_a_damaged_record_of_overrides_is_named(tmp_path: Path, content: bytes) -> None:
-    from forgather_hydra.config.saved_overrides import with_saved_overrides
-    from forgather_hydra.errors import ForgatherError
-
     (tmp_path / ".hydra").mkdir()
     (tmp_path / ".hydra/hydra.yaml").write_bytes(content)
     with pytest.raises(ForgatherError, match=r"hydra\.yaml is no record of a run"):
         with_saved_overrides([f"resume={tmp_path}"])
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["resume={run}", "hydra.run.dir=other"], "goes on in {run}.*rerun={run} repeats"),
+        (["resume="], "resume= names no run.*resume=auto"),
+        (["rerun=''"], "rerun= names no run"),
+    ],
+)
+def test_a_run_that_cannot_be_meant_is_told(tmp_path: Path, words: list[str], told: str) -> None:
+    (tmp_path / ".hydra").mkdir()
+    saved = "hydra: {overrides: {hydra: [], task: [+experiment=stories]}}\n"
+    (tmp_path / ".hydra/hydra.yaml").write_text(saved)
+    with pytest.raises(ForgatherError, match="(?s)" + told.format(run=tmp_path)):
+        with_saved_overrides([word.format(run=tmp_path) for word in words])
+    here = [f"resume={tmp_path}", f"hydra.run.dir={tmp_path}/"]
+    assert "+experiment=stories" in with_saved_overrides(here)
 
 
 def test_a_different_configuration_is_not_taken_for_the_unfinished_one(tmp_path: Path) -> None:
