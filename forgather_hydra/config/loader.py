@@ -45,6 +45,7 @@ class ForgatherConfigLoader(ConfigLoader):
         self._folders = folders_of(inner.get_search_path())
         self._validated: dict[tuple[Any, ...], tuple[bytes, Composition]] = {}
         self._bases: dict[tuple[Any, ...], Base | None] = {}
+        self._chosen: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._kept = self._kept_compositions() if self.application.is_ours else None
 
     def load_configuration(
@@ -156,6 +157,8 @@ class ForgatherConfigLoader(ConfigLoader):
         if any("${" in word for word in chosen):
             return choices()
         about = "choices", config_name, *chosen
+        if about in self._chosen:
+            return self._chosen[about]
         if found := self._kept.read(*about):
             return dict(found["choices"])
         try:
@@ -164,6 +167,7 @@ class ForgatherConfigLoader(ConfigLoader):
         except HydraException:  # an option is missing, which a sweep may add
             return choices()
         self._kept.write({"choices": made}, looked, *about)
+        self._chosen[about] = made
         return made
 
     def _compose_job(self, sweep: DictConfig, overrides: list[str]) -> Composed:
