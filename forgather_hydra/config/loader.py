@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,13 @@ from forgather_hydra.config.composition import Composed, Composition
 from forgather_hydra.config.given import hydra_overrides
 from forgather_hydra.config.parsed import parsed_overrides
 from forgather_hydra.config.resolvers import register
-from forgather_hydra.config.search_path import added_sources, folders_of, is_group_in, sources_of
+from forgather_hydra.config.search_path import (
+    added_sources,
+    folders_of,
+    is_group_in,
+    may_be_group_in,
+    sources_of,
+)
 from forgather_hydra.config.settle import Compose, Settling
 
 if TYPE_CHECKING:
@@ -72,7 +78,7 @@ class ForgatherConfigLoader(ConfigLoader):
             # Hydra asks for the configuration of a sweep first, to learn whether there is one.
             composer = self._composer(
                 compose,
-                sources,
+                may_be_group_in(sources),
                 (config_name,),
                 compose_base=partial(compose, run_mode=RunMode.RUN),
                 may_sweep=run_mode == RunMode.MULTIRUN,
@@ -129,13 +135,13 @@ class ForgatherConfigLoader(ConfigLoader):
     def _composer(
         self,
         compose: Compose,
-        sources: Sequence[ConfigSource],
+        is_group: Callable[[str], bool],
         about: tuple[Any, ...],
         **options: Any,
     ) -> JobComposer:
         from forgather_hydra.config.jobs import JobComposer
 
-        known = is_group_in(sources), self._bases, about, self._kept
+        known = is_group, self._bases, about, self._kept
         return JobComposer(compose, *known, **options)
 
     def _choices(
@@ -153,7 +159,7 @@ class ForgatherConfigLoader(ConfigLoader):
         from forgather_hydra.config.looked_up import looking
 
         parsed = parsed_overrides(overrides)
-        chosen, _ = split(parsed, is_group_in(self._sources(overrides)))
+        chosen, _ = split(parsed, may_be_group_in(self._sources(overrides)))
         if any("${" in word for word in chosen):
             return choices()
         about = "choices", config_name, *chosen
@@ -181,7 +187,7 @@ class ForgatherConfigLoader(ConfigLoader):
             return self.inner.load_sweep_config(chosen, overrides)
 
         sources = sources_of(sweep)
-        composer = self._composer(compose, sources, ("job", *_key(sweep, [])))
+        composer = self._composer(compose, is_group_in(sources), ("job", *_key(sweep, [])))
         settling = self._settling(composer, overrides, sources)
         job = self.application.compose(settling, is_sweep=False)
         OmegaConf.copy_cache(from_config=sweep, to_config=job.cfg)

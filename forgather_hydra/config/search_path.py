@@ -111,6 +111,12 @@ def is_group_in(sources: Sequence[ConfigSource]) -> Callable[[str], bool]:
     return lambda key: any(source.is_group(key) for source in sources)
 
 
+def may_be_group_in(sources: Sequence[ConfigSource]) -> Callable[[str], bool]:
+    """The same where the primary config may add sources that are not known yet."""
+    is_group = is_group_in(sources)
+    return lambda key: "." not in key or is_group(key)
+
+
 def _add_overlays(search_path: ConfigSearchPath) -> bool:
     """Put an overlay before each folder of the application that holds a template.
 

@@ -13,7 +13,7 @@ from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
@@ -177,6 +177,7 @@ def loaded(loader: ForgatherConfigLoader, words: list[str], mode: RunMode, valid
 
 
 @settings(max_examples=15, deadline=None)
+@example(["+more=two"], RunMode.RUN, True)  # of a folder that the primary config adds
 @given(
     words=st.lists(st.sampled_from([*OVERRIDES, *OF_HYDRA, *OF_HYDRA]), max_size=4),
     mode=st.sampled_from([RunMode.RUN, RunMode.MULTIRUN]),
@@ -210,7 +211,7 @@ def test_a_run_composes_once_and_another_of_other_values_nothing(
                 "load_configuration",
                 lambda *a: (composed.append(a), inner(*a))[1],
             )
-            given = [*words, f"hydra.run.dir={value}", f"seed={len(value)}"]
+            given = [*words, f"hydra.run.dir={value}", f"places.a={ord(value)}"]
             loaded(command_line, given, RunMode.MULTIRUN, False)  # as Hydra does to learn its mode
             cfg = command_line.load_configuration("config", given, RunMode.RUN)
         assert cfg.hydra.run.dir == value
