@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.conf import JobConf
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from forgather_hydra.config.composition import CURRENT, LOOKING, Composition
@@ -172,7 +173,7 @@ def name_overrides(
     config.hydra.overrides.hydra = [*known[:before], *hydra]
     task = [o for o in overrides if not o.is_hydra_override()]
     config.hydra.overrides.task = [o.input_line for o in task]
-    if OmegaConf.is_interpolation(config.hydra.job, "override_dirname"):
+    if JobConf.override_dirname != MISSING:
         return  # Hydra 1.4 works it out when it is asked for
     how = config.hydra.job.config.override_dirname
     lines = sorted(str(o.input_line) for o in task if o.key_or_group not in how.exclude_keys)

@@ -177,6 +177,7 @@ def loaded(loader: ForgatherConfigLoader, words: list[str], mode: RunMode, valid
 
 
 @settings(max_examples=15, deadline=None)
+@example(["seed='${places.a}'", "places.a=2"], RunMode.RUN, True)
 @example(["+more=two"], RunMode.RUN, True)  # of a folder that the primary config adds
 @given(
     words=st.lists(st.sampled_from([*OVERRIDES, *OF_HYDRA, *OF_HYDRA]), max_size=4),
