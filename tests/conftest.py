@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from warm import COMMAND_LINE, WarmProcess
 
 collect_ignore = [] if "CLIENT_MODELS" in os.environ else ["clients"]
@@ -29,10 +28,6 @@ LONGEST = (
     "tests/train/test_accel.py",
     "tests/train/test_pipeline.py",
 )
-
-# How long an example takes tells of the machine.
-settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("tests")
 
 _PLACE = tempfile.mkdtemp(prefix="tests-")
 os.environ["HF_MODULES_CACHE"] = f"{_PLACE}/modules"  # read once, when transformers is imported

@@ -100,7 +100,7 @@ def test_the_second_command_composes_nothing(conf: Path) -> None:
     first, has_composed = outcome(conf, *words)
     assert has_composed
     assert outcome(conf, *words) == (first, False)
-    assert outcome(conf, "+experiment=mine", "layer.own=6", "+new=1")[1] is False
+    assert outcome(conf, "+experiment=mine", "layer.own=6", "+layer.new=1")[1] is False
     assert outcome(conf, *words)[0] == anew(conf, *words)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from forgather_hydra.template.syntax import translate
@@ -64,6 +64,7 @@ def test_raw_text_is_left_alone() -> None:
     assert translate(text) == text
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # which tells of the machine
 @given(
     st.lists(
         st.sampled_from(["[a]", "  [b]", "-- if x", "-- endif", "## c", "text", "", "== y"]),
