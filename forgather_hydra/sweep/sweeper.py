@@ -65,6 +65,7 @@ class JobSweeper(Sweeper):
 
         self.config = config
         self.hydra_context = hydra_context
+        directory_of(config, "hydra.sweep.dir")  # jobs take over what ${now:} is at this moment
         try:
             self.launcher = Plugins.instance().instantiate_launcher(
                 hydra_context=hydra_context, task_function=task_function, config=config

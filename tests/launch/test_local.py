@@ -123,6 +123,12 @@ def test_going_on_unpickles_nothing(sweep: Run, saved: Run, tmp_path: Path) -> N
     assert [job["value"] for job in saved()["jobs"]] == [0.0, 6.0]
 
 
+def test_jobs_agree_on_the_time_that_names_their_sweep(launch: Run, tmp_path: Path) -> None:
+    launch("fails", "-m", "hydra.sweep.dir=out/${now:%S-%f}", "+main.x=0,6,7")
+    (sweep,) = (tmp_path / "out").iterdir()
+    assert {"0", "1", "2", "sweep.json"} <= {path.name for path in sweep.iterdir()}
+
+
 def test_two_jobs_are_not_put_into_one_directory(sweep: Run, tmp_path: Path) -> None:
     done = sweep("fails", "+main.x=0,6", "hydra.sweep.subdir=same", expect=2)
     assert "holds another job (" in done.stderr
