@@ -123,6 +123,10 @@ RUNS = {
     "task_failed": Meaning("a task of lm-eval cannot be loaded", "see the hint"),
     "no_run": Meaning("the directory holds no run", "name that of a run"),
     "run_directory": Meaning("the directory of a run cannot be used", "see the hint"),
+    "text_too_long": Meaning(
+        "a text and what is to follow are longer than the model takes",
+        "shorten it, or give a smaller `--max-new-tokens`",
+    ),
     "unknown_task": Meaning("lm-eval has no such task", "correct the name, or name a file"),
 }
 SWEEPS = {

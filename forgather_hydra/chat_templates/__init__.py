@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 AUTO = "auto"
+NEW_TOKEN_IDS = "new_token_ids"  # of a tokenizer: what a chat template has added to it
 _FOLDER = Path(__file__).parent
 _GENERATION = "generation"
 # Tokens of the shipped templates, and the one that ends a message.
@@ -22,7 +23,8 @@ def with_chat_template(
 ) -> Any:
     """The tokenizer, told how conversations are written.
 
-    Tokens of the template that it lacks are added behind its vocabulary.
+    Tokens of the template that it lacks are added behind its vocabulary; its `new_token_ids` are
+    theirs.
 
     Args:
         chat_template: the name of a shipped template ("chatml") or a file with one, in which
@@ -51,9 +53,9 @@ def with_chat_template(
     name = str(chat_template)
     tokens = [*_TOKENS.get(name, ()), *special_tokens, *([end_token] if end_token else [])]
     known = tokenizer.get_vocab()
-    tokenizer.add_tokens(
-        [token for token in dict.fromkeys(tokens) if token not in known], special_tokens=True
-    )
+    new = [token for token in dict.fromkeys(tokens) if token not in known]
+    tokenizer.add_tokens(new, special_tokens=True)
+    setattr(tokenizer, NEW_TOKEN_IDS, tokenizer.convert_tokens_to_ids(new))
     if end := end_token or _ENDS.get(name):
         tokenizer.eos_token = end
     return tokenizer

@@ -140,7 +140,9 @@ def tokenize_conversations(
             logger.info("  %d without an answer in %d tokens: left out", left_out, max_length)
         _write(folder, kept, max_length if packed else None, len(tokenizer))
 
-    settings = (tokenizer.chat_template, max_length, packed, tokenizers.__version__)
+    # The template may write the special tokens by what they are for.
+    template = (tokenizer.chat_template, tokenizer.special_tokens_map)
+    settings = (*template, max_length, packed, tokenizers.__version__)
     content = tokenizer.backend_tokenizer.to_str()
     key = content_hash((corpus.fingerprint(), split, content, *settings))
     made = TokenConversations(build_once(cache_path(cache_dir, "conversations", key), build))

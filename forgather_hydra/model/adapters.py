@@ -17,6 +17,7 @@ from transformers import AutoTokenizer, BitsAndBytesConfig, GenerationMixin, Pre
 from forgather_hydra.errors import error_like
 from forgather_hydra.limits import Amount, Count, Share
 from forgather_hydra.model.directory import ADAPTER_CONFIG
+from forgather_hydra.model.endings import end_as_tokenizer
 
 # peft takes a name that none of the modules ends with for a pattern of their whole names.
 Targets = str | Sequence[str]
@@ -158,9 +159,14 @@ def check_trainer(trainer: str, sharded: bool | None = None, four_bit: bool = Fa
 
 
 def load_adapted(directory: str | os.PathLike[str]) -> Any:
-    """The `PeftModel` of a directory with an adapter, on the model that the adapter is of."""
+    """The `PeftModel` of a directory with an adapter, on the model that the adapter is of.
+
+    Of where texts end, only the tokenizer beside the adapter knows.
+    """
     kind = _peft().AutoPeftModelForCausalLM
-    return _generating(kind.from_pretrained(directory, trust_remote_code=True))
+    adapted = kind.from_pretrained(directory, trust_remote_code=True)
+    end_as_tokenizer(adapted, AutoTokenizer.from_pretrained(directory))
+    return _generating(adapted)
 
 
 def _generating(adapted: Any) -> Any:

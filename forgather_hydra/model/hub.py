@@ -18,8 +18,9 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from forgather_hydra.chat_templates import with_chat_template
+from forgather_hydra.chat_templates import NEW_TOKEN_IDS, with_chat_template
 from forgather_hydra.model.adapters import Adapter, four_bits, with_adapter
+from forgather_hydra.model.endings import end_as_tokenizer
 from forgather_hydra.model.export import tokenizer_values
 
 logger = logging.getLogger(__name__)
@@ -114,20 +115,22 @@ def directory_of(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
 def fit_to_tokenizer(model: Any, tokenizer: PreTrainedTokenizerBase) -> None:
     """Give a model embeddings for the tokens it lacks, and have it end texts as the tokenizer does.
 
-    `model.new_token_ids` names them. Their embeddings are the mean of the others (Hewitt 2021,
-    https://nlp.stanford.edu/~johnhew/vocab-expansion.html).
+    `model.new_token_ids` names them: those behind its vocabulary, and those that the chat template
+    has added, for which a padded vocabulary has rows that were never trained. Their embeddings are
+    the mean of the others (Hewitt 2021, https://nlp.stanford.edu/~johnhew/vocab-expansion.html).
     """
-    known: int = model.get_input_embeddings().num_embeddings
-    model.new_token_ids = list(range(known, len(tokenizer)))
-    if model.new_token_ids:
+    size: int = model.get_input_embeddings().num_embeddings
+    new = {*range(size, len(tokenizer)), *getattr(tokenizer, NEW_TOKEN_IDS, ())}
+    model.new_token_ids = sorted(new)
+    if len(tokenizer) > size:
         with torch.random.fork_rng(devices=[]):
             model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    if new:
+        known = [i for i in range(min(size, len(tokenizer))) if i not in new]
         for module in (model.get_input_embeddings(), model.get_output_embeddings()):
             for weight in module.parameters() if module is not None else ():
-                weight.data[known:] = weight.data[:known].mean(dim=0)
-    for config in (model.config, model.generation_config):
-        if config is not None and tokenizer.eos_token_id is not None:
-            config.eos_token_id = tokenizer.eos_token_id
+                weight.data[model.new_token_ids] = weight.data[known].mean(dim=0)
+    end_as_tokenizer(model, tokenizer)
 
 
 def load_tokenizer(

@@ -12,6 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, TextIteratorStreamer, set_seed
 from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
+from forgather_hydra.errors import ForgatherError
 from forgather_hydra.model.adapters import load_adapted
 from forgather_hydra.model.directory import ADAPTER_CONFIG
 
@@ -80,17 +81,36 @@ class Writer:
             set_seed(seed)
         streamer = TextIteratorStreamer(self.tokenizer, skip_prompt=True, skip_special_tokens=True)
         sampling = {"do_sample": True, "temperature": temperature} if temperature else {}
-        thread = Thread(
-            target=self.model.generate,
-            kwargs={
-                **{"do_sample": False, **sampling},
-                **inputs.to(self.model.device),
-                "max_new_tokens": max_new_tokens,
-                "pad_token_id": self.tokenizer.pad_token_id or self.tokenizer.eos_token_id,
-                "streamer": streamer,
-            },
-            daemon=True,
-        )
+        failures: list[Exception] = []
+
+        def generate() -> None:
+            try:
+                self.model.generate(
+                    **{"do_sample": False, **sampling},
+                    **inputs.to(self.model.device),
+                    max_new_tokens=max_new_tokens,
+                    pad_token_id=self.tokenizer.pad_token_id or self.tokenizer.eos_token_id,
+                    streamer=streamer,
+                )
+            # Of any model's code; who reads the pieces would wait for the next one without end.
+            except Exception as error:
+                failures.append(error)
+                streamer.end()
+
+        thread = Thread(target=generate, daemon=True)
         thread.start()
         yield from streamer
         thread.join()
+        for failure in failures:
+            raise self._too_long(inputs["input_ids"].shape[1], max_new_tokens) or failure
+
+    def _too_long(self, given: int, new: int) -> ForgatherError | None:
+        """What is wrong where a model was given, and is to write, more tokens than it takes."""
+        limit = getattr(self.model.config, "max_position_embeddings", None)
+        if limit is None or given + new <= limit:
+            return None
+        return ForgatherError(
+            "text_too_long",
+            f"the model takes {limit} tokens: it was given {given}, to write {new} more",
+            hint="give a shorter text, or fewer with --max-new-tokens; /new begins a chat anew",
+        )

@@ -17,7 +17,13 @@ import peft
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedTokenizerFast,
+)
 
 import forgather_hydra as fg
 from forgather_hydra.cli.forgather import main
@@ -93,6 +99,18 @@ def test_a_conversation_is_remembered_until_a_new_one_begins(run, capsys, monkey
     assert second == likeliest(run, f"user : a b assistant : {first} user : c assistant :", 5)
     assert anew == likeliest(run, "user : c assistant :", 5)
     assert second != anew
+
+
+def test_a_text_that_is_too_long_is_told(run, tmp_path, capsys) -> None:
+    config = GPT2Config(vocab_size=len(WORDS), n_embd=8, n_layer=1, n_head=1, n_positions=8)
+    GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(run / "model").save_pretrained(tmp_path)
+    for text, new in ("a b", "20"), ("a b c d e f g h i", "1"):
+        with pytest.raises(SystemExit, match="2"):
+            main(["generate", str(tmp_path), text, "--plain", "--max-new-tokens", new])
+        given = len(text.split())
+        told = f"error: the model takes 8 tokens: it was given {given}, to write {new} more\n"
+        assert told in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

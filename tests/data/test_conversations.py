@@ -117,6 +117,15 @@ def test_a_template_of_ones_own_from_a_file(tmp_path: Path, new_tokenizer) -> No
     assert with_chat_template(tokenizer, "auto").chat_template == MINE
 
 
+def test_what_was_written_with_another_end_is_not_taken(tmp_path: Path, new_tokenizer) -> None:
+    (tmp_path / "mine.jinja").write_text(MINE.replace("<end>", "{{ eos_token }}"))
+    for end in "<one>", "<two>":
+        settings = {"special_tokens": ["<one>", "<two>"], "end_token": end}
+        tokenizer = new_tokenizer(chat_template=str(tmp_path / "mine.jinja"), **settings)
+        (sample,) = tokenized(tmp_path, tokenizer, said("a", "b"))
+        assert learned(tokenizer, sample) == f"b{end}"
+
+
 @pytest.mark.parametrize(
     ("template", "message"),
     [("absent", "no shipped template; shipped: chatml"), ("plain", "does not mark what the model")],

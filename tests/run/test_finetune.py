@@ -19,7 +19,8 @@ from forgather_hydra.config.application import composed
 from forgather_hydra.config.check import check_job, decoded_job
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.graph.build import materialize
-from forgather_hydra.model.adapters import load_adapted
+from forgather_hydra.model.adapters import load_adapted, lora
+from forgather_hydra.model.hub import load_pretrained, load_tokenizer
 
 pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
 
@@ -127,7 +128,33 @@ def test_an_adapter_trains_alone_and_is_peft_s_own(base, chats, adapter) -> None
     assert "Written by forgather_hydra" in (run / "model/README.md").read_text()
     merged = AutoModelForCausalLM.from_pretrained(f"merged-{adapter}", trust_remote_code=True)
     torch.testing.assert_close(logits(merged), logits(alone), rtol=1e-4, atol=1e-4)
-    assert AutoTokenizer.from_pretrained(f"merged-{adapter}", trust_remote_code=True).chat_template
+    tokenizer = AutoTokenizer.from_pretrained(f"merged-{adapter}", trust_remote_code=True)
+    assert tokenizer.chat_template
+    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    for model in merged, load_adapted(run / "model"):  # the base, which peft has, ends elsewhere
+        assert model.generation_config.eos_token_id == end
+    assert alone.generation_config.eos_token_id != end
+
+
+def test_new_tokens_in_a_padded_vocabulary_and_where_texts_end(base) -> None:
+    model = AutoModelForCausalLM.from_pretrained(Path(base, "model"), trust_remote_code=True)
+    tokenizer = AutoTokenizer.from_pretrained(Path(base, "model"))
+    size, first_end = len(tokenizer), tokenizer.eos_token_id
+    model.resize_token_embeddings(size + 5)
+    model.generation_config.eos_token_id = [first_end, 7]
+    model.save_pretrained("padded")
+    tokenizer.save_pretrained("padded")
+    loaded = load_pretrained("padded", tokenizer=load_tokenizer("padded"))
+    assert (loaded.new_token_ids, loaded.generation_config.eos_token_id) == ([], [first_end, 7])
+    chatty = load_tokenizer("padded", chat_template="chatml")
+    loaded = load_pretrained("padded", tokenizer=chatty, adapter=lora)
+    assert loaded.new_token_ids == [size, size + 1]
+    assert loaded.peft_config["default"].trainable_token_indices == [size, size + 1]
+    assert loaded.generation_config.eos_token_id == size + 1
+    for module in loaded.get_input_embeddings(), loaded.get_output_embeddings():
+        rows = next(w for name, w in module.named_parameters() if name.endswith("weight"))
+        assert len(rows) == size + 5
+        torch.testing.assert_close(rows[size : size + 2], rows[:size].mean(0).expand(2, -1))
 
 
 def test_the_training_of_an_adapter_resumes_exactly(base, chats) -> None:
