@@ -28,6 +28,7 @@ from forgather_hydra.cli import (
 from forgather_hydra.cli.dashes import meant
 from forgather_hydra.cli.selection import selected
 from forgather_hydra.errors import ForgatherError
+from forgather_hydra.garbage import look_seldom
 
 EXIT_USAGE = 2
 # What a command is about, and so whether -p and -t mean something to it.
@@ -44,6 +45,7 @@ _EXAMPLES = """examples:
 
 def main(words: list[str] | None = None) -> None:
     """Entry point; exits with 0, or with 2 and one message when the input is wrong."""
+    look_seldom()
     parser, commands = _parser()
     options, rest = parser.parse_known_args(words)
     if options.interactive:

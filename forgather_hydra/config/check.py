@@ -28,6 +28,7 @@ from forgather_hydra.config.refused_values import refused_values
 from forgather_hydra.config.settings import wrong_settings
 from forgather_hydra.config.unread import unread, unread_entries, unread_variables
 from forgather_hydra.errors import ForgatherError, error_like, misspelt, warn
+from forgather_hydra.garbage import pass_over_imports
 from forgather_hydra.graph.build import materialize
 from forgather_hydra.graph.check import problems, raise_all
 from forgather_hydra.paths import modelsrc_dir
@@ -61,6 +62,7 @@ def check_job(job: Composed, is_swept: bool = False) -> None:
         raise traced(wrong_place, overrides, record)
     _tell_unread(cfg, record)
     _tell_unused_directory(cfg, is_swept)
+    pass_over_imports()
     if isinstance(graph, dict) and PREFLIGHT in graph:
         _construct_preflight(graph, job)
 

@@ -17,6 +17,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import open_dict
 
 from forgather_hydra.config.given import hydra_config, task_overrides
+from forgather_hydra.garbage import look_seldom
 from forgather_hydra.jobs.job import Payload, read_payload, returned
 from forgather_hydra.jobs.local import loopback
 from forgather_hydra.jobs.outcome import JobFailed, failure_message, write_failure, write_outcome
@@ -30,6 +31,7 @@ EXIT_FAILED, EXIT_BUSY, EXIT_INTERRUPTED = 1, 75, 130
 
 def main() -> None:
     """Entry point; exits with 0, 1 (job failed), 75 (runs elsewhere) or 130 (interrupted)."""
+    look_seldom()
     directory, attempt = map(Path, sys.argv[1:])
     rank, size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     # Trainers save at SIGTERM; whatever else runs ends as with Ctrl-C. The signal by which a

@@ -54,6 +54,16 @@ def test_what_takes_long_is_imported_once_if_that_changes_nothing(
     assert [Path(each["argv"][1]).name for each in (one, two)] == ["0", "1"]
 
 
+def test_what_takes_long_is_imported_while_jobs_are_checked(sweep: Run, tmp_path: Path) -> None:
+    main = "+main={_target_: forked_tasks.parent, _partial_: true}"
+    trained = ("+trainer._target_=forgather_hydra.train:TrainingArguments", "+trainer.output_dir=.")
+    checked = "+preflight._target_=forked_tasks.check"
+    sweep("", main, *trained, checked, "+main.x=1,2", "hydra.launcher.devices=none")
+    records = [json.loads((tmp_path / f"out/{n}/run.json").read_text()) for n in range(2)]
+    (parent,) = {record["result"]["parent"] for record in records}
+    assert parent in json.loads((tmp_path / "checked").read_text())
+
+
 def test_trials_of_a_search_share_a_server(sweep: Run, tmp_path: Path) -> None:
     words = ("hydra/sweeper=forgather_optuna", "+main.x=interval(0,6)", "hydra.sweeper.n_trials=3")
     main = "+main={_target_: forked_tasks.parent, _partial_: true}"
@@ -102,7 +112,7 @@ def told_server(monkeypatch: pytest.MonkeyPatch) -> tuple[forked.ForkServer, soc
         ends.append(socket.socket(fileno=os.dup(int(command[4]))))
 
     monkeypatch.setattr(forked.subprocess, "Popen", start)
-    server = forked.ForkServer(Path("task"), {}, [])
+    server = forked.ForkServer({})
     return server, ends[0]
 
 

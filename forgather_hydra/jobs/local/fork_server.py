@@ -17,8 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from forgather_hydra.garbage import look_seldom
 from forgather_hydra.jobs import worker
-from forgather_hydra.jobs.job import restore_state
 from forgather_hydra.jobs.local.forked import LARGEST
 from forgather_hydra.jobs.local.processes import has_ended, kill_group
 
@@ -26,13 +26,9 @@ MOST_SLOTS = 64  # of a job
 
 
 def main() -> None:
-    """Entry point; arguments: a socket's descriptor, what the jobs share, modules to import."""
-    descriptor, task, *modules = sys.argv[1:]
-    for name in modules:
-        importlib.import_module(name)
-    restore_state(Path(task))
-    gc.freeze()  # what jobs need not look at is never copied for them
-    start = Server(socket.socket(fileno=int(descriptor))).serve()
+    """Entry point; argument: a socket's descriptor."""
+    look_seldom()
+    start = Server(socket.socket(fileno=int(sys.argv[1]))).serve()
     if start is not None:
         become(start)
 
@@ -70,7 +66,9 @@ class Server:
                 if not content:
                     return None
                 message = json.loads(content)
-                if "directory" not in message:
+                if "modules" in message:
+                    have_imported(message["modules"])
+                elif "directory" not in message:
                     self.signal(message["pid"], message["signal"])
                 elif self.fork(locks):
                     return dict(message)
@@ -109,6 +107,13 @@ class Server:
     def send(self, **message: int) -> None:
         with suppress(ConnectionError):  # the launcher has gone, as `serve` will see
             self.launcher.send(json.dumps(message).encode())
+
+
+def have_imported(modules: list[str]) -> None:
+    """Import modules; what jobs need not look at is never copied for them."""
+    for name in modules:
+        importlib.import_module(name)
+    gc.freeze()
 
 
 def become(start: dict[str, Any]) -> None:

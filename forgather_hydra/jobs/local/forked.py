@@ -20,20 +20,16 @@ LARGEST = 1 << 16  # bytes of a message
 
 
 @lru_cache(maxsize=1)
-def fork_server(
-    task: Path, environment: tuple[tuple[str, str], ...], modules: tuple[str, ...]
-) -> ForkServer:
+def fork_server(environment: tuple[tuple[str, str], ...]) -> ForkServer:
     """The server for such jobs; a search of many launches has them all served by one."""
-    return ForkServer(task, dict(environment), modules)
+    return ForkServer(dict(environment))
 
 
 class ForkServer:
     """Starts jobs of one process each in a few hundredths of a second.
 
     Args:
-        task: the file that the jobs share.
         environment: of the jobs, as of `worker_environment`.
-        modules: to be imported before.
 
     The server ends with this process, or when nobody has this object any more; jobs go on.
 
@@ -41,7 +37,7 @@ class ForkServer:
         is_alive: whether the server is.
     """
 
-    def __init__(self, task: Path, environment: Mapping[str, str], modules: Sequence[str]) -> None:
+    def __init__(self, environment: Mapping[str, str]) -> None:
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._running: dict[int, ForkedJob] = {}
         self._is_ready, self.is_alive = False, True
@@ -49,7 +45,7 @@ class ForkServer:
         with theirs:
             # What goes wrong in it goes wrong in jobs as well, and is told there.
             self._process = subprocess.Popen(
-                [*command, str(theirs.fileno()), str(task), *modules],
+                [*command, str(theirs.fileno())],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -57,6 +53,10 @@ class ForkServer:
                 start_new_session=True,
                 pass_fds=[theirs.fileno()],
             )
+
+    def have_imported(self, modules: Sequence[str]) -> None:
+        """Have modules imported before the next job is started; nobody waits for it."""
+        self.tell({"modules": [*modules]})
 
     def start(
         self,

@@ -72,7 +72,7 @@ class LocalPool:
         self.parallel = parallel(options, jobs, self.devices)
         self.slots = device_slots.Slots(slot_names(options, self.devices, self.parallel, jobs))
         self.check()
-        self.starter = Starter(jobs, self.parallel, self.devices, options, import_path, task)
+        self.starter = Starter(jobs, self.parallel, self.devices, options, import_path)
         self.waiting = list(jobs)
         self.running: list[Running] = []
         self.tries: dict[int, int] = {}

@@ -18,15 +18,19 @@ from forgather_hydra.jobs.local.processes import (
     worker_environment,
 )
 from forgather_hydra.jobs.local.slots import VISIBLE
-from forgather_hydra.jobs.options import LocalOptions
+from forgather_hydra.jobs.options import LocalOptions, Options
 from forgather_hydra.jobs.topology import Topology
 from forgather_hydra.rundir.names import TORCHRUN_LOG, rank_log
 
 # What takes long to import, and may be forked afterwards. The launcher has imported what its jobs
 # need, since it has checked them.
-HEAVY = (
-    *("torch", "transformers.modeling_utils", "datasets", "accelerate"),
-    *("forgather_hydra.jobs.single", "forgather_hydra.train.trainer"),
+_HEAVY = ("torch", "transformers.modeling_utils", "datasets", "accelerate")
+_TRAINER = "forgather_hydra.train.trainer"
+FOR_TRAINING = (
+    *_HEAVY,
+    *("transformers.generation.utils", "transformers.masking_utils", _TRAINER),
+    *("forgather_hydra.data.blocks", "forgather_hydra.model.build", "forgather_hydra.model.export"),
+    *("forgather_hydra.jobs.callback", "forgather_hydra.jobs.single", "forgather_hydra.train.run"),
 )
 
 
@@ -43,7 +47,6 @@ class Starter:
         devices: of this machine that are to be shared out.
         options: of the launcher.
         import_path: where the jobs look for modules.
-        task: the file that they share.
     """
 
     def __init__(
@@ -53,14 +56,12 @@ class Starter:
         devices: Sequence[str],
         options: LocalOptions,
         import_path: Sequence[str],
-        task: Path,
     ) -> None:
         self.jobs = jobs
         self.parallel = parallel
         self.devices = devices
         self.options = options
         self.import_path = import_path
-        self.task = task
         self.server: ForkServer | None = None
 
     def start(
@@ -74,7 +75,7 @@ class Starter:
             devices: that it gets.
             keep_open: descriptors that it inherits.
         """
-        own = self.visible(job, devices) | variables(job)
+        own = self.visible(job, devices) | variables(job.options)
         procs = self.topology(job).world_size
         log = attempt / (rank_log(0) if procs == 1 else TORCHRUN_LOG)
         if procs == 1 and self.can_be_forked(job):
@@ -91,14 +92,20 @@ class Starter:
         What these are for may be read when a module is imported, which they are set before.
         """
         is_one_of_several = any(job.number > 0 for job in self.jobs)
-        sets_own = job.config.hydra.job.env_set or variables(job) != variables(self.jobs[0])
+        common = variables(self.jobs[0].options)
+        sets_own = job.config.hydra.job.env_set or variables(job.options) != common
         return is_one_of_several and not sets_own and sys.platform == "linux"
 
     def new_server(self) -> ForkServer:
         """What jobs of one process are forked from."""
-        modules = () if self.devices else tuple(name for name in HEAVY if name in sys.modules)
-        environment = self.environment(1, variables(self.jobs[0]))
-        return fork_server(self.task, tuple(environment.items()), modules)
+        environment = self.environment(1, variables(self.jobs[0].options))
+        server = fork_server(tuple(environment.items()))
+        if not self.devices:
+            trains = _TRAINER in sys.modules
+            server.have_imported(
+                FOR_TRAINING if trains else [name for name in _HEAVY if name in sys.modules]
+            )
+        return server
 
     def wait(self, seconds: float) -> None:
         """Wait until a job may have ended, at most for so long."""
@@ -123,15 +130,20 @@ class Starter:
         return worker_environment(self.import_path, self.threads(procs), nearby | dict(own))
 
     def threads(self, procs: int) -> int:
-        """Threads of each process, so that all together have one a core."""
-        if self.options.threads_per_proc != "auto":
-            return self.options.threads_per_proc
-        return max(cores() // (min(self.parallel, len(self.jobs)) * procs), 1)
+        """Threads of each process of a job of so many."""
+        return threads(self.options, min(self.parallel, len(self.jobs)) * procs)
 
 
-def variables(job: Job) -> dict[str, str]:
+def threads(options: LocalOptions, processes: int) -> int:
+    """Threads of each process, so that all together have one a core."""
+    if options.threads_per_proc != "auto":
+        return options.threads_per_proc
+    return max(cores() // processes, 1)
+
+
+def variables(options: Options) -> dict[str, str]:
     """The variables that the user has given a job."""
-    return {name: str(value) for name, value in (job.options.env or {}).items()}
+    return {name: str(value) for name, value in (options.env or {}).items()}
 
 
 def cores() -> int:

@@ -80,8 +80,11 @@ class ProcessLauncher(Launcher):
         from forgather_hydra.config.command_line import application_of
         from forgather_hydra.jobs.choice import options_for_all
         from forgather_hydra.jobs.job import composed_job
+        from forgather_hydra.jobs.local.ahead import import_ahead
 
         with application_of(self.hydra_context.config_loader).reporting():
+            if not self.validated:
+                import_ahead(self.config, len(job_overrides))
             jobs = [
                 self.validated.pop(key)
                 if (key := (number, *overrides)) in self.validated

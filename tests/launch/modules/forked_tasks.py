@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
 import sys
+from contextlib import suppress
 from typing import Any
 
 WAS_LOADED = "datasets" in sys.modules
 
 import datasets  # noqa: E402
 import numpy as np  # noqa: E402
+import psutil  # noqa: E402
 import torch  # noqa: E402
 
 
@@ -34,3 +37,9 @@ def orphan(x: float) -> dict[str, float]:
 def parent(x: float) -> dict[str, float]:
     """Which process has started this one."""
     return {"eval_loss": x, "parent": os.getppid()}
+
+
+def check() -> None:
+    """Writes down, at its first call, which processes this one has started."""
+    with suppress(FileExistsError), open("checked", "x") as file:
+        json.dump([process.pid for process in psutil.Process().children()], file)
