@@ -15,7 +15,7 @@ Message = dict[str, Any]
 Conversation = list[Message]
 
 _ROLES = ("system", "user", "assistant", "tool")
-_SAID = ("prompt", "completion", "instruction", "input", "output")
+_SAID = ("system", "prompt", "completion", "instruction", "input", "output")
 _COLUMNS = "messages; or prompt and completion; or instruction, perhaps input, and output"
 
 
@@ -104,7 +104,7 @@ def conversation_files(
     eval_path: Paths | None = None,
 ) -> LocalConversations:
     """Conversations in files, one a row: `messages` (each with `role` and `content`), `prompt` and
-    `completion`, or `instruction`, perhaps `input`, and `output`.
+    `completion`, or `instruction`, perhaps `input`, and `output`; `system` may stand beside each.
 
     Args:
         path, pattern, part: as of `FilesCorpus`.
@@ -169,8 +169,13 @@ def _read(rows: FileRows) -> Iterator[Conversation]:
 
 
 def _messages(row: Row) -> Conversation:
+    told = _said("system", row["system"]) if row.get("system") else []
+    return [_without_nothing(message) for message in (*told, *_turns(row))]
+
+
+def _turns(row: Row) -> Conversation:
     if row.get("messages") is not None:
-        return [_without_nothing(message) for message in row["messages"]]
+        return list(row["messages"])
     if row.get("prompt") is not None:
         return [*_said("user", row["prompt"]), *_said("assistant", row["completion"])]
     question = "\n\n".join(part for part in (row["instruction"], row.get("input")) if part)
@@ -183,10 +188,11 @@ def _said(role: str, said: Any) -> Conversation:
 
 
 def _without_nothing(message: Any) -> Any:
-    """A message without the keys that only others of its table have."""
+    """A message without keys that only others of its table have; calls of tools need no text."""
     if not isinstance(message, dict):
         return message
-    return {key: value for key, value in message.items() if value is not None}
+    found = {key: value for key, value in message.items() if value is not None}
+    return {"content": "", **found} if found.get("tool_calls") else found
 
 
 def _fault(row: Row) -> str | None:
@@ -200,6 +206,8 @@ def _fault(row: Row) -> str | None:
         return f"it has {', '.join(map(str, row)) or 'no field'}: a conversation is in {_COLUMNS}"
     if not messages:
         return "a conversation without messages"
+    if row.get("tools"):
+        return "it has tools, which reach no chat template: say them in its 'system'"
     for number, message in enumerate(messages):
         if not isinstance(message, dict) or not isinstance(message.get("content"), str):
             return f"message {number} has no text 'content'"

@@ -137,7 +137,8 @@ def _columns(kind: _Kind, file: Path) -> tuple[str, ...]:
         return ()
     with fsspec.open(str(file), "rb", compression="infer") as table:
         if kind.builder == "json":
-            return _keys(table.readline(_FIRST_LINE))
+            # An array is read by itself: its rows may hold what those of another do not.
+            return _keys(table.readline(_FIRST_LINE)) or (str(file),)
         from pandas import read_csv
 
         return tuple(read_csv(table, nrows=0, **kind.options).columns)
@@ -169,9 +170,13 @@ def _stream(kind: _Kind, files: list[Path], columns: tuple[str, ...]) -> Any:
         texts = Features(dict.fromkeys(columns, Value("string")))
         return load(features=texts, keep_default_na=False, na_filter=False)
     rows = load()
-    if kind.builder != "json" or rows.features is None:  # they are not known of an array
+    if kind.builder != "json":
         return rows
-    features = Features(_as_written(dict(rows.features)))
+    known = rows.features
+    if known is None:  # of an array they are known once it has been read
+        table = next(rows.with_format("arrow").iter(1), None)
+        known = Features() if table is None else Features.from_arrow_schema(table.schema)
+    features = Features(_as_written(dict(known)))
     return rows if features == rows.features else load(features=features)
 
 

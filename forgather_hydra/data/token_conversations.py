@@ -128,7 +128,8 @@ def tokenize_conversations(
 
     def build(folder: Path) -> None:
         logger.info("tokenizing the %s split of %s", split, corpus.name)
-        rows = list(_encoded(corpus, split, tokenizer, max_length))
+        keys: set[str] = set()
+        rows = list(_encoded(corpus, split, tokenizer, max_length, keys))
         kept = [row for row in rows if any(row.is_target)]
         if not kept:
             raise ValueError(
@@ -138,6 +139,8 @@ def tokenize_conversations(
         if len(kept) < len(rows):
             left_out = len(rows) - len(kept)
             logger.info("  %d without an answer in %d tokens: left out", left_out, max_length)
+        if unread := sorted(key for key in keys if key not in tokenizer.chat_template):
+            logger.info("  the chat template does not read %s of messages", ", ".join(unread))
         _write(folder, kept, max_length if packed else None, len(tokenizer))
 
     # The template may write the special tokens by what they are for.
@@ -157,10 +160,12 @@ def tokenize_conversations(
 
 
 def _encoded(
-    corpus: Conversations, split: Split, tokenizer: Any, max_length: int
+    corpus: Conversations, split: Split, tokenizer: Any, max_length: int, keys: set[str]
 ) -> Iterator[_Encoded]:
+    """Each conversation; `keys` gets those that their messages have."""
     stream = iter(corpus.conversations(split))
     while conversations := list(islice(stream, _BATCH)):
+        keys.update(key for each in conversations for message in each for key in message)
         try:
             found = tokenizer.apply_chat_template(
                 conversations, return_dict=True, return_assistant_tokens_mask=True

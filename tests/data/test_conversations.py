@@ -61,15 +61,46 @@ ROWS = {
     "prompt of messages": {"prompt": said("one"), "completion": said("one", "two")[1:]},
     "instruction": {"instruction": "one", "input": "", "output": "two"},
 }
+TOLD = {"role": "system", "content": "Be short."}
 
 
 @pytest.mark.parametrize("row", ROWS)
 def test_conversations_stand_in_any_of_the_usual_columns(tmp_path: Path, row: str) -> None:
-    file = tmp_path / "a.jsonl"
-    file.write_text(json.dumps(ROWS[row]) + "\n")
-    assert list(conversation_files(file, eval_fraction=0).conversations("train")) == [
-        said("one", "two")
+    told = {**ROWS[row], "system": TOLD["content"]}
+    (tmp_path / "a.jsonl").write_text(json.dumps(ROWS[row]) + "\r\n\r\n" + json.dumps(told))
+    (tmp_path / "b.json").write_text(json.dumps([{"n": 1} | told, ROWS[row]], indent=1))
+    plain = said("one", "two")
+    assert list(conversation_files(tmp_path, eval_fraction=0).conversations("train")) == [
+        *(plain, [TOLD, *plain], [TOLD, *plain], plain)
     ]
+
+
+def test_what_messages_say_besides_is_read_by_the_template_or_told(
+    tmp_path, new_tokenizer, caplog
+) -> None:
+    caplog.set_level("INFO")
+    (tmp_path / "plain.jinja").write_text(MINE)
+    (tmp_path / "calls.jinja").write_text(MINE.replace("m.content", "m.tool_calls or m.content"))
+    asked, answer = {"role": "user", "content": "Sun?"}, {"role": "assistant", "content": "Yes"}
+    calls = {"role": "assistant", "content": None, "tool_calls": ["see"]}
+    rows = [[asked, calls, asked, answer], [asked, answer | {"weight": 0}, asked, answer]]
+    files = [tmp_path / name for name in ("calls.json", "weights.json")]
+    for file, row in zip(files, rows, strict=True):
+        file.write_text(json.dumps([{"messages": row}]))
+
+    def learned_of(file: Path, template: str) -> str:
+        tokenizer = new_tokenizer(chat_template=template, end_token="<end>")
+        corpus = conversation_files(file, eval_fraction=0)
+        (row,) = tokenize_conversations(corpus, "train", tokenizer, cache_dir=tmp_path)
+        return learned(tokenizer, row)
+
+    assert learned_of(files[0], str(tmp_path / "calls.jinja")) == "['see']<end>Yes<end>"
+    assert "does not read" not in caplog.text
+    with pytest.raises(ValueError, match="refuses a conversation: chatml writes no tool_calls"):
+        learned_of(files[0], "chatml")
+    assert learned_of(files[1], "chatml") == "Yes<|im_end|>"
+    assert learned_of(files[1], str(tmp_path / "plain.jinja")) == "Yes<end>Yes<end>"
+    assert "the chat template does not read weight of messages" in caplog.text
 
 
 def test_the_input_of_an_instruction_follows_it(tmp_path: Path) -> None:
@@ -88,6 +119,7 @@ def test_the_input_of_an_instruction_follows_it(tmp_path: Path) -> None:
         ({"messages": [{"role": "me", "content": "x"}]}, r"message 0 has role 'me': give system,"),
         ({"messages": [{"role": "user"}]}, r"message 0 has no text 'content'"),
         ({"prompt": "x"}, r"a\.jsonl:2: it has prompt: "),
+        ({"prompt": "x", "completion": "y", "tools": [{}]}, r"a\.jsonl:2: it has tools, which"),
     ],
 )
 def test_a_row_that_is_no_conversation_is_named(tmp_path: Path, row, message) -> None:

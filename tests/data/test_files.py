@@ -11,6 +11,7 @@ import pytest
 from datasets import Dataset
 
 from forgather_hydra.data import FilesCorpus, FolderCorpus
+from forgather_hydra.data.tables import FileRows
 
 
 def texts(folder: Path, **settings) -> list[str]:
@@ -148,10 +149,13 @@ def test_files_of_other_columns_are_read_together(tmp_path: Path) -> None:
     assert texts(tmp_path) == ["a", "b", "c", "d"]
 
 
-def test_times_of_an_array_are_told(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text('[{"text": "2020-01-01"}]', encoding="utf-8")
-    with pytest.raises(ValueError, match=r"holds datetime, .* looks like one: write .* as \.jsonl"):
-        texts(tmp_path)
+def test_an_array_holds_what_lines_hold(tmp_path: Path) -> None:
+    rows = [{"text": "2020-01-01", "n": [{"a": 1}, {"b": "2"}]}, {"text": "1999-12-31", "m": [2]}]
+    (tmp_path / "a.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    (tmp_path / "b.json").write_text('[{"text": "x", "n": 7}]', encoding="utf-8")
+    assert texts(tmp_path) == ["2020-01-01", "1999-12-31", "x"]
+    first, second, third = FileRows(tmp_path)
+    assert (first["n"], second["m"], third["n"]) == (rows[0]["n"], [2], 7)
 
 
 def test_a_broken_line_of_a_compressed_file_is_named(tmp_path: Path) -> None:
