@@ -10,6 +10,7 @@ from typing import Any
 
 from forgather_hydra.cli.use import positive
 from forgather_hydra.errors import ForgatherError
+from forgather_hydra.garbage import pass_over_imports
 from forgather_hydra.rundir.names import HYDRA, RECORD
 
 OWN = "own data"
@@ -109,6 +110,7 @@ def _by_tasks(options: argparse.Namespace, directory: Path) -> Found:
     if options.overrides:
         message = f"{options.overrides[0]} is about data, and tasks bring theirs"
         raise ForgatherError("bad_override", message, hint="leave it out, or --tasks")
+    pass_over_imports()
     model, tokenizer = load_for_use(directory, options.device)
     return evaluate_tasks(
         model,
@@ -131,6 +133,7 @@ def _by_data(options: argparse.Namespace, run: Path, directory: Path) -> Found:
     from forgather_hydra.graph.build import materialize
     from forgather_hydra.model.writer import load_for_use
 
+    pass_over_imports()
     built = materialize(data, targets=[key for key in ("eval_dataset", "collator") if key in data])
     model, tokenizer = load_for_use(directory, options.device)
     metrics = evaluate_data(

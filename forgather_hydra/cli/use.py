@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from forgather_hydra.errors import ForgatherError
+from forgather_hydra.garbage import pass_over_imports
 
 _SERVER = "transformers.cli.transformers"
 
@@ -126,6 +127,7 @@ def _writer(options: argparse.Namespace) -> Any:
     from forgather_hydra.model.directory import model_directory
     from forgather_hydra.model.writer import Writer
 
+    pass_over_imports()
     return Writer(model_directory(options.run), options.device)
 
 
