@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,6 +43,20 @@ def warm() -> Iterator[WarmProcess]:
     warm = WarmProcess(os.environ, COMMAND_LINE)
     yield warm
     warm.close()
+
+
+@pytest.fixture
+def memory_bound() -> Iterator[None]:
+    """A test during which this process never holds 500 MB more than before."""
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = _peak_kb()
+    yield
+    assert _peak_kb() < before + 500_000
+
+
+def _peak_kb() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -7,6 +7,8 @@ import pytest
 import forgather_hydra as fg
 from forgather_hydra.errors import ForgatherError
 
+pytestmark = pytest.mark.usefixtures("memory_bound")
+
 
 def load(text: str) -> fg.Config:
     return fg.ConfigEnvironment([]).parse(text)

@@ -13,6 +13,8 @@ from forgather_hydra.config.package import package_path
 from forgather_hydra.config.plain import fault_of
 from forgather_hydra.errors import ForgatherError
 
+pytestmark = pytest.mark.usefixtures("memory_bound")
+
 HEAD = b"# @package _global_\n"
 
 
