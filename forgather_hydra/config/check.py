@@ -9,7 +9,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from forgather_hydra.config.composition import Composed, Composition
 from forgather_hydra.config.decode import from_omegaconf
-from forgather_hydra.config.given import hydra_config, hydra_overrides, key_of, task_overrides
+from forgather_hydra.config.given import hydra_config, task_overrides
+from forgather_hydra.config.idle import tell_idle
+from forgather_hydra.config.other_data import other_data
 from forgather_hydra.config.parsed import parsed_overrides
 from forgather_hydra.config.place import contradiction, no_place
 from forgather_hydra.config.placing import (
@@ -58,10 +60,10 @@ def check_job(job: Composed, is_swept: bool = False) -> None:
     ]
     # Values are tried only where names and types are right.
     raise_all(found or [traced(each, overrides, record) for each in refused_values(graph)])
-    if (wrong_place := contradiction(cfg, is_swept) or no_place(cfg)) is not None:
-        raise traced(wrong_place, overrides, record)
+    if (wrong := contradiction(cfg, is_swept) or no_place(cfg) or other_data(cfg)) is not None:
+        raise _placed_at_choice(traced(wrong, overrides, record), overrides, record)
     _tell_unread(cfg, record)
-    _tell_unused_directory(cfg, is_swept)
+    tell_idle(cfg.hydra, is_swept)
     pass_over_imports()
     if isinstance(graph, dict) and PREFLIGHT in graph:
         _construct_preflight(graph, job)
@@ -108,12 +110,20 @@ def _problems_of(graph: Any, job: Composed) -> Iterator[ForgatherError]:
         message.add((place, problem.key))
         is_of_part = not _is_of_preflight(problem)
         found = traced(problem, overrides, job.record)
-        if is_of_part and (choice := choice_behind(found, overrides, job.record)):
-            found.path = choice
+        if is_of_part:
+            found = _placed_at_choice(found, overrides, job.record)
         if found.template and (origin := last_line(place, job)):
             found.template = None
             found.locate(origin)
         yield found
+
+
+def _placed_at_choice(
+    problem: ForgatherError, overrides: list[str], record: Composition
+) -> ForgatherError:
+    if choice := choice_behind(problem, overrides, record):
+        problem.path = choice
+    return problem
 
 
 def _nothing_to_run(graph: Any, job: Composed) -> Iterator[ForgatherError]:
@@ -152,17 +162,6 @@ def _tell_unread(cfg: DictConfig, record: Composition) -> None:
             if record.strict:
                 raise ForgatherError(kind, message, hint=hint).locate(origin)
             warn(kind, message, origin or Origin("the command line", 1), hint)
-
-
-def _tell_unused_directory(cfg: DictConfig, is_swept: bool) -> None:
-    """Warn of a directory that was given for a run in a sweep, or for a sweep in a run."""
-    kinds = {"a run": "hydra.run.dir", "a sweep": "hydra.sweep.dir"}
-    present, other = ("a sweep", "a run") if is_swept else ("a run", "a sweep")
-    given = {*map(key_of, hydra_overrides(cfg.hydra))}
-    if kinds[other] in given and kinds[present] not in given:
-        message = f"{kinds[other]} has no effect: this is {present}"
-        hint = f"write {kinds[present]}="
-        warn("run_directory", message, Origin("the command line", 1), hint)
 
 
 def _misspelt_additions(

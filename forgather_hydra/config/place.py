@@ -45,11 +45,15 @@ def contradiction(cfg: DictConfig, is_swept: bool) -> ForgatherError | None:
 
 
 def no_place(cfg: DictConfig) -> ForgatherError | None:
-    """The error for new runs that would lie at the root of the file system, if they would."""
+    """The error for new runs that have no directory, or the root of the file system, if so."""
     written: Any = OmegaConf.to_container(cfg.hydra.run, resolve=False)
     if not str(written["dir"] or "").strip():
         message = "hydra.run.dir is empty: the run has no folder to go to"
         return ForgatherError("run_directory", message, path="hydra.run.dir")
+    if own_directory(cfg) == "":
+        message = "trainer.args.output_dir is empty: the run has no folder to go to"
+        hint = "leave it out, or name a folder"
+        return ForgatherError("run_directory", message, path=OUTPUT_DIR, hint=hint)
     if "${output_root}/" not in str(written["dir"]) or cfg.get("output_root"):
         return None
     return ForgatherError(

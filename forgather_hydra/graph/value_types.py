@@ -67,7 +67,9 @@ def misfits(target: Callable[..., Any], bound: inspect.BoundArguments) -> Iterat
 def _misfits_of(name: str, argument: Any, kinds: list[Any], packages: set[str]) -> Iterator[Misfit]:
     value = argument.value if isinstance(argument, Shared) else argument
     if _is_plain_value(value) and not _fits_any(value, kinds):
-        yield Misfit(name, f"takes {_listed(kinds)}, not {_shown(value)}", _hint(value, kinds))
+        yield Misfit(
+            name, f"takes {_listed(kinds)}, not {_shown(value, kinds)}", _hint(value, kinds)
+        )
         return
     has_keys = isinstance(value, dict) and not isinstance(value, DList)
     is_collection = isinstance(value, (dict, list))
@@ -190,8 +192,8 @@ def _fits_any(value: Any, kinds: list[Any]) -> bool:
 
 def _fits(value: Any, kind: Any) -> bool:
     if limits := _limits(kind):
-        number = _without_limits(kind)
-        return _fits(value, number) and all(each.hold(value) for each in limits)
+        is_number = _fits(value, _without_limits(kind)) and not isinstance(value, bool)
+        return is_number and all(each.hold(value) for each in limits)
     if kind is _NONE:
         return value is None
     if _is_collection(kind):
@@ -207,7 +209,8 @@ def _fits(value: Any, kind: Any) -> bool:
         return all(hasattr(value, name) for name in _members_of(kind))
     if kind is not float and not hasattr(kind, "__float__"):
         return False  # it is made
-    return isinstance(value, (int, float))  # float and classes of numbers
+    # float and classes of numbers
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _members_of(protocol: type) -> set[str]:
@@ -224,7 +227,15 @@ def _fits_collection(value: Any, kind: Any) -> bool:
         return bare in _OF_LETTERS and (not entries or entries[0] in (str, Any))
     if isinstance(value, dict):
         return bare in _MAPPINGS or bare in _OF_LETTERS
-    return isinstance(value, (list, tuple)) and bare not in _MAPPINGS
+    is_list = isinstance(value, (list, tuple)) and bare not in _MAPPINGS
+    return is_list and _length(kind) in (None, len(value))
+
+
+def _length(kind: Any) -> int | None:
+    """How many entries a tuple of this kind has, if that is fixed."""
+    entries = typing.get_args(kind)
+    is_fixed = typing.get_origin(kind) is tuple and ... not in entries
+    return len(entries) if is_fixed else None
 
 
 def _choices(kind: Any) -> list[Any]:
@@ -250,6 +261,8 @@ def _words_of(kind: Any) -> list[str]:
         return ["null"]
     if typing.get_origin(kind) is Literal:
         return [repr(value) for value in typing.get_args(kind)]
+    if (length := _length(kind)) is not None:
+        return [f"a list of {length}"]
     if _is_collection(kind):
         return ["a mapping" if (typing.get_origin(kind) or kind) in _MAPPINGS else "a list"]
     kind = typing.get_origin(kind) or kind
@@ -264,9 +277,10 @@ def _object_of(kind: type) -> str:
     return f"{'an' if kind.__name__[0] in 'AEIOU' else 'a'} {kind.__name__}"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, kinds: list[Any]) -> str:
     if isinstance(value, (dict, list, tuple)):
-        return "a mapping" if isinstance(value, dict) else "a list"
+        length = f" of {len(value)}" if any(_length(kind) for kind in kinds) else ""
+        return "a mapping" if isinstance(value, dict) else f"a list{length}"
     words = {None: "null", True: "true", False: "false"}
     return words[value] if value is None or isinstance(value, bool) else repr(value)
 

@@ -80,6 +80,11 @@ UNREADABLE = {
     "+callback=ema callbacks.ema.decay=2": "callbacks.ema.decay=2: .*EMACallback",
     "hydra.run.dir=": "hydra.run.dir is empty",
     "trainer.args.seed=[1]": "a whole number, not a list$",
+    "trainer.args.seed=9223372036854775808": "seed is 9223372036854775808: give less than 2",
+    "trainer.args.warmup_steps=nan": "warmup_steps is nan: give a number",
+    "trainer.args.output_dir=": "^trainer.args.output_dir=: .*has no folder to go to",
+    "optimizer.lr=true": "^optimizer.lr=true: .*takes a number, not true",
+    "data.block_size=true": "^data.block_size=true: .*of 1 or more, not true",
 }
 
 

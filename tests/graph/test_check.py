@@ -84,6 +84,7 @@ def test_collections_that_fit(argument: str) -> None:
         ("numbers: {a: 1}", "takes a list or null, not a mapping"),
         ("numbers: [1, x]", "numbers.1: typed_targets:collections takes a whole number, not 'x'"),
         ("pair: 0.9", "takes a list, not 0.9"),
+        ("couple: [1, 2, 3]", "takes a list of 2, not a list of 3"),
         ("names: 3", "takes a list, not 3"),
         ("names: [a, 3]", "names.1: typed_targets:collections takes text, not 3"),
         ("rows: ab", "takes a list or null, not 'ab'"),

@@ -26,7 +26,7 @@ def check(*words: str) -> None:
 
 REFUSED = {
     "+trainer.args.report_to=wandb": r"options.yaml:\d+: \+.*report_to=wandb: .*\n.*callbacks",
-    "optimizer.betas=[0.9]": r"^optimizer.betas=\[0.9\]: torch.optim.AdamW refuses betas",
+    "optimizer.betas=[0.9]": r"^optimizer.betas=\[0.9\]: torch.optim.AdamW takes a list of 2",
     "optimizer.betas=['${nothing.x}',0.9]": r"'nothing.x' not found",
     "optimizer.lr=-1": "^optimizer.lr=-1: .*Invalid learning rate",
     "trainer.args.lr_scheduler_type=cosin": "^trainer.*cosin: .*\n.*use cosine",
@@ -163,6 +163,31 @@ def test_a_directory_of_the_other_kind_has_no_effect(
     with warnings.catch_warnings(), composed([*words, f"hydra.{meant}.dir=too"]) as job:
         warnings.simplefilter("error", ForgatherWarning)
         check_job(job, is_swept)
+
+
+@pytest.mark.parametrize(
+    ("word", "is_swept", "told"),
+    [
+        ("hydra.job.num=7", True, r"hydra.job.num=7 has no effect.*has its own"),
+        ("hydra.job.config_name=x", False, r"config_name=x has no effect.*--config-name"),
+        ("hydra.runtime.output_dir=x", False, r"output_dir=x has no effect.*hydra.run.dir="),
+        ("hydra.overrides.task=[a]", True, r"task=\[a\] has no effect"),
+        ("+hydra.jobs.chdir=true", False, r"nothing reads hydra.jobs.chdir.*mean 'job'"),
+        ("+hydra.job.name_=x", False, r"nothing reads hydra.job.name_.*mean 'name'"),
+    ],
+)
+def test_an_override_of_what_hydra_sets_or_has_not(word: str, is_swept: bool, told: str) -> None:
+    with pytest.warns(ForgatherWarning, match=told), composed([STORIES, word]) as job:
+        check_job(job, is_swept)
+
+
+@pytest.mark.parametrize(
+    "word", ["hydra.job.num=7", "+hydra.job.env_set.X=1", "hydra.verbose=true"]
+)
+def test_an_override_that_hydra_takes(word: str) -> None:
+    with warnings.catch_warnings(), composed([STORIES, word]) as job:
+        warnings.simplefilter("error", ForgatherWarning)
+        check_job(job)
 
 
 def test_an_option_that_there_is_not_is_told_at_the_line_that_asks(experiments: str) -> None:

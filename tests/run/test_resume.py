@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from tiny_runs import TINY, Run, metrics
 
+from forgather_hydra.config.application import composed
+from forgather_hydra.config.check import check_job
 from forgather_hydra.config.saved_overrides import with_saved_overrides
 from forgather_hydra.errors import ForgatherError
 
@@ -78,6 +80,15 @@ def test_resume_names_a_run_and_takes_its_overrides(
     forgather(f"resume={first}", "trainer.args.max_steps=8", cwd=tmp_path)
     steps = [r["step"] for r in metrics(first) if "loss" in r]
     assert steps == list(range(1, 9))
+    told = r"^data.corpus.seed=1: .* was trained on other data: here is 1, and there 0\n"
+    goes_on = f"resume={first}", "trainer.args.max_steps=9"
+    with (
+        pytest.raises(ForgatherError, match=told),
+        composed([*goes_on, "data.corpus.seed=1"]) as job,
+    ):
+        check_job(job)
+    with composed([*goes_on, "data.eval_dataset.block_size=8"]) as job:
+        check_job(job)
 
 
 @pytest.mark.parametrize("content", [b"", b"[", b"hydra: 3", b"\xff\xfe\x00"])

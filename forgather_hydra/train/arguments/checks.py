@@ -46,11 +46,16 @@ def _type_problems(args: TrainingArguments) -> Iterator[str]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
+    return isinstance(value, Real) and not isinstance(value, bool) and not math.isnan(value)
 
 
 def _is_whole(value: object) -> bool:
-    return isinstance(value, Real) and _is_number(value) and value == math.floor(value)
+    return (
+        isinstance(value, Real)
+        and _is_number(value)
+        and math.isfinite(value)
+        and value == math.floor(value)
+    )
 
 
 # What the fields of these types take, and its name.
@@ -69,6 +74,8 @@ def _schedule_problems(name: str) -> Iterator[str]:
         near = nearest(name, known, 1) or known
         yield f"lr_scheduler_type is {str(name)!r}: use {' or '.join(near)}"
 
+
+_SEEDS = 2**63  # torch takes no larger one
 
 # Arguments that take one of a few words, besides null.
 _WORDS = {
@@ -127,6 +134,9 @@ def _range_problems(args: TrainingArguments) -> Iterator[str]:
     ):
         if getattr(args, name) is not None and getattr(args, name) < 0:
             yield f"{name} is {getattr(args, name)}: give 0 or more"
+    for name in ("seed", "data_seed"):
+        if (getattr(args, name) or 0) >= _SEEDS:
+            yield f"{name} is {getattr(args, name)}: give less than 2**63"
     for name in ("adam_beta1", "adam_beta2", "label_smoothing_factor"):
         if not 0 <= getattr(args, name) < 1:
             yield f"{name} is {getattr(args, name)}: give a number from 0 to below 1"

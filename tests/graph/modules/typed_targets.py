@@ -47,6 +47,7 @@ def unclear(
 def collections(
     numbers: list[int] | None = None,
     pair: tuple[float, ...] = (0.9, 0.95),
+    couple: tuple[float, float] = (0.9, 0.95),
     names: Iterable[str] = (),
     rows: Iterable[Mapping[str, Any]] | None = None,
     table: Mapping[str, int] | None = None,
