@@ -97,12 +97,25 @@ def with_adapter(model: PreTrainedModel, adapter: Adapter) -> Any:
         ValueError: for options that peft does not take, or target modules that are not there.
     """
     config = adapter(new_token_ids=getattr(model, "new_token_ids", ()))
+    if rows := getattr(config, "trainable_token_indices", None):
+        config.trainable_token_indices = _in_and_out(model, rows)
     adapted = _peft().get_peft_model(model, config)
     adapted.save_dtype = None  # that of the model is for its own weights
     adapted.create_or_update_model_card = lambda directory: None  # the run writes one
     adapted.base_is_kept = True  # so checkpoints need not hold it
     adapted.save_options = {"save_embedding_layers": False}
     return _generating(adapted)
+
+
+def _in_and_out(model: PreTrainedModel, rows: list[int]) -> list[int] | dict[str, list[int]]:
+    """Tokens whose rows are trained, those of a head that has weights of its own among them.
+
+    Of a head with a bias peft 0.21 would leave the bias out.
+    """
+    inner, head = model.get_input_embeddings(), model.get_output_embeddings()
+    if head is None or head.weight is inner.weight or getattr(head, "bias", None) is not None:
+        return rows
+    return {name: rows for name, module in model.named_modules() if module in (inner, head)}
 
 
 def four_bits(dtype: torch.dtype) -> BitsAndBytesConfig:

@@ -128,8 +128,12 @@ def fit_to_tokenizer(model: Any, tokenizer: PreTrainedTokenizerBase) -> None:
     if new:
         known = [i for i in range(min(size, len(tokenizer))) if i not in new]
         for module in (model.get_input_embeddings(), model.get_output_embeddings()):
+            # An adapter cannot hold rows of a head with a bias: those of the padding stay as its
+            # model has them.
+            first = 0 if getattr(module, "bias", None) is None else size
+            rows = [i for i in model.new_token_ids if i >= first]
             for weight in module.parameters() if module is not None else ():
-                weight.data[model.new_token_ids] = weight.data[known].mean(dim=0)
+                weight.data[rows] = weight.data[known].mean(dim=0)
     end_as_tokenizer(model, tokenizer)
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tiny_runs import TINY, metrics
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, MistralConfig, PhiConfig
 
 import forgather_hydra as fg
 from forgather_hydra.cli.forgather import main
@@ -30,6 +30,11 @@ WORDS = (
     *("trainer.args.per_device_train_batch_size=2", "+trainer.args.max_eval_steps=1"),
     *("main.max_new_tokens=4", "data.block_size=96"),
 )
+
+SMALL = {
+    **{"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1},
+    **{"num_attention_heads": 2, "num_key_value_heads": 2},
+}
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +160,31 @@ def test_new_tokens_in_a_padded_vocabulary_and_where_texts_end(base) -> None:
         rows = next(w for name, w in module.named_parameters() if name.endswith("weight"))
         assert len(rows) == size + 5
         torch.testing.assert_close(rows[size : size + 2], rows[:size].mean(0).expand(2, -1))
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_new_tokens_of_a_head_of_its_own_are_those_that_peft_loads(base, bias) -> None:
+    torch.manual_seed(0)
+    tokenizer, run = AutoTokenizer.from_pretrained(Path(base, "model")), f"headed-{bias}"
+    config = PhiConfig if bias else MistralConfig
+    model = AutoModelForCausalLM.from_config(config(vocab_size=len(tokenizer) + 5, **SMALL))
+    if bias:
+        torch.nn.init.normal_(model.lm_head.bias)
+    for saved in model, tokenizer:
+        saved.save_pretrained(run)
+    chatty = load_tokenizer(run, chat_template="chatml")
+    loaded = load_pretrained(run, tokenizer=chatty, adapter=lora)
+    untrained = load_pretrained(run, tokenizer=chatty)
+    torch.testing.assert_close(logits(loaded), logits(untrained))
+    rows = [weight for name, weight in loaded.named_parameters() if "trainable_tokens" in name]
+    assert len(rows) == (1 if bias else 2)
+    with torch.no_grad():
+        for weight in rows:
+            weight.add_(torch.randn_like(weight))
+    loaded.save_pretrained(f"{run}/adapter")
+    chatty.save_pretrained(f"{run}/adapter")
+    again = peft.AutoPeftModelForCausalLM.from_pretrained(f"{run}/adapter")
+    torch.testing.assert_close(logits(again), logits(loaded))
 
 
 def test_the_training_of_an_adapter_resumes_exactly(base, chats) -> None:
