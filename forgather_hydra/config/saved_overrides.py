@@ -11,7 +11,10 @@ from yaml import YAMLError
 
 from forgather_hydra.config.given import hydra_overrides, key_of, task_overrides
 from forgather_hydra.errors import ForgatherError
-from forgather_hydra.rundir.names import HYDRA
+from forgather_hydra.rundir.names import HYDRA, RECORD
+
+# What is said of Hydra's own section about a run, rather than about how or where it is started.
+_OF_THE_RUN = ("hydra.searchpath", "hydra.job.")
 
 
 def with_saved_overrides(overrides: list[str]) -> list[str]:
@@ -22,7 +25,8 @@ def with_saved_overrides(overrides: list[str]) -> list[str]:
     """
     if (folder := _run_folder("resume", overrides)) is not None:
         _refuse_another_directory(folder, overrides)
-        saved = [*_saved(folder, "hydra", "searchpath"), *_saved(folder, "task")]
+        of_hydra = [o for o in _saved(folder, "hydra") if key_of(o).startswith(_OF_THE_RUN)]
+        saved = [*of_hydra, *_saved(folder, "task")]
         return _changed(saved, overrides)
     if (folder := _run_folder("rerun", overrides)) is not None:
         from forgather_hydra.config.saved_run import rerun_overrides
@@ -57,16 +61,15 @@ def _changed(saved: list[str], given: list[str]) -> list[str]:
     return [o for o in saved if key_of(o) not in keys] + changes
 
 
-def _saved(folder: Path, kind: str, word: str = "") -> list[str]:
-    """The ``hydra`` or ``task`` overrides that a run was started with, if `word` is in them."""
+def _saved(folder: Path, kind: str) -> list[str]:
+    """The ``hydra`` or ``task`` overrides that a run was started with."""
     path = folder / HYDRA / "hydra.yaml"
     try:
         saved: Any = OmegaConf.load(path)
-        overrides = task_overrides(saved.hydra) if kind == "task" else hydra_overrides(saved.hydra)
+        return task_overrides(saved.hydra) if kind == "task" else hydra_overrides(saved.hydra)
     except (OSError, ValueError, YAMLError, AttributeError, TypeError, OmegaConfBaseException) as e:
         hint = f"repeat the command of the run with hydra.run.dir={folder} resume=auto"
         raise ForgatherError("bad_override", f"{path} is no record of a run", hint=hint) from e
-    return [override for override in overrides if word in override]
 
 
 def config_dir_of_run(overrides: list[str]) -> str | None:
@@ -91,5 +94,10 @@ def _run_folder(key: str, overrides: list[str]) -> Path | None:
     if not (folder / HYDRA / "hydra.yaml").is_file():
         problem = "holds no run (no .hydra folder)" if folder.is_dir() else "does not exist"
         hint = "name a run directory such as outputs/DATE/TIME"
+        if (folder / RECORD).is_file():
+            problem = f"keeps its configuration elsewhere than in {HYDRA} (hydra.output_subdir)"
+            hint = (
+                f"repeat the command of the run; hydra.run.dir={folder} resume=auto goes on with it"
+            )
         raise ForgatherError("bad_override", f"{key}={folder}: the directory {problem}", hint=hint)
     return folder

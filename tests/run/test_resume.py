@@ -117,6 +117,22 @@ def test_a_run_that_cannot_be_meant_is_told(tmp_path: Path, words: list[str], to
     assert "+experiment=stories" in with_saved_overrides(here)
 
 
+def test_a_run_goes_on_as_hydra_was_told_to_run_it(tmp_path: Path) -> None:
+    (tmp_path / ".hydra").mkdir()
+    given = "[+hydra.job.env_set.A=1, hydra.job.chdir=true, hydra.run.dir=x, hydra.mode=RUN]"
+    saved = f"hydra: {{overrides: {{hydra: {given}, task: []}}}}\n"
+    (tmp_path / ".hydra/hydra.yaml").write_text(saved)
+    goes_on = [f"resume={tmp_path}", "hydra.job.chdir=false"]
+    assert with_saved_overrides(goes_on) == ["+hydra.job.env_set.A=1", *goes_on]
+
+
+@pytest.mark.parametrize("key", ["resume", "rerun"])
+def test_a_run_without_its_configuration_is_told_from_no_run(tmp_path: Path, key: str) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(ForgatherError, match=r"\(hydra.output_subdir\)(?s:.*)resume=auto goes on"):
+        with_saved_overrides([f"{key}={tmp_path}"])
+
+
 def test_a_different_configuration_is_not_taken_for_the_unfinished_one(tmp_path: Path) -> None:
     from omegaconf import OmegaConf
 
