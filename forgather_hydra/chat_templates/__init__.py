@@ -34,7 +34,7 @@ def with_chat_template(
         end_token: which ends an answer; None for what the template says, or the tokenizer.
 
     Raises:
-        ValueError: there is no such template, or it does not mark what the model writes.
+        ValueError: there is no such template.
     """
     if chat_template is None:
         return tokenizer
@@ -42,14 +42,6 @@ def with_chat_template(
         chat_template = None if tokenizer.chat_template else "chatml"
     if chat_template is not None:
         tokenizer.chat_template = _text(chat_template)
-    if not isinstance(tokenizer.chat_template, str) or _GENERATION not in _statements(
-        tokenizer.chat_template
-    ):
-        raise ValueError(
-            "the chat template does not mark what the model writes: put {% generation %} and "
-            "{% endgeneration %} around it, in a file that data.chat_template names; or take the "
-            "shipped one, data.chat_template=chatml"
-        )
     name = str(chat_template)
     tokens = [*_TOKENS.get(name, ()), *special_tokens, *([end_token] if end_token else [])]
     known = tokenizer.get_vocab()
@@ -59,6 +51,23 @@ def with_chat_template(
     if end := end_token or _ENDS.get(name):
         tokenizer.eos_token = end
     return tokenizer
+
+
+def check_marks(tokenizer: Any) -> None:
+    """Refuse a tokenizer whose chat template does not say what the model is to learn.
+
+    Raises:
+        ValueError: it has none, or none that marks what the model writes.
+    """
+    template = tokenizer.chat_template
+    if not template:
+        raise ValueError("the tokenizer has no chat template: name one with data.chat_template=")
+    if not isinstance(template, str) or _GENERATION not in _statements(template):
+        raise ValueError(
+            "the chat template does not mark what the model writes: put {% generation %} and "
+            "{% endgeneration %} around it, in a file that data.chat_template names; or take the "
+            "shipped one, data.chat_template=chatml"
+        )
 
 
 def _text(chat_template: str) -> str:

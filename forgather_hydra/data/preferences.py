@@ -1,6 +1,7 @@
 """Pairs of answers, of which one is preferred, from files."""
 
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Any
 
 from datasets import Dataset
@@ -9,7 +10,8 @@ from forgather_hydra.data.corpus import Row, Split, check_eval_fraction, held_ou
 from forgather_hydra.data.tables import FileRows, Paths
 from forgather_hydra.limits import Share
 
-_COLUMNS = ("prompt", "chosen", "rejected")
+_ANSWERS = ("chosen", "rejected")
+_COLUMNS = ("prompt", *_ANSWERS)
 
 
 def preference_files(
@@ -21,7 +23,8 @@ def preference_files(
 ) -> Dataset:
     """Rows of files with a `prompt` and two answers to it, `chosen` and `rejected`.
 
-    Each is a text, which is taken for a message, or a list of messages.
+    Each is a text, which is taken for a message, or a list of messages; the prompt may be in both
+    answers instead, or besides.
 
     Args:
         path, pattern, part: as of `FilesCorpus`.
@@ -47,12 +50,37 @@ def _read(rows: FileRows) -> Iterator[Row]:
     for number, row in enumerate(rows):
         if message := _fault(row):
             raise ValueError(rows.locate(_fault) or f"{rows}: row {number}: {message}")
-        roles = ("user", "assistant", "assistant")
-        yield {n: _messages(row[n], role) for n, role in zip(_COLUMNS, roles, strict=True)}
+        yield _pair(row)
+
+
+def _pair(row: Row) -> Row:
+    """The columns as messages; those with which both answers begin belong to the prompt.
+
+    Some tables have whole conversations in `chosen` and `rejected`, and the question once more in
+    `prompt`, or no `prompt`.
+    """
+    prompt = _messages(row.get("prompt") or [], "user")
+    chosen, rejected = (_messages(row[name], "assistant") for name in _ANSWERS)
+    shared = _shared(chosen, rejected)
+    said = [message["content"] for message in shared]
+    repeated = all(message["content"] in said for message in prompt)
+    return {
+        "prompt": shared if repeated else [*prompt, *shared],
+        "chosen": chosen[len(shared) :],
+        "rejected": rejected[len(shared) :],
+    }
+
+
+def _shared(chosen: list[Any], rejected: list[Any]) -> list[Any]:
+    """The messages with which both begin, without the last of either."""
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(chosen[:-1], rejected[:-1], strict=False))
+    return [message for message, _ in same]
 
 
 def _fault(row: Row) -> str | None:
     missing = [name for name in _COLUMNS if not row.get(name)]
+    if missing == ["prompt"] and all(isinstance(row[name], list) for name in _ANSWERS):
+        missing = [] if _shared(*(row[name] for name in _ANSWERS)) else missing
     if not missing:
         return None
     has = ", ".join(map(str, row)) or "nothing"
@@ -60,4 +88,4 @@ def _fault(row: Row) -> str | None:
 
 
 def _messages(said: Any, role: str) -> list[Any]:
-    return [{"role": role, "content": said}] if isinstance(said, str) else said
+    return [{"role": role, "content": said}] if isinstance(said, str) else list(said)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
 
+from forgather_hydra.chat_templates import check_marks
 from forgather_hydra.data.cache import build_once, cache_path, content_hash
 from forgather_hydra.data.conversations import Conversations
 from forgather_hydra.data.corpus import Split
@@ -120,16 +121,20 @@ def tokenize_conversations(
         cache_dir: where tokenized conversations are kept; None is the user's cache folder.
 
     Raises:
-        ValueError: the tokenizer has no chat template, the template refuses a conversation, or no
-            conversation has anything to learn.
+        ValueError: the tokenizer has no chat template that marks what is to be learned, the
+            template refuses a conversation, or no conversation has anything to learn.
     """
-    if not tokenizer.chat_template:
-        raise ValueError("the tokenizer has no chat template: name one with data.chat_template=")
+    check_marks(tokenizer)
 
     def build(folder: Path) -> None:
         logger.info("tokenizing the %s split of %s", split, corpus.name)
         keys: set[str] = set()
         rows = list(_encoded(corpus, split, tokenizer, max_length, keys))
+        if not rows:
+            raise ValueError(
+                f"split {split!r} of {corpus.name} has no conversation: there are too few for the "
+                "share that is held out; name others with data.eval_path="
+            )
         kept = [row for row in rows if any(row.is_target)]
         if not kept:
             raise ValueError(

@@ -174,14 +174,19 @@ def check_pretrained(
     save_dtype: str | None = None,
     adapter: Adapter | None = None,
     four_bit: bool = False,
+    row_length: int | None = None,
 ) -> PreTrainedModel:
     """Build a trained model on the meta device, from its configuration alone.
 
-    The arguments are those of `load_pretrained`.
+    The other arguments are those of `load_pretrained`.
+
+    Args:
+        row_length: tokens of the rows that it is to read.
 
     Raises:
         FileNotFoundError: for a directory that holds no model, or does not exist.
-        ValueError: for a `dtype` that is no floating point type.
+        ValueError: for a `dtype` that is no floating point type, or rows longer than the model's
+            table of positions.
     """
     floating_type("dtype", dtype)
     floating_type("save_dtype", save_dtype)
@@ -208,7 +213,22 @@ def check_pretrained(
         raise FileNotFoundError(f"there is no directory {path}{hub}") from error
     with torch.device("meta"):
         model: PreTrainedModel = AutoModelForCausalLM.from_config(config, trust_remote_code=trusted)
+        _check_positions(model, row_length or 0)
         return model if adapter is None else with_adapter(model, adapter)
+
+
+def _check_positions(model: PreTrainedModel, row_length: int) -> None:
+    """Refuse rows for which a learned table of positions has no places."""
+    limit = getattr(model.config, "max_position_embeddings", None)
+    if limit is None or row_length <= limit:
+        return
+    tables = (m for m in model.modules() if isinstance(m, torch.nn.Embedding))
+    words = model.get_input_embeddings()
+    if any(limit <= each.num_embeddings <= limit + 2 for each in tables if each is not words):
+        raise ValueError(
+            f"the model has {limit} positions, and rows have {row_length} tokens: add "
+            f"data.block_size={limit}, or less"
+        )
 
 
 def refuse_choice(choice: str, model: str) -> NoReturn:

@@ -72,6 +72,8 @@ def run_preferences(
     if not trainer.is_world_process_zero():
         return metrics
     target = Path(model_dir)
+    if dtype := getattr(policy, "save_dtype", None):
+        policy.to(dtype)
     policy.save_pretrained(target, **getattr(policy, "save_options", {}))
     follow_umask(target.glob("*.safetensors"))
     save_tokenizer(tokenizer, target, getattr(policy.config, "max_position_embeddings", None))

@@ -164,8 +164,18 @@ def test_what_was_written_with_another_end_is_not_taken(tmp_path: Path, new_toke
 )
 def test_a_template_that_cannot_serve_is_told(tmp_path, new_tokenizer, template, message) -> None:
     (tmp_path / "plain").write_text("{{ messages }}")
+
+    def used() -> None:
+        tokenized(tmp_path, new_tokenizer(chat_template=str(tmp_path / template)), said("a", "b"))
+
     with pytest.raises(ValueError, match=message):
-        new_tokenizer(chat_template=str(tmp_path / template))
+        used()
+
+
+def test_a_split_without_conversations_is_told(tmp_path, new_tokenizer) -> None:
+    tokenizer = new_tokenizer(chat_template="chatml")
+    with pytest.raises(ValueError, match="'eval' of test has no conversation: there are too few"):
+        tokenize_conversations(source(said("a", "b")), "eval", tokenizer, cache_dir=tmp_path)
 
 
 def test_a_cut_conversation_keeps_its_targets_in_place(tmp_path, new_tokenizer, caplog) -> None:

@@ -11,7 +11,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tiny_runs import TINY, metrics
-from transformers import AutoModelForCausalLM, AutoTokenizer, MistralConfig, PhiConfig
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GPT2Config,
+    MistralConfig,
+    PhiConfig,
+)
 
 import forgather_hydra as fg
 from forgather_hydra.cli.forgather import main
@@ -308,6 +314,16 @@ REFUSED = {
 def test_what_cannot_be_fine_tuned_is_told(base, chats, words) -> None:
     with pytest.raises(ForgatherError, match=REFUSED[words]):
         tune(base, chats, "refused", *words)
+
+
+def test_rows_longer_than_a_table_of_positions_are_told() -> None:
+    GPT2Config(n_embd=8, n_layer=1, n_head=1, n_positions=64).save_pretrained("positions")
+    words = ["+experiment=chat", "model.path=positions", "data.block_size=64"]
+    with composed(words) as job:
+        check_job(job)
+    told = pytest.raises(ForgatherError, match="has 64 positions, and rows have 65 tokens: add")
+    with composed([*words[:2], "data.block_size=65"]) as job, told:
+        check_job(job)
 
 
 def test_an_adapter_is_for_a_trained_model() -> None:

@@ -13,6 +13,7 @@ from tiny_runs import TINY, metrics
 from transformers import AutoTokenizer
 
 import forgather_hydra as fg
+from forgather_hydra.data import preference_files
 from forgather_hydra.errors import ForgatherError
 
 pytest.importorskip("trl")
@@ -22,7 +23,29 @@ WORDS = (
     *("+experiment=dpo", "model.path=base", "data.path=pairs.jsonl", "main.logging_steps=1"),
     *("main.save_steps=2", "main.max_length=64", "+main.lr_scheduler_type=constant"),
     *("main.learning_rate=0.01", "main.per_device_train_batch_size=4", "+main.use_cpu=true"),
+    "model.save_dtype=float64",
 )
+
+
+def said(*turns: str) -> list[dict[str, str]]:
+    return [{"role": ("user", "assistant")[n % 2], "content": turn} for n, turn in enumerate(turns)]
+
+
+def test_the_prompt_may_be_in_both_answers(tmp_path) -> None:
+    good, bad, whole = said("q", "yes"), said("q", "no"), said("q", "a", "r", "yes")
+    rows = [
+        {"prompt": "q", "chosen": "yes", "rejected": "no"},
+        {"prompt": said("q"), "chosen": good[1:], "rejected": bad[1:]},
+        {"prompt": "q", "chosen": good, "rejected": bad},
+        {"prompt": None, "chosen": good, "rejected": bad},
+        {"prompt": "r", "chosen": whole, "rejected": [*whole[:3], bad[1]]},
+        {"prompt": said("q"), "chosen": whole[1:], "rejected": [*whole[1:3], bad[1]]},
+    ]
+    (tmp_path / "pairs.json").write_text(json.dumps(rows))
+    found = [*preference_files(tmp_path, "train", eval_fraction=0)]
+    answers = {"chosen": good[1:], "rejected": bad[1:]}
+    assert found[:4] == [{"prompt": said("q"), **answers}] * 4
+    assert found[4:] == [{"prompt": whole[:3], **answers}] * 2
 
 
 def test_one_answer_comes_to_be_preferred_and_a_stopped_run_goes_on(tmp_path, monkeypatch) -> None:
@@ -46,7 +69,15 @@ def test_one_answer_comes_to_be_preferred_and_a_stopped_run_goes_on(tmp_path, mo
     fg.launch(*WORDS, "main.max_steps=4", "hydra.run.dir=halves", "resume=true")
     first, second = (load_file(f"{run}/model/model.safetensors") for run in ("whole", "halves"))
     assert all(torch.equal(first[name], second[name]) for name in first)
+    assert {weight.dtype for weight in first.values()} == {torch.float64}
     assert [r["step"] for r in metrics(Path("halves")) if "loss" in r] == [1, 2, 3, 4]
+
+    # Without marks of what is to be learned, which the template needs for conversations only.
+    tokenizer = AutoTokenizer.from_pretrained("base/model")
+    tokenizer.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}"
+    tokenizer.save_pretrained("base/model")
+    fg.launch(*WORDS, "+adapter=lora", "main.max_steps=1", "hydra.run.dir=adapted")
+    assert Path("adapted/model/adapter_model.safetensors").is_file()
 
     Path("pairs.jsonl").write_text('{"prompt": "x", "chosen": "y"}\n')
     with pytest.raises(ForgatherError, match=r"pairs\.jsonl:1: no rejected; it has prompt, chosen"):
