@@ -42,6 +42,8 @@ class LinearCausalLoss(ChunkedCausalLoss):
 
         It can be differentiated once.
         """
+        if not isinstance(decoder, nn.Linear):  # what an adapter adds to it is not in its weight
+            return self(decoder(x_BTD), labels_BT, num_items_in_batch)
         targets_N = next_tokens(labels_BT)
         x_ND, weight_VD, bias_V = x_BTD.flatten(0, 1), decoder.weight, decoder.bias
         device = x_BTD.device.type

@@ -127,26 +127,8 @@ def tokenize_conversations(
     check_marks(tokenizer)
 
     def build(folder: Path) -> None:
-        logger.info("tokenizing the %s split of %s", split, corpus.name)
-        keys: set[str] = set()
-        rows = list(_encoded(corpus, split, tokenizer, max_length, keys))
-        if not rows:
-            raise ValueError(
-                f"split {split!r} of {corpus.name} has no conversation: there are too few for the "
-                "share that is held out; name others with data.eval_path="
-            )
-        kept = [row for row in rows if any(row.is_target)]
-        if not kept:
-            raise ValueError(
-                f"split {split!r} of {corpus.name}: no conversation has an answer of the assistant "
-                f"within {max_length} tokens"
-            )
-        if len(kept) < len(rows):
-            left_out = len(rows) - len(kept)
-            logger.info("  %d without an answer in %d tokens: left out", left_out, max_length)
-        if unread := sorted(key for key in keys if key not in tokenizer.chat_template):
-            logger.info("  the chat template does not read %s of messages", ", ".join(unread))
-        _write(folder, kept, max_length if packed else None, len(tokenizer))
+        rows = _learnable(corpus, split, tokenizer, max_length)
+        _write(folder, rows, max_length if packed else None, len(tokenizer))
 
     # The template may write the special tokens by what they are for.
     template = (tokenizer.chat_template, tokenizer.special_tokens_map)
@@ -162,6 +144,32 @@ def tokenize_conversations(
         *(f"{len(made.ids):,}", f"{int(made.targets.sum()):,}"),
     )
     return made
+
+
+def _learnable(
+    corpus: Conversations, split: Split, tokenizer: Any, max_length: int
+) -> list[_Encoded]:
+    """The conversations in which there is something to learn."""
+    logger.info("tokenizing the %s split of %s", split, corpus.name)
+    keys: set[str] = set()
+    rows = list(_encoded(corpus, split, tokenizer, max_length, keys))
+    kept = [row for row in rows if any(row.is_target)]
+    if not rows:
+        raise ValueError(
+            f"split {split!r} of {corpus.name} has no conversation: there are too few for the "
+            "share that is held out; name others with data.eval_path="
+        )
+    if not kept:
+        raise ValueError(
+            f"split {split!r} of {corpus.name}: no conversation has an answer of the assistant "
+            f"within {max_length} tokens"
+        )
+    if len(kept) < len(rows):
+        left_out = len(rows) - len(kept)
+        logger.info("  %d without an answer in %d tokens: left out", left_out, max_length)
+    if unread := sorted(key for key in keys if key not in tokenizer.chat_template):
+        logger.info("  the chat template does not read %s of messages", ", ".join(unread))
+    return kept
 
 
 def _encoded(

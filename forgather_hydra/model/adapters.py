@@ -100,6 +100,9 @@ def with_adapter(model: PreTrainedModel, adapter: Adapter) -> Any:
     if rows := getattr(config, "trainable_token_indices", None):
         config.trainable_token_indices = _in_and_out(model, rows)
     adapted = _peft().get_peft_model(model, config)
+    for module in adapted.modules():
+        if type(module).__name__ == "TrainableTokensWrapper":
+            module.bias = None  # of a head, which trl asks for one
     adapted.save_dtype = None  # that of the model is for its own weights
     adapted.create_or_update_model_card = lambda directory: None  # the run writes one
     adapted.base_is_kept = True  # so checkpoints need not hold it

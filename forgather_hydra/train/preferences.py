@@ -66,14 +66,13 @@ def run_preferences(
         processing_class=tokenizer,
         callbacks=[_Lines(directory / METRICS)],
     )
-    has_checkpoint = any(checkpoints.glob("checkpoint-*"))
-    result = trainer.train(resume_from_checkpoint=resume and has_checkpoint)
+    goes_on = resume and any(checkpoints.glob("checkpoint-*"))
+    result = trainer.train(resume_from_checkpoint=goes_on)
     metrics = {"global_step": result.global_step, **result.metrics, **trainer.evaluate()}
     if not trainer.is_world_process_zero():
         return metrics
     target = Path(model_dir)
-    if dtype := getattr(policy, "save_dtype", None):
-        policy.to(dtype)
+    policy.to(getattr(policy, "save_dtype", None))
     policy.save_pretrained(target, **getattr(policy, "save_options", {}))
     follow_umask(target.glob("*.safetensors"))
     save_tokenizer(tokenizer, target, getattr(policy.config, "max_position_embeddings", None))

@@ -1,5 +1,7 @@
 """A model whose loss is computed from hidden states: same training, logits only when wanted."""
 
+from functools import partial
+
 import pytest
 import torch
 from closeness import assert_close
@@ -76,6 +78,28 @@ def test_only_targets_are_computed_where_they_are_few(build, fused, random_ids, 
 
 def test_the_trainer_asks_a_model_below_an_adapter_for_targets_alone(build):
     assert ModelCall(with_adapter(build(), lora)).takes("skip_logits")
+
+
+@pytest.mark.parametrize(
+    ("tied", "tokens", "targets"),
+    [(False, [3, 4], "all-linear"), (True, [3, 4], "all-linear"), (False, [], ["lm_head"])],
+)
+def test_what_an_adapter_adds_to_the_head_is_in_the_loss(
+    build, fused, random_ids, tied, tokens, targets
+):
+    ids, losses = random_ids(2, 9), []
+    for make in build, fused:
+        torch.manual_seed(5)
+        model = make(tie_word_embeddings=tied)
+        model.new_token_ids = tokens
+        options = {"target_modules": targets, "init_lora_weights": False}
+        adapted = with_adapter(model, partial(lora, **options))
+        assert adapted.get_output_embeddings().bias is None
+        for name, weight in adapted.named_parameters():
+            if "trainable_tokens" in name:
+                weight.data = torch.linspace(-2, 2, weight.numel()).view_as(weight)
+        losses.append(adapted(input_ids=ids, labels=ids, skip_logits=True).loss)
+    assert_close(*losses)
 
 
 def test_rows_without_any_target_have_no_loss(build, random_ids):
