@@ -25,8 +25,11 @@ from forgather_hydra.jobs.topology import resources_in
 _PATIENT = ("BasicSweeper", "ForgatherSweeper")
 
 
-def check_launch(config: DictConfig) -> None:
+def check_launch(config: DictConfig) -> Options | None:
     """Check the launcher's options and `resources`, of a job or of a sweep.
+
+    Returns:
+        The options, as the configuration resolves them; None of a launcher that is not ours.
 
     Raises:
         ForgatherError: ``bad_launcher`` or ``bad_resources``; one error tells all that is wrong.
@@ -35,11 +38,12 @@ def check_launch(config: DictConfig) -> None:
     values, asked = options_in(config) if kind else {}, resources_in(config)
     problems = [*option_problems(kind, values)] if kind else []
     problems += resource_problems(asked) if asked else ()
-    if kind and not problems:
-        options = read_options(values)
+    options = read_options(values) if kind and not problems else None
+    if options:
         problems += _in_vain(options, config)
         problems += time_problems(options, read_resources(asked)) if asked else ()
     raise_all(problems, problems[0].kind if problems else "")
+    return options
 
 
 def _in_vain(options: Options, config: DictConfig) -> Iterator[ForgatherError]:

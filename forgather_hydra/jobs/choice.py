@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -42,7 +41,7 @@ def options_for_all(jobs: Sequence[Job], sweep: DictConfig) -> Options:
 
 def _late_choices(jobs: Sequence[Job], sweep: DictConfig) -> Iterator[ForgatherError]:
     """An error for a launcher or sweeper which the jobs choose, and which is not used."""
-    targets = {str(job.config.hydra.launcher._target_): job for job in jobs}
+    targets = {job.launcher: job for job in jobs}
     if len(targets) > 1:
         launchers = [f"{_name(job, 'launcher')} ({_words(job)})" for job in targets.values()]
         yield ForgatherError(
@@ -53,8 +52,8 @@ def _late_choices(jobs: Sequence[Job], sweep: DictConfig) -> Iterator[ForgatherE
     for target, job in targets.items():
         if options_class(target) is None:
             yield _too_late(job, "launcher")
-    used = _sweeper(sweep)
-    other = next((job for job in jobs if _sweeper(job.config) != used), None)
+    used = OmegaConf.to_container(sweep.hydra.sweeper, resolve=False)
+    other = next((job for job in jobs if job.sweeper != used), None)
     if other:
         yield _too_late(other, "sweeper")
 
@@ -91,7 +90,3 @@ def _name(job: Job, kind: str) -> str:
 
 def _words(job: Job) -> str:
     return " ".join(job.overrides) or f"job {job.number}"
-
-
-def _sweeper(config: DictConfig) -> Any:
-    return OmegaConf.to_container(config.hydra.sweeper, resolve=False)

@@ -7,7 +7,7 @@ import os
 import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from forgather_hydra.config.command_line import Application, application_of
 from forgather_hydra.config.given import directory_of, hydra_config, task_overrides
 from forgather_hydra.errors import ForgatherError
+from forgather_hydra.report.returns import LateReturn, Packed
 from forgather_hydra.run.signature import signature
 from forgather_hydra.rundir.files import read_own, write_json, write_own
 from forgather_hydra.rundir.launch import launch_dir
@@ -40,39 +41,47 @@ class Job:
     Attributes:
         number: Hydra's number of the job.
         overrides: what it differs by.
-        config: its composed configuration, ``hydra`` included.
+        packed: its composed configuration, ``hydra`` included.
         directory: its outputs.
         key: what makes it the same job when it is launched again.
         topology: the processes it needs.
         keys: where Hydra finds the job's directory in its configuration.
         is_ours: whether it comes from our own command line, and can go on where it was.
+        launcher: the ``_target_`` of the launcher that it chooses.
+        launcher_options: as its configuration resolves them; None of a launcher that is not ours.
+        sweeper: the section ``hydra.sweeper``.
     """
 
     number: int
     overrides: list[str]
-    config: DictConfig
+    packed: Packed[DictConfig]
     directory: Path
     key: str
     topology: Topology
     keys: tuple[str, str | None]
     is_ours: bool
+    launcher: str
+    launcher_options: Options | None
+    sweeper: Any
 
-    @cached_property
+    @property
     def options(self) -> Options:
-        """The options of the launcher, as this job's configuration resolves them.
+        """The options of a launcher of ours."""
+        assert self.launcher_options
+        return self.launcher_options
 
-        Raises:
-            ForgatherError: ``bad_launcher``; one error tells all that is wrong.
-        """
-        from forgather_hydra.jobs.options import read_options
-
-        return read_options(options_in(self.config))
+    @property
+    def config(self) -> DictConfig:
+        """The configuration, made anew each time."""
+        return self.packed.unpacked()
 
     def move_to(self, number: int) -> None:
         """Give the job another number, and the directory that goes with it."""
+        config = self.config
         self.number = number
-        _number(self.config, number)
-        self.directory = directory_of(self.config, *filter(None, self.keys)).absolute()
+        _number(config, number)
+        self.directory = directory_of(config, *filter(None, self.keys)).absolute()
+        self.packed = Packed(config)
 
     def describe(self) -> dict[str, Any]:
         """What a manifest keeps of the job."""
@@ -141,16 +150,20 @@ def job_of(
     from forgather_hydra.jobs.check import check_launch  # a worker need not import these
     from forgather_hydra.jobs.topology import topology_of
 
-    check_launch(config)
+    options = check_launch(config)
+    topology = topology_of(config)
     return Job(
         number=number,
         overrides=task_overrides(config.hydra),
-        config=config,
+        packed=Packed(config),
         directory=directory_of(config, *filter(None, keys)).absolute(),
         key=signature(config) if application.is_ours else str(number),
-        topology=topology_of(config),
+        topology=topology,
         keys=keys,
         is_ours=application.is_ours,
+        launcher=str(config.hydra.launcher._target_),
+        launcher_options=options,
+        sweeper=OmegaConf.to_container(config.hydra.sweeper, resolve=False),
     )
 
 
@@ -166,15 +179,20 @@ class Payload:
 
     Attributes:
         task: the file with what all jobs share: task function, Hydra's context and its state.
-        config: the job's configuration.
+        packed: the job's configuration.
         keys: as in `Job`.
         is_ours: as in `Job`.
     """
 
     task: Path
-    config: DictConfig
+    packed: Packed[DictConfig]
     keys: tuple[str, str | None]
     is_ours: bool
+
+    @cached_property
+    def config(self) -> DictConfig:
+        """The job's configuration."""
+        return self.packed.unpacked()
 
 
 def write_task(folder: Path, context: HydraContext, task: TaskFunction) -> Path:
@@ -194,7 +212,7 @@ def write_task(folder: Path, context: HydraContext, task: TaskFunction) -> Path:
 
 def write_payload(job: Job, task: Path) -> None:
     """Write a job into its directory."""
-    payload = Payload(task, job.config, job.keys, job.is_ours)
+    payload = Payload(task, job.packed, job.keys, job.is_ours)
     folder = launch_dir(job.directory)
     write_own(folder / PAYLOAD, pickle.dumps(payload, pickle.HIGHEST_PROTOCOL))
     write_json(folder / JOB, {**job.describe(), "key": job.key})
@@ -233,7 +251,7 @@ def read_payload(directory: Path, is_again: bool) -> tuple[Payload, HydraContext
 def returned(
     config: DictConfig, overrides: list[str], directory: Path, status: JobStatus, value: Any
 ) -> JobReturn:
-    """The return of a job whose processes have left none."""
+    """The return of a job, made of its configuration."""
     hydra = OmegaConf.masked_copy(config, "hydra")
     OmegaConf.set_readonly(hydra.hydra, None)
     with open_dict(hydra):
@@ -249,20 +267,12 @@ def returned(
     )
 
 
-def not_run(job: Job, value: Any) -> JobReturn:
-    """The return of a job that a launch does not run to its end; the configuration is the job's.
+def late_return(job: Job, status: JobStatus, value: Any) -> LateReturn:
+    """The return of a job whose processes have left none, or are not waited for."""
+    about = job.overrides, job.directory, status, value
+    whole = partial(_whole_return, job.packed, *about)
+    return LateReturn(whole, job.directory, job.overrides, status, value)
 
-    A copy, as of `returned`, takes longer than everything else that submits a job.
-    """
-    OmegaConf.set_readonly(job.config.hydra, None)
-    with open_dict(job.config):
-        job.config.hydra.runtime.output_dir = str(job.directory)
-    return JobReturn(
-        overrides=job.overrides,
-        cfg=job.config,
-        hydra_cfg=job.config,
-        working_dir=str(job.directory),
-        task_name=str(job.config.hydra.job.get("name")),
-        status=JobStatus.COMPLETED,
-        _return_value=value,
-    )
+
+def _whole_return(packed: Packed[DictConfig], *about: Any) -> JobReturn:
+    return returned(packed.unpacked(), *about)

@@ -14,9 +14,10 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
 from forgather_hydra.errors import ForgatherError
-from forgather_hydra.jobs.job import Job, returned
+from forgather_hydra.jobs.job import Job, late_return
 from forgather_hydra.jobs.local.processes import exit_message
 from forgather_hydra.report.results import JobCancelled, one_line
+from forgather_hydra.report.returns import LateReturn, Packed
 from forgather_hydra.run import failure as failure_of
 from forgather_hydra.rundir.files import read_json, read_own, write_json, write_own
 from forgather_hydra.rundir.launch import attempts, launch_dir, result_of
@@ -109,7 +110,9 @@ def return_of(job: Job) -> JobReturn:
     first = _other_process(job.directory)
     if job_return.status == JobStatus.FAILED and first:
         job_return._return_value = JobFailed(first)
-    return job_return
+    status, value, job_return._return_value = job_return.status, job_return._return_value, None
+    whole = Packed(job_return).unpacked
+    return LateReturn(whole, job.directory, job.overrides, status, value)
 
 
 def return_from_result(job: Job) -> JobReturn:
@@ -118,23 +121,19 @@ def return_from_result(job: Job) -> JobReturn:
     has_failed = result.get("status") == State.FAILED
     value = JobFailed(str(result.get("error"))) if has_failed else result.get("value")
     status = JobStatus.FAILED if has_failed else JobStatus.COMPLETED
-    return returned(job.config, job.overrides, job.directory, status, value)
+    return late_return(job, status, value)
 
 
 def failed(job: Job, reason: str) -> JobReturn:
     """The return of a job that has left no result."""
     reason = _silent_process(job.directory) or reason
     message = _other_process(job.directory) or "\n".join([reason, *log_tail(job.directory)])
-    return returned(
-        job.config, job.overrides, job.directory, JobStatus.FAILED, JobFailed(message.strip())
-    )
+    return late_return(job, JobStatus.FAILED, JobFailed(message.strip()))
 
 
 def cancelled(job: Job, reason: str) -> JobReturn:
     """The return of a job that was cancelled."""
-    return returned(
-        job.config, job.overrides, job.directory, JobStatus.FAILED, JobCancelled(reason)
-    )
+    return late_return(job, JobStatus.FAILED, JobCancelled(reason))
 
 
 def _silent_process(directory: Path) -> str | None:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hydra.core.utils import JobReturn
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 
 from forgather_hydra.errors import counted
-from forgather_hydra.jobs.job import Job, not_run, write_task
+from forgather_hydra.jobs.job import Job, late_return, write_task
 from forgather_hydra.jobs.manifest import Manifest
 from forgather_hydra.jobs.options import Options
 from forgather_hydra.jobs.outcome import return_from_result
@@ -80,4 +80,4 @@ def is_finished(job: Job) -> bool:
 
 def planned(jobs: Sequence[Job]) -> list[JobReturn]:
     """What a launch returns that has run nothing."""
-    return [not_run(job, Unknown(State.PLANNED)) for job in jobs]
+    return [late_return(job, JobStatus.COMPLETED, Unknown(State.PLANNED)) for job in jobs]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.utils import JobReturn, JobStatus
 
 from forgather_hydra.report.columns import CSV, OVERRIDES, TABLE, Column, Row, table_of
+from forgather_hydra.report.returns import directory_of_return
 from forgather_hydra.rundir import numbers, record
 from forgather_hydra.rundir.files import locked, write_json
 from forgather_hydra.rundir.names import MANIFEST, MANIFEST_LOCK, RESULTS_CSV
@@ -67,7 +68,7 @@ class JobCancelled(Exception):
 
 def result_of(returned: JobReturn, number: int, metric: str, sweep_dir: Path) -> JobResult:
     """The result of a job that the launcher returned."""
-    directory = Path(returned.hydra_cfg.hydra.runtime.output_dir) if returned.hydra_cfg else None
+    directory = directory_of_return(returned)
     result = JobResult(number, list(returned.overrides or []), State.SUBMITTED)
     if directory:
         result.directory = relative(directory, sweep_dir)

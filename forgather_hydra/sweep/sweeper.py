@@ -20,6 +20,7 @@ from omegaconf.errors import InterpolationKeyError
 from forgather_hydra.config.command_line import Application, application_of
 from forgather_hydra.config.given import directory_of
 from forgather_hydra.errors import ForgatherError, counted
+from forgather_hydra.report.returns import directory_of_return
 from forgather_hydra.rundir.names import MULTIRUN, TRACEBACK
 from forgather_hydra.sweep.options import direction
 
@@ -170,23 +171,21 @@ def _busy(problem: Exception) -> ForgatherError:
 def _keep_traceback(returned: JobReturn) -> None:
     """Write ``traceback.txt`` for a job that failed in this process."""
     error = returned._return_value
-    if returned.status == JobStatus.FAILED and error.__traceback__ and returned.hydra_cfg:
+    directory = directory_of_return(returned)
+    if returned.status == JobStatus.FAILED and error.__traceback__ and directory:
         lines = traceback.format_exception(error)
-        (_directory(returned) / TRACEBACK).write_text("".join(lines), encoding="utf-8")
+        (directory / TRACEBACK).write_text("".join(lines), encoding="utf-8")
 
 
 def _where_tracebacks_are(failed: Sequence[JobReturn]) -> str:
     """Which jobs have left the calls that led to their errors; killed ones have not."""
-    kept = [job for job in failed if job.hydra_cfg and (_directory(job) / TRACEBACK).exists()]
+    directories = filter(None, map(directory_of_return, failed))
+    kept = [directory for directory in directories if (directory / TRACEBACK).exists()]
     if not kept:
         return ""
     if len(kept) < len(failed):
         return f"; {TRACEBACK} of {len(kept)} of them beside their outputs"
     return f"; {TRACEBACK} in {'its directory' if len(kept) == 1 else 'their directories'}"
-
-
-def _directory(returned: JobReturn) -> Path:
-    return Path(returned.hydra_cfg.hydra.runtime.output_dir)  # type: ignore[union-attr]
 
 
 def _open_option(problem: InterpolationKeyError) -> ForgatherError:

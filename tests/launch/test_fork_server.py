@@ -56,7 +56,7 @@ def test_what_takes_long_is_imported_once_if_that_changes_nothing(
 
 def test_what_takes_long_is_imported_while_jobs_are_checked(sweep: Run, tmp_path: Path) -> None:
     main = "+main={_target_: forked_tasks.parent, _partial_: true}"
-    trained = ("+trainer._target_=forgather_hydra.train:TrainingArguments", "+trainer.output_dir=.")
+    trained = ("+trainer._target_=forgather_hydra.train.Trainer", "+trainer._partial_=true")
     checked = "+preflight._target_=forked_tasks.check"
     sweep("", main, *trained, checked, "+main.x=1,2", "hydra.launcher.devices=none")
     records = [json.loads((tmp_path / f"out/{n}/run.json").read_text()) for n in range(2)]

@@ -129,6 +129,21 @@ def test_jobs_agree_on_the_time_that_names_their_sweep(launch: Run, tmp_path: Pa
     assert {"0", "1", "2", "sweep.json"} <= {path.name for path in sweep.iterdir()}
 
 
+def test_jobs_of_another_application_run_anew_each_time(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "import hydra\n"
+        "@hydra.main(version_base=None)\n"
+        "def main(cfg):\n"
+        "    open('calls.txt', 'a').write(f'{cfg.x}\\n')\n"
+        "    return cfg.x\n"
+        "main()\n"
+    )
+    words = ("-m", "hydra/launcher=forgather_local", "hydra.sweep.dir=out", "+x=1,2")
+    for _ in range(2):
+        subprocess.run([sys.executable, "app.py", *words], cwd=tmp_path, check=True)
+    assert sorted((tmp_path / "calls.txt").read_text().split()) == ["1", "1", "2", "2"]
+
+
 def test_two_jobs_are_not_put_into_one_directory(sweep: Run, tmp_path: Path) -> None:
     done = sweep("fails", "+main.x=0,6", "hydra.sweep.subdir=same", expect=2)
     assert "holds another job (" in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,14 +12,17 @@ import pytest
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
+from forgather_hydra.jobs.job import late_return
 from forgather_hydra.jobs.outcome import return_of, write_outcome
+from forgather_hydra.report.returns import Packed, directory_of_return
 
 
 @pytest.fixture
 def job(tmp_path: Path) -> Any:
     hydra = {"runtime": {"output_dir": str(tmp_path)}, "job": {"name": "job"}}
     config = OmegaConf.create({"hydra": hydra, "x": 1})
-    return SimpleNamespace(config=config, overrides=["x=1"], directory=tmp_path)
+    about = {"overrides": ["x=1"], "directory": tmp_path}
+    return SimpleNamespace(config=config, packed=Packed(config), **about)
 
 
 def outcome(job: Any, value: Any) -> Path:
@@ -51,3 +55,25 @@ def test_what_another_user_owns_is_not_unpickled(job: Any, monkeypatch: pytest.M
     returned = return_of(job)
     assert returned.status == JobStatus.FAILED
     assert "ValueError: one is not wanted" in str(returned._return_value)
+
+
+def test_a_sweep_keeps_of_each_job_what_a_list_of_thousands_may_take(job: Any) -> None:
+    job.config.tree = {f"key{i}": {"value": i, "of": "${x}"} for i in range(300)}
+    job.packed = Packed(job.config)
+    outcome(job, 3)
+    for known in (return_of(job), late_return(job, JobStatus.COMPLETED, 3)):
+        assert known.return_value == 3
+        assert len(pickle.dumps(known)) < len(pickle.dumps(job.config)) / 5
+        assert known.hydra_cfg
+        assert known.hydra_cfg.hydra.runtime.output_dir == str(job.directory)
+    assert known.cfg == OmegaConf.masked_copy(job.config, ["x", "tree"])
+    assert known.task_name == "job"
+
+
+def test_a_sweep_that_was_moved_knows_where_its_jobs_are(job: Any, tmp_path: Path) -> None:
+    outcome(job, 3)
+    job.directory = job.directory.rename(tmp_path.with_name("moved"))
+    known = return_of(job)
+    assert directory_of_return(known) == job.directory
+    assert known.hydra_cfg
+    assert known.hydra_cfg.hydra.runtime.output_dir == str(job.directory)

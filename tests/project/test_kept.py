@@ -26,6 +26,7 @@ FILES = {
     "templates/configs/a.yaml": "-- extends 'project.yaml'\n",
     "templates/configs/b.yaml": WARNED,
     "templates/configs/clock.yaml": "meta: !dict {config_name: {{ utcnow().year // 3000 }}}\n",
+    "templates/configs/year.yaml": "meta: !dict {config_name: {{ utcnow().year }}}\n",
     "templates/configs/broken.yaml": "-- extends 'projct.yaml'\n",
 }
 
@@ -127,6 +128,18 @@ def test_a_template_that_comes_before_another_one_is_seen(
     assert "its own" in told(capsys, "ls", "-r")
     (workspace / "p0/forgather_workspace").mkdir()
     assert "meta_defaults.yaml" in told(capsys, "ls", "-r")
+
+
+def test_a_folder_that_the_project_adds_is_searched(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "one: made" in told(capsys, "ls", "-r")
+    first = workspace / "p0/first"
+    first.mkdir()
+    (first / "project.yaml").write_text("meta: !dict {config_name: of the new folder}\n")
+    with (workspace / "p0/meta.yaml").open("a") as file:
+        file.write("searchdir: [first, templates]\n")
+    assert "of the new folder" in told(capsys, "ls", "-r")
 
 
 def test_a_warning_is_told_once(workspace: Path) -> None:

@@ -9,7 +9,15 @@ from rich.console import Console
 
 from forgather_hydra.jobs.watch.view import View
 from forgather_hydra.jobs.watch.view import table as table_of_views
-from forgather_hydra.report.results import JobResult, ranked, save, table
+from forgather_hydra.report.results import (
+    JobResult,
+    best_of,
+    job_key,
+    ranked,
+    relative,
+    save,
+    table,
+)
 from forgather_hydra.rundir.states import State
 
 
@@ -34,6 +42,23 @@ def test_jobs_of_equal_value_are_ranked_by_number() -> None:
     results = [result(2, 1.0), result(1, 1.0), result(3, None, State.FAILED), result(0, 2.0)]
     assert [each.number for each in ranked(results)] == [1, 2, 0, 3]
     assert [each.number for each in ranked(results, "maximize")] == [0, 1, 2, 3]
+
+
+def test_only_a_finished_job_is_the_best() -> None:
+    assert best_of([result(1, 1.0, State.STOPPED), result(2, None)]) is None
+    found = best_of([result(1, 1.0, State.STOPPED), result(2, 3.0), result(3, float("nan"))])
+    assert found
+    assert found.number == 2
+
+
+def test_a_job_that_resumes_is_the_same_job() -> None:
+    assert job_key(["lr=1", "resume=true", "+hydra.x=1"]) == job_key(["lr=1"])
+    assert job_key(["lr=1", "resumes=true"]) != job_key(["lr=1"])
+
+
+def test_a_directory_elsewhere_is_told_whole() -> None:
+    assert relative(Path("/sweeps/a/1"), Path("/sweeps/a")) == "1"
+    assert relative(Path("/sweeps/b/1"), Path("/sweeps/a")) == "/sweeps/b/1"
 
 
 def test_the_csv_has_a_column_for_each_key(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from forgather_hydra.jobs.local.slots import devices
 from forgather_hydra.jobs.local.start import FOR_TRAINING, cores, threads, variables
 from forgather_hydra.jobs.options import LocalOptions, options_class, read_options
 from forgather_hydra.jobs.snapshot import import_path
-from forgather_hydra.jobs.topology import topology_of
+
+TRAINER = "forgather_hydra.train.Trainer"
 
 
 def import_ahead(sweep: DictConfig, jobs: int) -> None:
@@ -31,8 +32,7 @@ def import_ahead(sweep: DictConfig, jobs: int) -> None:
         return
     options = read_options(options_in(sweep))
     assert isinstance(options, LocalOptions)
-    is_alone = topology_of(sweep).settled(0).world_size == 1
-    if options.dry_run or options.snapshot or devices(options.devices) or not is_alone:
+    if options.dry_run or options.snapshot or devices(options.devices):
         return
     parallel = cores() if options.max_parallel == "auto" else options.max_parallel
     own_threads = threads(options, min(parallel, jobs))
@@ -41,5 +41,5 @@ def import_ahead(sweep: DictConfig, jobs: int) -> None:
 
 
 def _trains(sweep: DictConfig) -> bool:
-    trainer = str(OmegaConf.select(sweep, "trainer._target_", throw_on_missing=False))
-    return trainer.startswith("forgather_hydra.train")
+    """Whether jobs train in one process, as far as can be known without importing the trainer."""
+    return bool(OmegaConf.select(sweep, "trainer._target_", throw_on_missing=False) == TRAINER)

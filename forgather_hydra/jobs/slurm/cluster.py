@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hydra.core.utils import JobReturn
+from hydra.core.utils import JobReturn, JobStatus
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from forgather_hydra.errors import ForgatherError, counted
-from forgather_hydra.jobs.job import Job, not_run, write_payload
+from forgather_hydra.jobs.job import Job, late_return, write_payload
 from forgather_hydra.jobs.manifest import Manifest
 from forgather_hydra.jobs.options import SlurmOptions
 from forgather_hydra.jobs.outcome import failed, write_outcome
@@ -110,7 +110,7 @@ class Cluster:
         placed = self.placed.get(id(job))
         if placed is None:
             return failed(job, "the cluster refused the job")
-        return not_run(job, Unknown(State.SUBMITTED, placed.id))
+        return late_return(job, JobStatus.COMPLETED, Unknown(State.SUBMITTED, placed.id))
 
     def tell(self) -> None:
         """Print the ids of the jobs, and where to look for them."""
