@@ -9,6 +9,7 @@ from threading import Thread
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 from transformers import AutoModelForCausalLM, AutoTokenizer, TextIteratorStreamer, set_seed
 from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
@@ -54,13 +55,28 @@ class Writer:
 
     def continue_text(self, text: str, **options: Any) -> Iterator[str]:
         """What follows a text, piece by piece; options as of `_write`."""
-        return self._write(self.tokenizer(text, return_tensors="pt"), **options)
+        inputs = self.tokenizer(text, return_tensors="pt")
+        if inputs["input_ids"].shape[1] == 0:
+            raise ForgatherError(
+                "bad_data",
+                f"there is nothing to continue: the text {text!r} has no token",
+                hint="give the words with which it begins",
+            )
+        return self._write(inputs, **options)
 
     def answer(self, messages: list[dict[str, str]], **options: Any) -> Iterator[str]:
         """What follows the messages of a conversation, each with `role` and `content`."""
-        inputs = self.tokenizer.apply_chat_template(
-            messages, add_generation_prompt=True, return_dict=True, return_tensors="pt"
-        )
+        try:
+            inputs = self.tokenizer.apply_chat_template(
+                messages, add_generation_prompt=True, return_dict=True, return_tensors="pt"
+            )
+        except TemplateError as error:
+            roles = ", ".join(message["role"] for message in messages)
+            raise ForgatherError(
+                "bad_data",
+                f"the chat template of the model refuses messages of {roles}: {error}",
+                hint="leave out --system where it takes none; /new begins a chat anew",
+            ) from error
         return self._write(inputs, **options)
 
     def _write(

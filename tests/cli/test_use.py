@@ -113,6 +113,21 @@ def test_a_text_that_is_too_long_is_told(run, tmp_path, capsys) -> None:
         assert told in capsys.readouterr().err
 
 
+def test_what_cannot_be_continued_or_answered_is_told(run, tmp_path, capsys, monkeypatch) -> None:
+    shutil.copytree(run / "model", tmp_path / "model")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
+    tokenizer.chat_template = "{{ raise_exception('no system') }}"
+    tokenizer.save_pretrained(tmp_path / "model")
+    monkeypatch.setattr("builtins.input", lambda _: "a")
+    for command, told in (
+        (["generate", str(run), "--plain", ""], "nothing to continue: the text '' has no token"),
+        (["chat", str(tmp_path), "--system", "b"], "refuses messages of system, user: no system"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            main(command)
+        assert told in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "command", [["generate", "PATH", "a"], ["chat", "PATH"], ["serve", "PATH"]]
 )
