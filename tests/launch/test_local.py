@@ -53,6 +53,12 @@ def test_jobs_share_out_the_devices(sweep: Run, tmp_path: Path) -> None:
     assert (tmp_path / "out/1/run.json").exists()
 
 
+def test_jobs_are_started_a_little_apart(sweep: Run, tmp_path: Path) -> None:
+    sweep("told", "hydra.launcher.devices=[5,7]", "hydra.launcher.stagger_s=1", "+main.x=1,2")
+    begun = [json.loads(path.read_text())["begin"] for path in (tmp_path / "seen").iterdir()]
+    assert max(begun) - min(begun) > 0.5
+
+
 def test_as_many_jobs_share_a_device_as_may(sweep: Run, tmp_path: Path) -> None:
     shared = ("hydra.launcher.devices=[5]", "hydra.launcher.jobs_per_device=2")
     done = sweep("meets", "hydra.launcher.stagger_s=0", *shared, "+main.x=1,2")
