@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict, read_write
 
 from forgather_hydra.config.command_line import UsageExit, application_of
 from forgather_hydra.config.composition import Composed
 from forgather_hydra.config.given import directory_of
 from forgather_hydra.errors import ForgatherError
+from forgather_hydra.run.directory import is_named_by_time
 from forgather_hydra.rundir import record
 
 
@@ -26,7 +28,12 @@ class CheckBeforeRun(Callback):
         self.check(config)
         is_first = os.environ.get("RANK", "0") == "0"
         if application_of().is_ours and is_first:
-            self.made = prepare(directory_of(config, "hydra.run.dir"))
+            place = directory_of(config, "hydra.run.dir")
+            is_new = "WORLD_SIZE" not in os.environ and is_named_by_time(config)
+            run_dir, self.made = prepare(place, is_new)
+            if run_dir != place:
+                with read_write(config.hydra), open_dict(config.hydra):
+                    config.hydra.run.dir = str(run_dir)
 
     def check(self, config: DictConfig) -> None:
         """Look for mistakes."""
@@ -38,22 +45,43 @@ class CheckBeforeRun(Callback):
             record.forget_plan(run_dir, log, self.made)
 
 
-def prepare(run_dir: Path) -> Sequence[Path]:
+def prepare(run_dir: Path, is_new: bool) -> tuple[Path, Sequence[Path]]:
     """Make the directory of a run, and keep the configuration that is in it.
 
+    Args:
+        run_dir: the directory.
+        is_new: whether it must be nobody else's: where it is, the run gets one beside it.
+
     Returns:
-        The folders that were made, the innermost first.
+        The directory, and the folders that were made, the innermost first.
 
     Raises:
         UsageExit: the directory cannot be made, or another process is running in it.
     """
     try:
-        if record.is_busy(run_dir):
+        if not is_new and record.is_busy(run_dir):
             raise record.busy(run_dir)
         made = [folder for folder in (run_dir, *run_dir.parents) if not folder.exists()]
+        if is_new:
+            place = _made_by_nobody_else(run_dir)
+            made = [place, *(folder for folder in made if folder != run_dir)]
+            run_dir = place
         run_dir.mkdir(parents=True, exist_ok=True)
         record.keep_configuration(run_dir)
     except (OSError, record.RunIsBusy) as error:
         hint = "set output_root or hydra.run.dir"
         raise UsageExit(ForgatherError("run_directory", str(error), hint=hint)) from error
-    return made
+    return run_dir, made
+
+
+def _made_by_nobody_else(run_dir: Path) -> Path:
+    """A directory that this process makes: runs that begin in the same second are several."""
+    place = run_dir
+    for number in count(2):
+        try:
+            place.mkdir(parents=True)
+        except FileExistsError:
+            place = run_dir.with_name(f"{run_dir.name}-{number}")
+        else:
+            break
+    return place

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ from forgather_hydra.sweep.options import direction
 
 DEFAULT_METRIC = "eval_loss"
 BARE_RESULT = "result"
+_SECOND = 1.1  # and a little, after which what is called by the second has another name
 
 
 class JobsFailed(CompactHydraException):
@@ -52,6 +54,7 @@ class JobSweeper(Sweeper):
     config: DictConfig
     launcher: Launcher
     hydra_context: HydraContext
+    named_by_time: bool  # and so the directory of no other sweep
 
     def __init__(self, optimized_metric: str | None, direction: str) -> None:
         self.is_named = optimized_metric is not None
@@ -66,7 +69,7 @@ class JobSweeper(Sweeper):
 
         self.config = config
         self.hydra_context = hydra_context
-        directory_of(config, "hydra.sweep.dir")  # jobs take over what ${now:} is at this moment
+        self.named_by_time = named_now(config)  # jobs take over what ${now:} is at this moment
         try:
             self.launcher = Plugins.instance().instantiate_launcher(
                 hydra_context=hydra_context, task_function=task_function, config=config
@@ -104,10 +107,13 @@ class JobSweeper(Sweeper):
         if self.is_dry:
             return sweep_dir
         try:
-            sweep_dir.mkdir(parents=True, exist_ok=True)
+            sweep_dir.mkdir(parents=True, exist_ok=not self.named_by_time)
             OmegaConf.save(self.config, sweep_dir / MULTIRUN)
         except OSError as error:
-            message = ForgatherError("sweep_directory", str(error), hint="set hydra.sweep.dir")
+            hint = "set hydra.sweep.dir"
+            if self.named_by_time and isinstance(error, FileExistsError):
+                hint = f"another sweep began in the same second: start again, or {hint}"
+            message = ForgatherError("sweep_directory", str(error), hint=hint)
             self.application.fail(message)
         return sweep_dir
 
@@ -162,6 +168,23 @@ class JobSweeper(Sweeper):
                 yield
             except RunIsBusy as problem:
                 raise _busy(problem) from problem
+
+
+def named_now(config: DictConfig) -> bool:
+    """Whether the directory of a sweep is a new one that is called by the time.
+
+    Where another sweep has begun in the same second, this one is called by the next.
+    """
+    written: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
+    place = directory_of(config, "hydra.sweep.dir")
+    if "${now:" not in str(written["dir"]):
+        return False
+    until = time.monotonic() + _SECOND
+    while place.exists() and time.monotonic() < until:
+        time.sleep(_SECOND / 20)
+        OmegaConf.get_cache(config).pop("now", None)
+        place = directory_of(config, "hydra.sweep.dir")
+    return not place.exists()
 
 
 def _busy(problem: Exception) -> ForgatherError:

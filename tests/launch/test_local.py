@@ -13,7 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra.core.utils import setup_globals
 from omegaconf import OmegaConf
+
+from forgather_hydra.config.given import directory_of
+from forgather_hydra.sweep.sweeper import named_now
 
 Run = Callable[..., Any]
 
@@ -148,6 +152,26 @@ def test_jobs_of_another_application_run_anew_each_time(tmp_path: Path) -> None:
     for _ in range(2):
         subprocess.run([sys.executable, "app.py", *words], cwd=tmp_path, check=True)
     assert sorted((tmp_path / "calls.txt").read_text().split()) == ["1", "1", "2", "2"]
+
+
+def test_a_sweep_named_by_the_time_is_no_other_sweeps(tmp_path: Path) -> None:
+    def named(pattern: str) -> tuple[Path, bool]:
+        sweep = {"dir": f"{tmp_path}/${{now:{pattern}}}"}
+        config = OmegaConf.create({"hydra": {"sweep": sweep}})
+        is_new = named_now(config)
+        return directory_of(config, "hydra.sweep.dir"), is_new
+
+    setup_globals()
+    taken, is_new = named("%S")
+    assert is_new
+    taken.mkdir()
+    later, is_new = named("%S")
+    assert is_new
+    assert later != taken
+    days, is_new = named("%Y")
+    assert is_new
+    days.mkdir()
+    assert named("%Y") == (days, False)
 
 
 def test_two_jobs_are_not_put_into_one_directory(sweep: Run, tmp_path: Path) -> None:

@@ -63,6 +63,17 @@ def test_a_directory_in_use_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / ".hydra/overrides.yaml").read_text() == before
 
 
+def test_runs_that_begin_at_the_same_time_get_directories_of_their_own(tmp_path: Path) -> None:
+    place = f"hydra.run.dir='${{fg.run_dir:{tmp_path}/${{now:%Y}}}}'"
+    for x in (1, 2, 3):
+        fg.launch(MAIN, f"main.x={x}", place)
+    first, *others = sorted(tmp_path.iterdir(), key=lambda path: path.stat().st_ctime_ns)
+    assert [path.name for path in others] == [f"{first.name}-2", f"{first.name}-3"]
+    for x, path in enumerate((first, *others), 1):
+        assert f"main.x={x}" in (path / ".hydra/overrides.yaml").read_text()
+        assert record.read(path)["result"] == {"x": x}  # type: ignore[index]
+
+
 def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(fg.errors.ForgatherError, match=r"Not a directory: .*\n.*set output_root"):
