@@ -5,7 +5,7 @@ import os
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import islice
+from itertools import compress, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -98,6 +98,11 @@ class _Encoded(NamedTuple):
     ids: list[int]
     is_target: list[int]
 
+    @property
+    def targets(self) -> list[int]:
+        """What the model is to write."""
+        return list(compress(self.ids, self.is_target))
+
 
 def tokenize_conversations(
     corpus: Conversations,
@@ -169,6 +174,12 @@ def _learnable(
         logger.info("  %d without an answer in %d tokens: left out", left_out, max_length)
     if unread := sorted(key for key in keys if key not in tokenizer.chat_template):
         logger.info("  the chat template does not read %s of messages", ", ".join(unread))
+    if not any(tokenizer.eos_token_id in row.targets for row in kept):
+        logger.info(
+            "  no answer holds the eos_token %s: unless the model ends at another token, name the "
+            "one that ends an answer with data.end_token=",
+            tokenizer.eos_token,
+        )
     return kept
 
 

@@ -139,12 +139,17 @@ def test_only_what_the_assistant_says_is_learned_and_how_it_ends(tmp_path, new_t
     assert torch.equal(sample["labels"][is_target], sample["input_ids"][is_target])
 
 
-def test_a_template_of_ones_own_from_a_file(tmp_path: Path, new_tokenizer) -> None:
+def test_a_template_of_ones_own_from_a_file(tmp_path: Path, new_tokenizer, caplog) -> None:
+    caplog.set_level("INFO")
     (tmp_path / "mine.jinja").write_text(MINE)
+    tokenized(tmp_path, new_tokenizer(chat_template=str(tmp_path / "mine.jinja")), said("a", "b"))
+    assert "no answer holds the eos_token <|eos|>: unless" in caplog.text
+    caplog.clear()
     tokenizer = new_tokenizer(chat_template=str(tmp_path / "mine.jinja"), end_token="<end>")
     (sample,) = tokenized(tmp_path, tokenizer, said("a", "b"))
     assert tokenizer.decode(sample["input_ids"]) == "[user]a[assistant]b<end>"
     assert (learned(tokenizer, sample), tokenizer.eos_token) == ("b<end>", "<end>")
+    assert "no answer holds" not in caplog.text
     assert int(sample["input_ids"][-1]) == len(tokenizer) - 1
     assert with_chat_template(tokenizer, "auto").chat_template == MINE
 
