@@ -52,7 +52,10 @@ def _prepared(
     trainer: Trainer, resume_from_checkpoint: bool | str | Path | None
 ) -> Iterator[OutputDirectory]:
     """Makes what the run needs, or restores it, and clears up however the run ends."""
-    strategy, directory = trainer.strategy, trainer.args.checkpoint_dir
+    strategy, args = trainer.strategy, trainer.args
+    # Processes that were started by hand have each called it by their own time.
+    args.output_dir = once(strategy, lambda: args.output_dir)
+    directory = args.checkpoint_dir
     checkpoint = once(strategy, lambda: find_checkpoint(directory, resume_from_checkpoint))
     trainer.prepare(checkpoint)
     if checkpoint:
