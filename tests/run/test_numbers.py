@@ -66,3 +66,11 @@ def test_a_trial_without_a_number_says_why(tmp_path: Path) -> None:
     told = "2 of 2 trials gave no number to compare: it returned None"
     with pytest.raises(Exception, match=told):
         sweep(tmp_path, "{_target_: builtins.print, _partial_: true, _args_: ['${x}']}")
+
+
+@pytest.mark.usefixtures("hydra_restore_singletons")
+def test_a_run_that_was_stopped_may_lack_what_it_is_ranked_by(tmp_path: Path) -> None:
+    main = "+main={_target_: builtins.dict, _partial_: true, stopped: true}"
+    returned = fg.launch(main, "optimized_metric=eval_loss", f"hydra.run.dir={tmp_path}")
+    assert returned.return_value == {"stopped": True}
+    assert json.loads((tmp_path / "run.json").read_text())["status"] == "stopped"

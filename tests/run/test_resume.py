@@ -59,8 +59,10 @@ def test_killed_and_resumed_equals_uninterrupted_bit_for_bit(
     (run_dir,) = tmp_path.glob("outputs/*/*")
     assert json.loads((run_dir / "run.json").read_text())["status"] == word
 
+    (run_dir / "graph.py").write_text("# as it began\n")
     forgather(*TINY, "resume=auto", cwd=tmp_path)
 
+    assert (run_dir / "graph.py").read_text() == "# as it began\n"
     assert list(tmp_path.glob("outputs/*/*")) == [run_dir]
     record = json.loads((run_dir / "run.json").read_text())
     assert (record["status"], len(record["attempts"])) == ("finished", 2)
