@@ -31,6 +31,14 @@ def contradiction(cfg: DictConfig, is_swept: bool) -> ForgatherError | None:
         cfg: the configuration of a job, ``hydra`` included.
         is_swept: whether it is that of a job of a sweep.
     """
+    resume = cfg.get("resume")
+    if is_swept and resume not in (None, False, True, "auto"):
+        return ForgatherError(
+            "run_directory",
+            f"resume={resume} goes on with one run, and the jobs of a sweep are new ones",
+            path="resume",
+            hint=f"leave out -m, or write rerun={resume}, which repeats the run with other values",
+        )
     own = own_directory(cfg)
     other = _chosen(cfg, is_swept) if own is not None else None
     if own is None or other is None or os.path.abspath(other) == os.path.abspath(own):

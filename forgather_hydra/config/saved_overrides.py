@@ -24,6 +24,9 @@ def with_saved_overrides(overrides: list[str]) -> list[str]:
         ForgatherError: the directory is not that of a run.
     """
     if (folder := _run_folder("resume", overrides)) is not None:
+        if "rerun" in map(key_of, overrides):
+            message = "resume=DIR goes on with a run, and rerun=DIR repeats one"
+            raise ForgatherError("bad_override", message, hint="leave one of them out")
         _refuse_another_directory(folder, overrides)
         of_hydra = [o for o in _saved(folder, "hydra") if key_of(o).startswith(_OF_THE_RUN)]
         saved = [*of_hydra, *_saved(folder, "task")]

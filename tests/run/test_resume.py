@@ -91,6 +91,8 @@ def test_resume_names_a_run_and_takes_its_overrides(
         check_job(job)
     with composed([*goes_on, "data.eval_dataset.block_size=8"]) as job:
         check_job(job)
+        with pytest.raises(ForgatherError, match=r"(?s)jobs of a sweep are new ones.*rerun="):
+            check_job(job, is_swept=True)
 
 
 @pytest.mark.parametrize("content", [b"", b"[", b"hydra: 3", b"\xff\xfe\x00"])
@@ -106,6 +108,7 @@ def test_a_damaged_record_of_overrides_is_named(tmp_path: Path, content: bytes) 
     [
         (["resume={run}", "hydra.run.dir=other"], "goes on in {run}.*rerun={run} repeats"),
         (["resume="], "resume= names no run.*resume=auto"),
+        (["resume={run}", "rerun={run}"], "rerun=DIR repeats one.*leave one of them out"),
         (["rerun=''"], "rerun= names no run"),
     ],
 )
