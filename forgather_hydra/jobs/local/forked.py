@@ -14,15 +14,25 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from forgather_hydra.jobs.local.processes import JobProcess, kill_group
+from forgather_hydra.jobs.local.processes import JobProcess, kill_group, worker_environment
 
 LARGEST = 1 << 16  # bytes of a message
 
 
 @lru_cache(maxsize=1)
-def fork_server(environment: tuple[tuple[str, str], ...]) -> ForkServer:
-    """The server for such jobs; a search of many launches has them all served by one."""
-    return ForkServer(dict(environment))
+def fork_server(
+    import_path: tuple[str, ...], threads: int, own: tuple[tuple[str, str], ...]
+) -> ForkServer:
+    """The server for such jobs; a search of many launches has them all served by one.
+
+    It has the environment of this process as it is now: what is imported later may add to that.
+
+    Args:
+        import_path: where they look for modules.
+        threads: of each.
+        own: variables that the user has given them.
+    """
+    return ForkServer(worker_environment(import_path, threads, dict(own)))
 
 
 class ForkServer:

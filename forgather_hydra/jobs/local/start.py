@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from forgather_hydra.jobs.job import Job
@@ -29,6 +30,8 @@ _TRAINER = "forgather_hydra.train.trainer"
 FOR_TRAINING = (
     *_HEAVY,
     *("transformers.generation.utils", "transformers.masking_utils", _TRAINER),
+    *("transformers.modeling_layers", "forgather_hydra.template.render"),
+    *(("torch.utils.tensorboard",) if find_spec("tensorboard") else ()),
     *("forgather_hydra.data.blocks", "forgather_hydra.model.build", "forgather_hydra.model.export"),
     *("forgather_hydra.jobs.callback", "forgather_hydra.jobs.single", "forgather_hydra.train.run"),
 )
@@ -98,8 +101,8 @@ class Starter:
 
     def new_server(self) -> ForkServer:
         """What jobs of one process are forked from."""
-        environment = self.environment(1, variables(self.jobs[0].options))
-        server = fork_server(tuple(environment.items()))
+        own = tuple(variables(self.jobs[0].options).items())
+        server = fork_server(tuple(self.import_path), self.threads(1), own)
         if not self.devices:
             trains = _TRAINER in sys.modules
             server.have_imported(

@@ -40,6 +40,10 @@ def parent(x: float) -> dict[str, float]:
 
 
 def check() -> None:
-    """Writes down, at its first call, which processes this one has started."""
+    """Writes down, at its first call, which processes this one has started.
+
+    As some libraries do when they are imported, it adds to the environment.
+    """
+    os.environ["ADDED_BY_A_CHECK"] = "1"
     with suppress(FileExistsError), open("checked", "x") as file:
         json.dump([process.pid for process in psutil.Process().children()], file)
