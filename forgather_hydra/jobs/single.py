@@ -8,7 +8,7 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn
-from hydra.types import HydraContext, RunMode
+from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from forgather_hydra.config.command_line import application_of
@@ -64,7 +64,8 @@ def run_elsewhere(cfg: DictConfig) -> JobReturn | None:
 def _handed_over(cfg: DictConfig) -> JobReturn | None:
     hydra = HydraConfig.get()
     kind = options_class(str(hydra.launcher._target_))
-    is_sweep = hydra.mode == RunMode.MULTIRUN
+    # Only a launcher gives a job both; its mode is not told to jobs that Python has launched.
+    is_sweep = not any(OmegaConf.is_missing(hydra.job, key) for key in ("id", "num"))
     if "WORLD_SIZE" in os.environ or (is_sweep and kind):
         return None  # this is a worker
     whole = cfg.copy()
