@@ -170,3 +170,19 @@ def test_a_job_is_killed_before_it_has_a_group_of_its_own() -> None:
         server.jobs = {process.pid}
         server.signal(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
+
+
+def test_a_server_is_of_one_folder_and_environment(
+    told_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forked, "_last", [])
+    first = forked.fork_server({"A": "1"})
+    assert forked.fork_server({"A": "1", "ADDED_BY_AN_IMPORT": "1"}) is first
+    assert forked.fork_server({"A": "2"}) is not first
+    here = forked.fork_server({"A": "1"})
+    here._is_used = True
+    assert forked.fork_server({"A": "1"}) is here
+    assert forked.fork_server({"A": "1", "ADDED": "1"}) is not here
+    elsewhere = forked.fork_server({"A": "1"})
+    monkeypatch.chdir(tmp_path)
+    assert forked.fork_server({"A": "1"}) is not elsewhere

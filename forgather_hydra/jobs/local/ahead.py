@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from forgather_hydra.jobs.job import options_in
 from forgather_hydra.jobs.local.forked import fork_server
+from forgather_hydra.jobs.local.processes import worker_environment
 from forgather_hydra.jobs.local.slots import devices
 from forgather_hydra.jobs.local.start import FOR_TRAINING, cores, threads, variables
 from forgather_hydra.jobs.options import LocalOptions, options_class, read_options
@@ -34,9 +35,9 @@ def import_ahead(sweep: DictConfig, jobs: int) -> None:
     if options.dry_run or options.snapshot or devices(options.devices):
         return
     parallel = cores() if options.max_parallel == "auto" else options.max_parallel
-    own = tuple(variables(options).items())
-    server = fork_server(tuple(import_path(None)), threads(options, min(parallel, jobs)), own)
-    server.have_imported(FOR_TRAINING)
+    own_threads = threads(options, min(parallel, jobs))
+    environment = worker_environment(import_path(None), own_threads, variables(options))
+    fork_server(environment).have_imported(FOR_TRAINING)
 
 
 def _trains(sweep: DictConfig) -> bool:

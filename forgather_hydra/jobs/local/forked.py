@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import select
 import signal
 import socket
@@ -10,29 +11,28 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from forgather_hydra.jobs.local.processes import JobProcess, kill_group, worker_environment
+from forgather_hydra.jobs.local.processes import JobProcess, kill_group
 
 LARGEST = 1 << 16  # bytes of a message
 
 
-@lru_cache(maxsize=1)
-def fork_server(
-    import_path: tuple[str, ...], threads: int, own: tuple[tuple[str, str], ...]
-) -> ForkServer:
-    """The server for such jobs; a search of many launches has them all served by one.
+_last: list[ForkServer] = []
 
-    It has the environment of this process as it is now: what is imported later may add to that.
+
+def fork_server(environment: Mapping[str, str]) -> ForkServer:
+    """The server for jobs in such an environment and this folder.
+
+    A search of many launches has them all served by one.
 
     Args:
-        import_path: where they look for modules.
-        threads: of each.
-        own: variables that the user has given them.
+        environment: of the jobs, as of `worker_environment`.
     """
-    return ForkServer(worker_environment(import_path, threads, dict(own)))
+    if not (_last and _last[0].is_alive and _last[0].serves(environment, os.getcwd())):
+        _last[:] = [ForkServer(environment)]
+    return _last[0]
 
 
 class ForkServer:
@@ -49,6 +49,7 @@ class ForkServer:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._environment, self._folder, self._is_used = dict(environment), os.getcwd(), False
         self._running: dict[int, ForkedJob] = {}
         self._is_ready, self.is_alive = False, True
         command = [sys.executable, "-P", "-m", "forgather_hydra.jobs.local.fork_server"]
@@ -63,6 +64,18 @@ class ForkServer:
                 start_new_session=True,
                 pass_fds=[theirs.fileno()],
             )
+
+    def serves(self, environment: Mapping[str, str], folder: str) -> bool:
+        """Whether it starts what a new one in such an environment and folder would start.
+
+        What the imports of this process have added, until the first job, its own add as well.
+        """
+        is_same = self._environment == environment
+        is_added_to = not self._is_used and self._environment.items() <= environment.items()
+        if folder != self._folder or not (is_same or is_added_to):
+            return False
+        self._environment = dict(environment)
+        return True
 
     def have_imported(self, modules: Sequence[str]) -> None:
         """Have modules imported before the next job is started; nobody waits for it."""
@@ -83,6 +96,7 @@ class ForkServer:
             log: gets what it prints.
             keep_open: descriptors that it inherits.
         """
+        self._is_used = True
         while self.is_alive and not self._is_ready:
             self._receive()
         words = {"directory": str(directory), "environment": environment, "log": str(log)}

@@ -101,8 +101,7 @@ class Starter:
 
     def new_server(self) -> ForkServer:
         """What jobs of one process are forked from."""
-        own = tuple(variables(self.jobs[0].options).items())
-        server = fork_server(tuple(self.import_path), self.threads(1), own)
+        server = fork_server(self.environment(1, variables(self.jobs[0].options)))
         if not self.devices:
             trains = _TRAINER in sys.modules
             server.have_imported(
