@@ -6,6 +6,7 @@ import math
 import re
 import typing
 from collections.abc import Callable, Iterator
+from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -125,6 +126,7 @@ def problems(
             yield ForgatherError(kind, f"{path} is {shown(value)}, but must be {description}")
 
 
+@cache
 def _kinds_of(fields: type) -> dict[str, list[Takes]]:
     hints = typing.get_type_hints(fields, include_extras=True)
     return {name: kinds(annotation) for name, annotation in hints.items()}
