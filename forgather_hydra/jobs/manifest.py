@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from forgather_hydra.errors import ForgatherError
+from forgather_hydra.jobs.former import is_over
 from forgather_hydra.jobs.job import Job
 from forgather_hydra.report.results import relative
 from forgather_hydra.rundir.files import locked, write_json
-from forgather_hydra.rundir.launch import forget_outcome, result_of
+from forgather_hydra.rundir.launch import forget_outcome
 from forgather_hydra.rundir.names import MANIFEST, MANIFEST_LOCK
 from forgather_hydra.rundir.sweep import SweepDirectory
 
@@ -51,7 +52,7 @@ class Manifest:
             }
             seen: Counter[str] = Counter()
             for job in jobs:
-                if job.keys[1] is None and job.key not in known and result_of(job.directory):
+                if job.keys[1] is None and job.key not in known and is_over(job.directory):
                     forget_outcome(job.directory)  # a run that has ended may go on in another way
                     known.clear()
                     holders.clear()
@@ -88,7 +89,7 @@ def _differs(job: Job, other: dict[str, Any]) -> ForgatherError:
         "sweep_differs",
         f"{job.directory} holds another job ({' '.join(other['overrides'])}), "
         f"not {' '.join(job.overrides)}",
-        hint="use another hydra.run.dir"
+        hint=f"end it with forgather cancel {job.directory}, or use another hydra.run.dir"
         if job.keys[1] is None
         else "use ${hydra.job.num} in hydra.sweep.subdir, or another hydra.sweep.dir",
     )

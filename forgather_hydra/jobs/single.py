@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from forgather_hydra.config.command_line import application_of
 from forgather_hydra.errors import ForgatherError
+from forgather_hydra.jobs.former import make_way
 from forgather_hydra.jobs.job import job_of, options_in
 from forgather_hydra.jobs.launch import run_jobs
 from forgather_hydra.jobs.local.slots import devices
@@ -78,6 +79,7 @@ def _handed_over(cfg: DictConfig) -> JobReturn | None:
     if options and not is_sweep and (processes > 1 or _asks_for_more(options)):
         return _launched(whole, options)
     _refuse_one_of_several(processes)
+    make_way(Path(hydra.runtime.output_dir))
     return None
 
 

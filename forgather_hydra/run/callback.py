@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ from forgather_hydra.rundir import record
 class CheckBeforeRun(Callback):
     """Stops the command line if the configuration or the run directory cannot work."""
 
-    made: Sequence[Path] = ()  # folders that were not there before
+    def __init__(self) -> None:
+        self._held = ExitStack()  # the run directory, until the command has ended
+        self._made: Sequence[Path] = ()  # folders that were not there before
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         self.check(config)
@@ -30,7 +33,7 @@ class CheckBeforeRun(Callback):
         if application_of().is_ours and is_first:
             place = directory_of(config, "hydra.run.dir")
             is_new = "WORLD_SIZE" not in os.environ and is_named_by_time(config)
-            run_dir, self.made = prepare(place, is_new)
+            run_dir, self._made = prepare(place, is_new, self._held)
             if run_dir != place:
                 with read_write(config.hydra), open_dict(config.hydra):
                     config.hydra.run.dir = str(run_dir)
@@ -42,31 +45,32 @@ class CheckBeforeRun(Callback):
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
         if application_of().is_ours and config.hydra.launcher.get("dry_run", False):
             run_dir, log = directory_of(config, "hydra.run.dir"), f"{config.hydra.job.name}.log"
-            record.forget_plan(run_dir, log, self.made)
+            record.forget_plan(run_dir, log, self._made)
+        self._held.close()
 
 
-def prepare(run_dir: Path, is_new: bool) -> tuple[Path, Sequence[Path]]:
-    """Make the directory of a run, and keep the configuration that is in it.
+def prepare(run_dir: Path, is_new: bool, held: ExitStack) -> tuple[Path, Sequence[Path]]:
+    """Make and hold the directory of a run, and keep the configuration that is in it.
 
     Args:
         run_dir: the directory.
         is_new: whether it must be nobody else's: where it is, the run gets one beside it.
+        held: what the directory is let go of with.
 
     Returns:
         The directory, and the folders that were made, the innermost first.
 
     Raises:
-        UsageExit: the directory cannot be made, or another process is running in it.
+        UsageExit: the directory cannot be made, or another process runs, or is about to, in it.
     """
     try:
-        if not is_new and record.is_busy(run_dir):
-            raise record.busy(run_dir)
         made = [folder for folder in (run_dir, *run_dir.parents) if not folder.exists()]
         if is_new:
             place = _made_by_nobody_else(run_dir)
             made = [place, *(folder for folder in made if folder != run_dir)]
             run_dir = place
         run_dir.mkdir(parents=True, exist_ok=True)
+        held.enter_context(record.starting(run_dir))
         record.keep_configuration(run_dir)
     except (OSError, record.RunIsBusy) as error:
         hint = "set output_root or hydra.run.dir"

@@ -17,6 +17,7 @@ from forgather_hydra.rundir.names import (
     LAUNCH,
     LAUNCHER,
     OWNER,
+    PAYLOAD,
     PLACE,
     RESULT,
     RETURN,
@@ -28,6 +29,11 @@ from forgather_hydra.rundir.states import State
 def launch_dir(directory: Path) -> Path:
     """The launcher's own folder in the directory of a job or a sweep."""
     return directory / LAUNCH
+
+
+def is_launched(directory: Path) -> bool:
+    """Whether a launcher was given a job there."""
+    return (launch_dir(directory) / PAYLOAD).exists()
 
 
 @contextmanager

@@ -54,6 +54,7 @@ RECORD = _entry(
     former="signature and overrides before this start, while it lasts",
 )
 LOCK = _entry(RUN, ".lock", "locked while a process runs in the directory")
+STARTING = _entry(RUN, ".starting", "locked by a command from before it writes here until its end")
 RENDERED = _entry(RUN, "config.pp.yaml", "the templates as rendered")
 GRAPH = _entry(RUN, "graph.yaml", "the graph that was built")
 CODE = _entry(RUN, "graph.py", "the same as Python")

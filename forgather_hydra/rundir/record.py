@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from forgather_hydra.rundir import files
-from forgather_hydra.rundir.names import HYDRA, HYDRA_FORMER, LOCK, RECORD, STATUS
+from forgather_hydra.rundir import files, launch
+from forgather_hydra.rundir.names import HYDRA, HYDRA_FORMER, LOCK, RECORD, STARTING, STATUS
 from forgather_hydra.rundir.states import State
 
 _ATTEMPT = {"started", "host", "pid"}
@@ -33,6 +33,21 @@ def lock(run_dir: Path) -> Iterator[None]:
     with files.locked_by_nobody_else(run_dir / LOCK) as mine:
         if mine is None:
             raise busy(run_dir)
+        yield
+
+
+@contextlib.contextmanager
+def starting(run_dir: Path) -> Iterator[None]:
+    """Hold a run directory for a command that is about to write to it, whoever runs the job then.
+
+    Raises:
+        RunIsBusy: another command has begun to start a run in it, or a process runs there.
+    """
+    with files.locked_by_nobody_else(run_dir / STARTING) as mine:
+        if is_busy(run_dir):
+            raise busy(run_dir)
+        if mine is None:
+            raise RunIsBusy(f"another command is starting a run in {run_dir}; it is left alone")
         yield
 
 
@@ -77,7 +92,9 @@ def begin(run_dir: Path, signature: str, overrides: list[str]) -> dict[str, Any]
     former = read(run_dir) or {"attempts": []}
     now = {"signature": signature, "overrides": overrides, "status": State.RUNNING}
     record = {**former, **now}
-    if "signature" in former:
+    if "signature" not in former:
+        shutil.rmtree(run_dir / HYDRA_FORMER, ignore_errors=True)  # of a job that never began
+    else:
         record["former"] = {key: former[key] for key in ("signature", "overrides")}
     record["attempts"].append(
         {"started": _now(), "host": socket.gethostname(), "pid": os.getpid(), "argv": sys.argv}
@@ -118,7 +135,7 @@ def _correct_heartbeat(run_dir: Path, status: State) -> None:
 
 def keep_configuration(run_dir: Path) -> None:
     """Copy the configuration of a run aside, before Hydra writes that of the next attempt."""
-    if read(run_dir) and (run_dir / HYDRA).is_dir():
+    if (read(run_dir) or launch.is_launched(run_dir)) and (run_dir / HYDRA).is_dir():
         shutil.rmtree(run_dir / HYDRA_FORMER, ignore_errors=True)
         shutil.copytree(run_dir / HYDRA, run_dir / HYDRA_FORMER)
 
@@ -134,6 +151,7 @@ def forget_plan(run_dir: Path, log: str, made: Sequence[Path] = ()) -> None:
     if read(run_dir) is None:
         if (run_dir / log).is_file() and (run_dir / log).stat().st_size == 0:
             (run_dir / log).unlink()
+        (run_dir / STARTING).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # there was something in it before
             for folder in made:
                 folder.rmdir()
@@ -141,7 +159,7 @@ def forget_plan(run_dir: Path, log: str, made: Sequence[Path] = ()) -> None:
 
 def put_back_configuration(run_dir: Path) -> None:
     """Undo what Hydra has written for an attempt that was refused before it began."""
-    if (run_dir / HYDRA_FORMER).is_dir() and (read(run_dir) or {}).get("status") != State.RUNNING:
+    if (run_dir / HYDRA_FORMER).is_dir() and not is_busy(run_dir):
         shutil.rmtree(run_dir / HYDRA)
         (run_dir / HYDRA_FORMER).rename(run_dir / HYDRA)
 

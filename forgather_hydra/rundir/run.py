@@ -13,7 +13,7 @@ import psutil
 
 from forgather_hydra.rundir import launch, record
 from forgather_hydra.rundir.files import read_json, read_lines
-from forgather_hydra.rundir.names import ABORT, METRICS, PAYLOAD, REQUEUE, SAVE, STATUS, STOP
+from forgather_hydra.rundir.names import ABORT, METRICS, REQUEUE, SAVE, STATUS, STOP
 from forgather_hydra.rundir.states import State, state_of
 
 COMMANDS = (SAVE, STOP, ABORT)
@@ -174,8 +174,7 @@ class RunDirectory:
             return State.DIED if status == State.RUNNING else self._precise(status)
         if beat := self.heartbeat:
             return State.DIED if beat.state == State.RUNNING else beat.state
-        is_launched = (launch.launch_dir(self.path) / PAYLOAD).exists()
-        return State.QUEUED if is_launched else State.NOT_RUN
+        return State.QUEUED if launch.is_launched(self.path) else State.NOT_RUN
 
     def _counts(self, ended: dict[str, Any]) -> bool:
         """Whether a launcher's result is that of the last start; a later one need have none."""

@@ -78,6 +78,28 @@ def test_jobs_that_were_cancelled_while_they_waited(again: Run, how: str) -> Non
     assert finished() == [True] * 3
 
 
+def test_a_run_that_waits_keeps_its_directory_to_itself(again: Run, tmp_path: Path) -> None:
+    main, run = "+main={_target_: builtins.dict, _partial_: true}", f"hydra.run.dir={tmp_path}/run"
+
+    def on_cluster(x: int, *words: str) -> None:
+        fg.launch(main, run, f"+main.x={x}", "hydra/launcher=forgather_slurm", *words)
+
+    on_cluster(1, *HELD)
+    with pytest.raises(
+        fg.errors.ForgatherError, match=r"holds another job (?s:.*)forgather cancel"
+    ):
+        on_cluster(2)
+    with pytest.raises(fg.errors.ForgatherError, match=r"job \d+ of the cluster is to run in"):
+        fg.launch(main, run, "+main.x=3")
+    kept = tmp_path / "run/.hydra/overrides.yaml"
+    assert "+main.x=1" in kept.read_text()
+    call("scancel", place(tmp_path / "run"))
+    on_cluster(2, "hydra.launcher.poll_s=0.2")
+    assert "+main.x=2" in kept.read_text()
+    assert not (tmp_path / "run/.hydra.former").exists()
+    assert fg.RunDirectory(tmp_path / "run").result == {"x": 2}
+
+
 def test_jobs_that_the_queue_has_forgotten(again: Run, min_job_age: None) -> None:
     again(*HELD, x="1")
     call("scancel", array())

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
 from rich.console import Console
 
 import forgather_hydra as fg
 from forgather_hydra.report.results import JobResult, table
 from forgather_hydra.rundir import record
+from forgather_hydra.rundir.sweep import SweepDirectory
 
 pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
 MAIN = "+main={_target_: builtins.dict, _partial_: true, x: 1}"
@@ -63,6 +67,23 @@ def test_a_directory_in_use_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / ".hydra/overrides.yaml").read_text() == before
 
 
+class Meanwhile(Callback):
+    """Launches in the directory of a job that is about to begin."""
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        place = f"hydra.run.dir={config.hydra.runtime.output_dir}"
+        with pytest.raises(fg.errors.ForgatherError, match="another command is starting a run in"):
+            fg.launch(MAIN, "main.x=2", place)
+
+
+def test_of_two_commands_that_start_in_a_directory_one_does(tmp_path: Path) -> None:
+    place = f"hydra.run.dir={tmp_path}"
+    meanwhile = f"+hydra.callbacks.meanwhile._target_={__name__}.Meanwhile"
+    assert fg.launch(MAIN, place, meanwhile).return_value == {"x": 1}
+    assert "main.x=2" not in (tmp_path / ".hydra/overrides.yaml").read_text()
+    assert fg.launch(MAIN, "main.x=2", place).return_value == {"x": 2}
+
+
 def test_runs_that_begin_at_the_same_time_get_directories_of_their_own(tmp_path: Path) -> None:
     place = f"hydra.run.dir='${{fg.run_dir:{tmp_path}/${{now:%Y}}}}'"
     for x in (1, 2, 3):
@@ -102,8 +123,12 @@ def test_a_failed_attempt_does_not_change_what_a_run_is(tmp_path: Path) -> None:
     assert fg.launch(f"resume={tmp_path}").return_value == 2
 
 
-def test_an_attempt_that_is_refused_does_not_change_what_a_run_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", ["finished", "running"])  # as after a kill
+def test_an_attempt_that_is_refused_does_not_change_what_a_run_is(
+    tmp_path: Path, status: str
+) -> None:
     fg.launch(NUMBER, f"hydra.run.dir={tmp_path}")
+    record.write(tmp_path, {**record.read(tmp_path), "status": status})  # type: ignore[dict-item]
     with pytest.raises(fg.errors.ForgatherError, match="the chosen launcher starts one"):
         fg.launch(f"resume={tmp_path}", "resources.nproc_per_node=2", "hydra/launcher=basic")
     assert "resources" not in (tmp_path / ".hydra/overrides.yaml").read_text()
@@ -111,12 +136,15 @@ def test_an_attempt_that_is_refused_does_not_change_what_a_run_is(tmp_path: Path
 
 
 def test_a_run_goes_on_in_other_processes(tmp_path: Path) -> None:
-    """Its own launcher starts them, as often as its overrides change."""
+    """Its own launcher starts them, as often as its overrides change, also after a kill."""
     fg.launch(NUMBER, f"hydra.run.dir={tmp_path}")
     for number in (5, 6):
         words = (f"main._args_=['{number}']", "resources.nproc_per_node=2")
         assert fg.launch(f"resume={tmp_path}", *words).return_value == number
+        (tmp_path / ".launch/result.json").unlink()
     assert len(record.read(tmp_path)["attempts"]) == 3  # type: ignore[index]
+    assert fg.launch(f"resume={tmp_path}", "resources.nproc_per_node=1").return_value == 6
+    assert not SweepDirectory(tmp_path).launched()  # which would show what ran before
 
 
 def test_a_failed_attempt_does_not_change_what_a_job_of_a_sweep_is(tmp_path: Path) -> None:
