@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf
 
 from forgather_hydra.config.composition import Composed, Composition
+from forgather_hydra.config.content import content
 from forgather_hydra.config.decode import from_omegaconf
 from forgather_hydra.config.given import hydra_config, task_overrides
 from forgather_hydra.config.idle import tell_idle
@@ -24,6 +25,7 @@ from forgather_hydra.config.placing import (
     traced,
     unreadable,
 )
+from forgather_hydra.config.planned import planned
 from forgather_hydra.config.policy import allowed_targets, check_policy
 from forgather_hydra.config.references import definition_of
 from forgather_hydra.config.refused_values import refused_values
@@ -149,7 +151,7 @@ def _is_of_preflight(problem: ForgatherError) -> bool:
 
 
 def _tell_unread(cfg: DictConfig, record: Composition) -> None:
-    raw: Any = OmegaConf.to_container(cfg, resolve=False)
+    raw = content(cfg)
     for key, origin, hint in unread(cfg, raw, record):
         message = f"nothing reads the root key {key!r}"
         if record.strict or origin is None:
@@ -201,19 +203,9 @@ def _construct_preflight(graph: Any, job: Composed) -> None:
 def decoded_job(job: Composed, is_swept: bool = False) -> Any:
     """The graph of a composed configuration that has not been run.
 
-    What Hydra knows only at run time is not there yet, so the working directory stands for the
-    output directory, and in a sweep the first job's number for that of each.
-
     Args:
         job: the configuration, and its record.
         is_swept: whether it is that of a job of a sweep.
     """
-    cfg = job.cfg
-    planned = OmegaConf.masked_copy(cfg, "hydra")
-    with read_write(planned), open_dict(planned):
-        planned.hydra.runtime.output_dir = "."
-        if is_swept and OmegaConf.is_missing(planned.hydra.job, "num"):
-            planned.hydra.job.num, planned.hydra.job.id = 0, "0"
-    planned.hydra._set_parent(cfg)  # as Hydra does, so that it can refer to the job's values
-    with hydra_config(planned):
-        return from_omegaconf(cfg, job.record.positions, without=["hydra"])
+    with hydra_config(planned(job.cfg, is_swept)):
+        return from_omegaconf(job.cfg, job.record.positions, without=["hydra"])

@@ -11,8 +11,10 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from forgather_hydra.config.content import content
 from forgather_hydra.config.document import Positions
 from forgather_hydra.config.homes import RESERVED, Path
+from forgather_hydra.config.interpolations import value_at
 from forgather_hydra.config.resolvers import register
 from forgather_hydra.config.targets import DLIST_TARGET, PARTIAL, from_target
 from forgather_hydra.errors import ForgatherError
@@ -67,7 +69,7 @@ class _Decoder:
         self, cfg: DictConfig | ListConfig, positions: Positions, without: Collection[str]
     ) -> None:
         self.cfg = cfg
-        raw: Any = OmegaConf.to_container(cfg, resolve=False)
+        raw = content(cfg)
         self.raw: Any = {k: v for k, v in raw.items() if k not in without} if without else raw
         self.positions = positions
         self.memo: dict[Path, Any] = {}
@@ -238,7 +240,7 @@ class _Decoder:
         place: Any = self.cfg
         try:
             for step in path:
-                place = place[step]
+                place = value_at(place, step)
             if OmegaConf.is_config(place):
                 place = OmegaConf.to_container(place, resolve=True)
         except OmegaConfBaseException as error:

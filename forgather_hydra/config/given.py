@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
+
+from forgather_hydra.config.content import content
 
 
 def task_overrides(hydra: DictConfig) -> list[str]:
@@ -28,8 +29,7 @@ def hydra_overrides(hydra: DictConfig) -> list[str]:
 
 
 def _typed(hydra: DictConfig, kind: str) -> list[str]:
-    typed: Any = OmegaConf.to_container(hydra.overrides[kind], resolve=False)
-    return [str(override) for override in typed]
+    return [str(override) for override in content(hydra.overrides[kind])]
 
 
 def key_of(override: str) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from forgather_hydra.config.content import content
 from forgather_hydra.errors import ForgatherError
 
 OUTPUT_DIR = "trainer.args.output_dir"
@@ -18,8 +18,7 @@ def own_directory(cfg: DictConfig) -> str | None:
     args = OmegaConf.select(cfg, "trainer.args", throw_on_missing=False)
     if not OmegaConf.is_dict(args) or OmegaConf.is_missing(args, "output_dir"):
         return None
-    written: Any = OmegaConf.to_container(args, resolve=False)
-    if "hydra:runtime.output_dir" in str(written.get("output_dir")):
+    if "hydra:runtime.output_dir" in str(content(args).get("output_dir")):
         return None
     return None if args.get("output_dir") is None else str(args.output_dir)
 
@@ -54,7 +53,7 @@ def contradiction(cfg: DictConfig, is_swept: bool) -> ForgatherError | None:
 
 def no_place(cfg: DictConfig) -> ForgatherError | None:
     """The error for new runs that have no directory, or the root of the file system, if so."""
-    written: Any = OmegaConf.to_container(cfg.hydra.run, resolve=False)
+    written = content(cfg.hydra.run)
     if not str(written["dir"] or "").strip():
         message = "hydra.run.dir is empty: the run has no folder to go to"
         return ForgatherError("run_directory", message, path="hydra.run.dir")
@@ -79,5 +78,5 @@ def _chosen(cfg: DictConfig, is_swept: bool) -> str | None:
     resume = cfg.get("resume")
     if resume not in (None, False, True, "auto"):
         return str(resume)
-    written: Any = OmegaConf.to_container(cfg.hydra.run, resolve=False)
+    written = content(cfg.hydra.run)
     return None if "fg.run_dir" in str(written["dir"]) else str(cfg.hydra.run.dir)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from forgather_hydra.config.content import content
 from forgather_hydra.config.difference import leaves
 from forgather_hydra.config.parsed import parsed_overrides
 from forgather_hydra.errors import ForgatherError, did_you_mean
@@ -37,7 +37,7 @@ def wrong_settings(cfg: DictConfig, overrides: list[str]) -> Iterator[ForgatherE
 
 def _unread_variable(name: str, line: str | None, cfg: DictConfig) -> Iterator[ForgatherError]:
     """The error for a variable that nothing reads, or whose value a model's configuration gives."""
-    raw: Any = OmegaConf.to_container(cfg, resolve=False)
+    raw = content(cfg)
     given = raw.get("model_config")
     if isinstance(given, dict) and name in given:
         message = f"it has no effect: model_config.{name} gives the value"

@@ -11,6 +11,7 @@ from typing import Any
 from forgather_hydra.errors import ForgatherError, did_you_mean
 from forgather_hydra.graph.imports import resolve, split_spec
 from forgather_hydra.graph.nodes import Call, Var, origin_of
+from forgather_hydra.graph.parameters import asked_of
 from forgather_hydra.graph.value_types import misfits
 from forgather_hydra.graph.walk import path_text, with_paths
 from forgather_hydra.graph.words import Kind
@@ -78,9 +79,10 @@ def _problems_of_call(node: Call, target: Any) -> Iterator[ForgatherError]:
         yield ForgatherError("not_callable", f"{node.spec} is {kind}, not callable")
         return
     try:
-        signature = inspect.signature(target)
+        asked = asked_of(target)
     except (TypeError, ValueError):  # builtins without a signature
         return
+    signature = asked.signature
     bind = signature.bind_partial if is_open(node) else signature.bind
     try:
         bound = bind(*node.args, **node.kwargs)
@@ -88,7 +90,7 @@ def _problems_of_call(node: Call, target: Any) -> Iterator[ForgatherError]:
         unknown = [name for name in node.kwargs if name not in signature.parameters]
         yield does_not_bind(node, signature, error, _advice(target, unknown) if unknown else None)
         return
-    for name, message, hint in misfits(target, bound):
+    for name, message, hint in misfits(bound.arguments, asked.kinds, asked.packages):
         wrong = f"{node.spec} {message}"
         misfit = ForgatherError("bad_arguments", wrong, path=name, hint=hint)
         yield misfit.locate(_line_of(node, name))

@@ -46,22 +46,21 @@ class Misfit(NamedTuple):
     hint: str | None
 
 
-def misfits(target: Callable[..., Any], bound: inspect.BoundArguments) -> Iterator[Misfit]:
-    """The arguments of a call, as a graph has them, that are not what the target asks for.
+def misfits(
+    arguments: Mapping[str, Any], kinds: Mapping[str, list[Any]], packages: set[str]
+) -> Iterator[Misfit]:
+    """The arguments of a call, as a graph has them, that are not what its target asks for.
 
-    Only values that stand in the graph are judged, and only by annotations whose meaning is plain:
-    int, float, bool, str, None, literals, enums, what is called, classes of torch, transformers and
-    the target's own package, collections of these, and unions with classes of numbers. An
-    annotation that its own default contradicts says nothing. Numbers may have `Limits`.
+    Only values that stand in the graph are judged.
+
+    Args:
+        arguments: by the names of their parameters.
+        kinds: what parameters take, of those which say so.
+        packages: whose objects are made.
     """
-    names = _names_at(target)
-    packages = {"torch", "transformers", _package(target)}
-    for name, argument in bound.arguments.items():
-        parameter = bound.signature.parameters[name]
-        if not parameter.kind.name.startswith("VAR_"):
-            kinds = _kinds(parameter.annotation, names, packages)
-            if kinds and _says_something(parameter.default, kinds):
-                yield from _misfits_of(name, argument, kinds, packages)
+    for name, argument in arguments.items():
+        if name in kinds:
+            yield from _misfits_of(name, argument, kinds[name], packages)
 
 
 def _misfits_of(name: str, argument: Any, kinds: list[Any], packages: set[str]) -> Iterator[Misfit]:
@@ -92,17 +91,6 @@ def _kinds_of_entries(kinds: list[Any], packages: set[str], has_keys: bool) -> l
     return _members(entries[1] if is_mapping else entries[0], packages)
 
 
-def _names_at(target: Any) -> dict[str, Any]:
-    """What the names in the annotations of a target stand for."""
-    while hasattr(target, "func"):  # functools.partial
-        target = target.func
-    if inspect.isclass(target):
-        target = target.__init__ if target.__init__ is not object.__init__ else target.__new__
-    elif not inspect.isroutine(target):
-        target = type(target).__call__
-    return getattr(inspect.unwrap(target), "__globals__", {})
-
-
 def _is_plain_value(value: Any) -> bool:
     """Whether construction hands this value on as it is, or as a list, tuple or dict."""
     if isinstance(value, Element):
@@ -110,12 +98,22 @@ def _is_plain_value(value: Any) -> bool:
     return isinstance(value, (_NONE, bool, int, float, str))
 
 
-def _package(item: Any) -> str:
+def package_of(item: Any) -> str:
+    """The first name of the module that something comes from."""
     return str(getattr(item, "__module__", None)).partition(".")[0]
 
 
-def _kinds(annotation: Any, names: dict[str, Any], packages: set[str]) -> list[Any] | None:
-    """The members of an annotation as a union; None if one of them is not plain."""
+def kinds_of(annotation: Any, names: dict[str, Any], packages: set[str]) -> list[Any] | None:
+    """The members of an annotation as a union; None if one of them is not plain.
+
+    Plain are int, float, bool, str, None, literals, enums, what is called, classes of the packages,
+    collections of these, and unions with classes of numbers. Numbers may have `Limits`.
+
+    Args:
+        annotation: of a parameter.
+        names: what names in it stand for.
+        packages: whose objects are made.
+    """
     if annotation in (inspect.Parameter.empty, Any):
         return None
     try:
@@ -167,7 +165,7 @@ def _is_made(kind: Any, packages: set[str]) -> bool:
     is_written_in_python = inspect.isclass(kind) and bool(kind.__flags__ & _HEAP_TYPE)
     return (
         is_written_in_python
-        and _package(kind) in packages
+        and package_of(kind) in packages
         and not issubclass(kind, _LIKE_VALUES)
         and not hasattr(kind, "__float__")
         and not typing.is_typeddict(kind)
@@ -178,7 +176,7 @@ def _is_called(kind: Any) -> bool:
     return typing.get_origin(kind) in (Callable, type) or kind in (Callable, type)
 
 
-def _says_something(default: Any, kinds: list[Any]) -> bool:
+def says_something(default: Any, kinds: list[Any]) -> bool:
     """Whether a default agrees with its annotation; `x: int = None` asks for int or None."""
     if default is None and _NONE not in kinds:
         kinds.append(_NONE)

@@ -18,6 +18,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from forgather_hydra.config.command_line import Application, application_of
+from forgather_hydra.config.content import content
 from forgather_hydra.config.given import directory_of, hydra_config, task_overrides
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.report.returns import LateReturn, Packed
@@ -163,7 +164,7 @@ def job_of(
         is_ours=application.is_ours,
         launcher=str(config.hydra.launcher._target_),
         launcher_options=options,
-        sweeper=OmegaConf.to_container(config.hydra.sweeper, resolve=False),
+        sweeper=content(config.hydra.sweeper),
     )
 
 

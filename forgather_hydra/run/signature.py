@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from forgather_hydra.config.content import content, with_names
 from forgather_hydra.config.written import yaml_of
 
 # Keys that say where or whether a run goes on rather than what it is.
@@ -16,7 +16,7 @@ _SHAPE = ("resources.nodes", "resources.nproc_per_node")  # these change what is
 
 def signature(cfg: DictConfig) -> str:
     """A hash of what a run is: its composed configuration, interpolations as written."""
-    job: Any = OmegaConf.to_container(cfg, resolve=False, enum_to_str=True)
+    job = with_names(content(cfg))
     text = yaml_of({key: value for key, value in job.items() if str(key) not in _VOLATILE})
     shape = [str(OmegaConf.select(cfg, key)) for key in _SHAPE]
     return hashlib.sha256("\n".join([text, *shape]).encode()).hexdigest()[:16]
