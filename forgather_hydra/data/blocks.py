@@ -1,31 +1,34 @@
 """Pack a corpus into rows of token ids on disk, and read them as a dataset."""
 
+from __future__ import annotations
+
 import logging
 import os
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tokenizers
-import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
-from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
 
 from forgather_hydra.data.cache import build_once, cache_path, content_hash
 from forgather_hydra.data.corpus import Corpus, Document, Split
 from forgather_hydra.limits import Count
 
+if TYPE_CHECKING:
+    import torch
+
 logger = logging.getLogger(__name__)
 
 # Characters encoded in one call: enough for every thread, little enough for any memory.
-_BATCH_CHARACTERS = 2_000_000
+_BATCH_CHARACTERS = 500_000
 
 
-class TokenBlocks(Dataset[dict[str, torch.Tensor]]):
+class TokenBlocks:
     """A map-style dataset of rows `{"input_ids": LongTensor[block_size]}`, mapped from a file.
 
     Args:
@@ -61,14 +64,18 @@ class TokenBlocks(Dataset[dict[str, torch.Tensor]]):
         return len(self.rows)
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        import torch
+
         return {"input_ids": torch.from_numpy(self.rows[index].astype(np.int64))}
 
     def __getitems__(self, indices: list[int]) -> list[dict[str, torch.Tensor]]:
         """Read a whole batch at once; the DataLoader calls this where it exists."""
+        import torch
+
         rows = torch.from_numpy(self.rows[indices].astype(np.int64))
         return [{"input_ids": row} for row in rows]
 
-    def __reduce__(self) -> tuple[type["TokenBlocks"], tuple[Path, int, str]]:
+    def __reduce__(self) -> tuple[type[TokenBlocks], tuple[Path, int, str]]:
         # A spawned worker maps the file again instead of receiving its contents.
         return TokenBlocks, (self.path, self.block_size, self.dtype)
 

@@ -1,24 +1,27 @@
 """A corpus as a dataset of tokenized documents, one a row, each as long as it is."""
 
+from __future__ import annotations
+
 import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tokenizers
-import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
 
 from forgather_hydra.data.blocks import documents_of, encoder_of, in_batches
 from forgather_hydra.data.cache import build_once, cache_path, content_hash
 from forgather_hydra.data.corpus import Corpus, Split
 from forgather_hydra.limits import Count
+
+if TYPE_CHECKING:
+    import torch
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +50,7 @@ class TokenizeArguments:
             raise ValueError(f"max_length is {self.max_length}: give 2 or more")
 
 
-class TokenDocuments(Dataset[dict[str, torch.Tensor]]):
+class TokenDocuments:
     """A map-style dataset of rows `{"input_ids": LongTensor[T]}`, mapped from a folder.
 
     Args:
@@ -73,12 +76,14 @@ class TokenDocuments(Dataset[dict[str, torch.Tensor]]):
         return len(self.ends) - 1
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        import torch
+
         if not 0 <= index < len(self):
             raise IndexError(index)
         document = self.ids[self.ends[index] : self.ends[index + 1]]
         return {"input_ids": torch.from_numpy(document.astype(np.int64))}
 
-    def __reduce__(self) -> tuple[type["TokenDocuments"], tuple[Path]]:
+    def __reduce__(self) -> tuple[type[TokenDocuments], tuple[Path]]:
         # A spawned worker maps the files again instead of receiving their contents.
         return TokenDocuments, (self.path,)
 

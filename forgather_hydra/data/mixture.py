@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from torch.utils.data import Dataset
 
 from forgather_hydra.limits import Count
 
 
-class MixedDataset(Dataset[Any]):
+class MixedDataset:
     """A map-style dataset whose samples come from several, at random with given weights.
 
     Which sample has an index follows from the seed and the index alone, so that a run resumes as on

@@ -9,39 +9,21 @@ from datetime import date
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import fsspec
-from datasets import DatasetDict, Features, Json, List, Value, load_dataset, load_from_disk
+from datasets import DatasetDict, load_from_disk
 
 from forgather_hydra.data.corpus import Row
+from forgather_hydra.data.streams import TABLES, columns, stream, table_suffix
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 # What is wrong with a row, if anything.
 Fault = Callable[[Row], str | None]
 
 
-class _Kind(NamedTuple):
-    """How `datasets` reads files of one kind."""
-
-    builder: str
-    options: dict[str, Any]
-
-
-_TABLES = {
-    ".txt": _Kind("text", {"sample_by": "document"}),
-    ".jsonl": _Kind("json", {}),
-    ".ndjson": _Kind("json", {}),
-    ".json": _Kind("json", {}),
-    ".csv": _Kind("csv", {}),
-    ".tsv": _Kind("csv", {"sep": "\t"}),
-    ".parquet": _Kind("parquet", {}),
-    ".arrow": _Kind("arrow", {}),
-}
-_COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".lz4")
 _LINES = (".jsonl", ".ndjson")
 _BATCH = 1000  # rows read at once
-_FIRST_LINE = 1 << 20  # bytes of a file in which the columns of its first row are looked for
 
 # What it logs of a file that cannot be read is raised too, and told with its line.
 logging.getLogger("datasets.packaged_modules.json.json").setLevel(logging.CRITICAL)
@@ -89,10 +71,9 @@ class FileRows:
         return ", ".join(map(str, self.paths))
 
     def _rows_of(self, suffix: str, files: list[Path]) -> Iterator[Row]:
-        kind = _TABLES[suffix]
         try:
-            for columns, alike in groupby(files, partial(_columns, kind)):
-                yield from _batched(_stream(kind, list(alike), columns))
+            for names, alike in groupby(files, partial(columns, suffix)):
+                yield from _batched(stream(suffix, list(alike), names))
         # Whatever the reader of that kind raises.
         except Exception as error:
             message = next((t for f in files if (t := _unreadable(f))), None)
@@ -126,80 +107,14 @@ class FileRows:
         if not files:
             raise FileNotFoundError(
                 f"no file that can be read matches {self.pattern!r} in {path}{_others(found)}: "
-                f"{', '.join(_TABLES)} can be, compressed too"
+                f"{', '.join(TABLES)} can be, compressed too"
             )
         return sorted(files, key=lambda file: file.parts)
-
-
-def _columns(kind: _Kind, file: Path) -> tuple[str, ...]:
-    """The columns of the first row: `datasets` reads only files of the same columns together."""
-    if kind.builder not in ("csv", "json"):
-        return ()
-    with fsspec.open(str(file), "rb", compression="infer") as table:
-        if kind.builder == "json":
-            # An array is read by itself: its rows may hold what those of another do not.
-            return _keys(table.readline(_FIRST_LINE)) or (str(file),)
-        from pandas import read_csv
-
-        return tuple(read_csv(table, nrows=0, **kind.options).columns)
-
-
-def _keys(line: bytes) -> tuple[str, ...]:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):  # an array, or told when it is read
-        return ()
-    return tuple(sorted(row)) if isinstance(row, dict) else ()
-
-
-def _stream(kind: _Kind, files: list[Path], columns: tuple[str, ...]) -> Any:
-    """The rows of files, with texts as they are written.
-
-    `datasets` would take `NA` of a .csv for nothing and 007 for 7, and a column of .jsonl in which
-    every text is a date for dates.
-    """
-    load = partial(
-        load_dataset,
-        kind.builder,
-        data_files=[glob.escape(str(file.absolute())) for file in files],
-        split="train",
-        streaming=True,
-        **kind.options,
-    )
-    if kind.builder == "csv":
-        texts = Features(dict.fromkeys(columns, Value("string")))
-        return load(features=texts, keep_default_na=False, na_filter=False)
-    rows = load()
-    if kind.builder != "json":
-        return rows
-    known = rows.features
-    if known is None:  # of an array they are known once it has been read
-        table = next(rows.with_format("arrow").iter(1), None)
-        known = Features() if table is None else Features.from_arrow_schema(table.schema)
-    features = Features(_as_written(dict(known)))
-    return rows if features == rows.features else load(features=features)
-
-
-def _as_written(feature: Any) -> Any:
-    """A feature of a .jsonl file with what it says instead of a time."""
-    if isinstance(feature, dict):
-        return {name: _as_written(each) for name, each in feature.items()}
-    if isinstance(feature, List):
-        return List(_as_written(feature.feature))
-    is_time = isinstance(feature, Value) and feature.dtype.startswith(("timestamp", "date", "time"))
-    return Json() if is_time else feature
 
 
 def is_saved(path: Path) -> bool:
     """Whether `save_to_disk` of `datasets` has written a folder."""
     return any((path / name).is_file() for name in ("dataset_dict.json", "state.json"))
-
-
-def table_suffix(file: Path) -> str:
-    """What kind of table a file is: its ending without that of the compression; "" for none."""
-    *_, last = file.suffixes or [""]
-    suffix = Path(file.stem).suffix if last in _COMPRESSED else last
-    return suffix if suffix in _TABLES else ""
 
 
 def column(rows: FileRows, name: str) -> Iterator[str]:

@@ -1,5 +1,7 @@
 """Conversations as token ids, with the model's answers as the only targets."""
 
+from __future__ import annotations
+
 import logging
 import os
 from bisect import bisect_left, insort
@@ -7,14 +9,12 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import compress, islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import tokenizers
-import torch
 from jinja2 import TemplateError
 from numpy.typing import NDArray
-from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
 
 from forgather_hydra.chat_templates import check_marks
@@ -23,6 +23,9 @@ from forgather_hydra.data.conversations import Conversations
 from forgather_hydra.data.corpus import Split
 from forgather_hydra.limits import Count
 
+if TYPE_CHECKING:
+    import torch
+
 logger = logging.getLogger(__name__)
 
 _IDS, _TARGETS, _ENDS, _ROWS = "ids.npy", "targets.npy", "ends.npy", "rows.npy"
@@ -30,7 +33,7 @@ _NO_TARGET = -100
 _BATCH = 500  # conversations written and encoded in one call
 
 
-class TokenConversations(Dataset[dict[str, torch.Tensor]]):
+class TokenConversations:
     """Rows `{"input_ids", "labels", "document_starts"}` by their index, mapped from a folder.
 
     `labels` has the id where the model is to write, and -100 elsewhere; `document_starts`, where
@@ -76,6 +79,8 @@ class TokenConversations(Dataset[dict[str, torch.Tensor]]):
         return len(self.first) - 1
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        import torch
+
         if not 0 <= index < len(self):
             raise IndexError(index)
         bounds = self.ends[self.first[index] : self.first[index + 1] + 1]
@@ -87,7 +92,7 @@ class TokenConversations(Dataset[dict[str, torch.Tensor]]):
             "document_starts": torch.from_numpy(bounds[:-1] - bounds[0]),
         }
 
-    def __reduce__(self) -> tuple[type["TokenConversations"], tuple[Path]]:
+    def __reduce__(self) -> tuple[type[TokenConversations], tuple[Path]]:
         # A spawned worker maps the files again instead of receiving their contents.
         return TokenConversations, (self.path,)
 

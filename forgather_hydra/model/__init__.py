@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from forgather_hydra.model.adapters import check_prefix, check_trainer, lora, prefix
     from forgather_hydra.model.build import build_model
     from forgather_hydra.model.export import export_model
-    from forgather_hydra.model.hub import load_pretrained, load_tokenizer, new_model
+    from forgather_hydra.model.hub import load_pretrained, new_model
     from forgather_hydra.model.preflight import (
         check_model,
         check_new_model,
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         refuse_choice,
     )
     from forgather_hydra.model.source import modeling_code
+    from forgather_hydra.model.tokenizer import load_tokenizer
     from forgather_hydra.model.weights import load_checkpoint, no_init_weights, save_checkpoint
 
 __all__ = [
@@ -50,7 +51,7 @@ _HOME = {
     "export_model": ".export",
     "load_checkpoint": ".weights",
     "load_pretrained": ".hub",
-    "load_tokenizer": ".hub",
+    "load_tokenizer": ".tokenizer",
     "lora": ".adapters",
     "modeling_code": ".source",
     "new_model": ".hub",

@@ -24,9 +24,9 @@ from forgather_hydra.model.build import import_generated
 from forgather_hydra.model.draft import draft_folder
 from forgather_hydra.model.export import export_model
 from forgather_hydra.model.families import FAMILIES, Family, Weights
-from forgather_hydra.model.hub import load_tokenizer
 from forgather_hydra.model.llama_relatives import INEXPRESSIBLE, RELATIVES
 from forgather_hydra.model.source import modeling_code
+from forgather_hydra.model.tokenizer import load_tokenizer
 from forgather_hydra.permissions import follow_umask
 from forgather_hydra.tokenizer_files import save_tokenizer
 

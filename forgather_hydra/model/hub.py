@@ -1,10 +1,10 @@
-"""Models of transformers' own classes, new and trained ones, and tokenizers."""
+"""Models of transformers' own classes, new and trained ones."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,16 @@ import torch
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
-    AutoTokenizer,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
-from forgather_hydra.chat_templates import NEW_TOKEN_IDS, with_chat_template
+from forgather_hydra.chat_templates import NEW_TOKEN_IDS
 from forgather_hydra.model.adapters import Adapter, four_bits, with_adapter
 from forgather_hydra.model.endings import end_as_tokenizer
 from forgather_hydra.model.export import tokenizer_values
+from forgather_hydra.model.tokenizer import directory_of
 
 logger = logging.getLogger(__name__)
 
@@ -105,13 +105,6 @@ def floating_type(key: str, name: str | None) -> torch.dtype | None:
     return found
 
 
-def directory_of(path: str | os.PathLike[str]) -> str | os.PathLike[str]:
-    """Where the model lies: `path`, or below it where that is the directory of a run."""
-    inner = Path(path) / "model"
-    is_run = (inner / "config.json").is_file() and not (Path(path) / "config.json").is_file()
-    return inner if is_run else path
-
-
 def fit_to_tokenizer(model: Any, tokenizer: PreTrainedTokenizerBase) -> None:
     """Give a model embeddings for the tokens it lacks, and have it end texts as the tokenizer does.
 
@@ -135,26 +128,3 @@ def fit_to_tokenizer(model: Any, tokenizer: PreTrainedTokenizerBase) -> None:
             for weight in module.parameters() if module is not None else ():
                 weight.data[rows] = weight.data[known].mean(dim=0)
     end_as_tokenizer(model, tokenizer)
-
-
-def load_tokenizer(
-    path: str | os.PathLike[str],
-    chat_template: str | None = None,
-    special_tokens: Sequence[str] | None = None,
-    end_token: str | None = None,
-) -> PreTrainedTokenizerBase:
-    """The tokenizer of a directory, whose own code is run if it has any, or of the hub.
-
-    transformers reads the model's configuration first, and asks whether its code may be run.
-
-    Args:
-        path: of the model, or of a run that has written one.
-        chat_template, special_tokens, end_token: how conversations are written, as of
-            `forgather_hydra.chat_templates.with_chat_template`; None leaves it as it is.
-    """
-    path = directory_of(path)
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-        path, trust_remote_code=Path(path).is_dir()
-    )
-    with_chat_template(tokenizer, chat_template, special_tokens or (), end_token)
-    return tokenizer

@@ -21,8 +21,9 @@ from forgather_hydra.errors import misspelt, nearest
 from forgather_hydra.model.adapters import Adapter, four_bits, with_adapter
 from forgather_hydra.model.build import advice_on_argument, build_model
 from forgather_hydra.model.directory import ADAPTER_CONFIG
-from forgather_hydra.model.hub import directory_of, floating_type
+from forgather_hydra.model.hub import floating_type
 from forgather_hydra.model.parts import collect_parts
+from forgather_hydra.model.tokenizer import directory_of
 
 _READ = re.compile(r'\bconfig(?:\.(?!json\b)|, ")([a-z]\w*)')
 _NEEDED = re.compile(r"=config\.(\w+),$", re.MULTILINE)

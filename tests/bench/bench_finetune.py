@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -82,8 +81,9 @@ def _telling(kind: type) -> Any:
 
 
 def peak() -> float:
-    """Most memory that this process has had, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Most memory that this process has had, in MiB; `getrusage` counts that of its parent too."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def _tokenizer(folder: Path) -> Any:
@@ -152,8 +152,9 @@ def hugging_face(folder: Path, steps: int) -> None:
 
 def packed(folder: Path, steps: int) -> None:
     from forgather_hydra.data import FilesCorpus, pack_blocks
+    from forgather_hydra.model import load_tokenizer
 
-    tokenizer = _tokenizer(folder)
+    tokenizer = load_tokenizer(folder / "base")
     corpus = FilesCorpus(folder / "texts.jsonl", eval_fraction=0)
     pack_blocks(corpus, "train", tokenizer, LENGTH, cache_dir=tempfile.mkdtemp())
     print("TICK step", time.time(), peak(), flush=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import peft
@@ -25,8 +27,8 @@ from forgather_hydra.config.application import composed
 from forgather_hydra.config.check import check_job, decoded_job
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.graph.build import materialize
+from forgather_hydra.model import load_pretrained, load_tokenizer
 from forgather_hydra.model.adapters import load_adapted, lora
-from forgather_hydra.model.hub import load_pretrained, load_tokenizer
 
 pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
 
@@ -96,6 +98,35 @@ def test_a_model_of_texts_learns_to_converse(base, chats, capsys, monkeypatch) -
     capsys.readouterr()
     main(["chat", "tuned", "--max-new-tokens", "3"])
     assert "no chat template" not in capsys.readouterr().err
+
+
+def test_the_tokenizer_of_a_model_is_read_as_transformers_reads_it(base) -> None:
+    ours, theirs = (
+        load_tokenizer(base),
+        AutoTokenizer.from_pretrained(f"{base}/model", trust_remote_code=True),
+    )
+    assert type(ours) is type(theirs)
+    assert ours.backend_tokenizer.to_str() == theirs.backend_tokenizer.to_str()
+    for name in ("special_tokens_map", "model_max_length", "chat_template", "padding_side"):
+        assert getattr(ours, name) == getattr(theirs, name)
+
+
+def test_conversations_and_texts_become_tokens_without_torch(base, chats) -> None:
+    Path("texts.jsonl").write_text(f"{json.dumps({'text': 'a fox ' * 900})}\n")
+    script = f"""
+import sys
+from forgather_hydra.data import (
+    FilesCorpus, conversation_files, pack_blocks, tokenize_conversations, tokenize_documents
+)
+from forgather_hydra.model import load_tokenizer
+tokenizer = load_tokenizer({base!r}, "chatml")
+corpus = FilesCorpus("texts.jsonl")
+pack_blocks(corpus, "train", tokenizer, 32)
+tokenize_documents(corpus, "train", tokenizer)
+tokenize_conversations(conversation_files({chats!r}), "train", tokenizer)
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_a_fine_tuning_that_was_stopped_goes_on_as_if_it_had_not(base, chats) -> None:
