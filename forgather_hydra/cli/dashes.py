@@ -11,6 +11,7 @@ from forgather_hydra.paths import conf_dir
 
 _ADDED = ("experiment", "project", "sweep", "callback", "tracker", "lr_scheduler")
 
+_MODES = ("run", "multirun", "cfg", "info", "shell_completion")
 _OF_HYDRA = ("--multirun", "--cfg", "--resolve", "--package", "--run", "--info", "--hydra-help")
 
 
@@ -31,6 +32,29 @@ def refuse_options(words: Sequence[str]) -> None:
             continue
         text = f"there is no option {name}"
         raise ForgatherError("bad_override", text, hint=meant(name, equals, value, words[place:]))
+
+
+def refuse_contradiction(words: Sequence[str]) -> None:
+    """Refuse an option that is given twice, the first of which would be lost, and two modes.
+
+    Raises:
+        ForgatherError: ``bad_override``.
+    """
+    from hydra._internal.utils import get_args_parser
+
+    known = get_args_parser()._option_string_actions
+    names = [word.partition("=")[0] for word in words if word.startswith("-")]
+    given = [(name, known[name]) for name in names if name in known]
+    modes = [name for name, action in given if action.dest in _MODES]
+    for place, (name, action) in enumerate(given):
+        earlier = [other for other, former in given[:place] if former.dest == action.dest]
+        if earlier and action.nargs != 0:
+            text = f"{name} is given twice: the first one would have no effect"
+            raise ForgatherError("bad_override", text, hint="leave one of them out")
+    if len({known[name].dest for name in modes}) > 1:
+        text = f"{' and '.join(modes)} exclude each other"
+        hint = "--cfg job prints the configuration that the jobs of a sweep begin with"
+        raise ForgatherError("bad_override", text, hint=hint if "--cfg" in modes else None)
 
 
 def options_first(words: Sequence[str]) -> list[str]:

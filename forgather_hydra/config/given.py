@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,6 +35,17 @@ def _typed(hydra: DictConfig, kind: str) -> list[str]:
 def key_of(override: str) -> str:
     """The key, or the config group, of an override as it was typed."""
     return override.partition("=")[0].lstrip("+~")
+
+
+def undone(overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Overrides that a later one deletes, each with that one."""
+    for place, override in enumerate(overrides):
+        if not override.startswith("~"):
+            continue
+        gone = f"{key_of(override)}."
+        for earlier in overrides[:place]:
+            if f"{key_of(earlier)}.".startswith(gone) and not earlier.startswith("~"):
+                yield earlier, override
 
 
 def directory_of(config: DictConfig, *keys: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
 
@@ -177,6 +178,34 @@ def _missing_config(error: MissingConfigException, settling: Settling) -> Forgat
     return unknown.locate(line_that_asks(name, settling.record))
 
 
+def _new_in_mapping(override: Override, settling: Settling) -> ForgatherError | None:
+    """The error for an override that gives a mapping a key which it has not."""
+    text, key = str(override.input_line), override.key_or_group
+    place = place_in(_composed_without(text, settling), key)
+    if not OmegaConf.is_dict(place):
+        return None
+    path, name, names = next(_new_names(key, override.value(), place), (key, None, []))
+    if name is None:
+        return None
+    guess = did_you_mean(name, names)
+    cure = f"write ++{text} to add it, or ~{key} +{text} to replace all that {key} has"
+    message = f"{text}: {path!r} has no key {name!r}, and a mapping changes those that there are"
+    return ForgatherError(
+        "unknown_key", message, hint=f"{guess} Otherwise {cure}" if guess else cure
+    )
+
+
+def _new_names(path: str, content: Any, place: Any) -> Iterator[tuple[str, str, list[str]]]:
+    """What mappings in `content` name that those of the configuration have not: where, and what."""
+    if not isinstance(content, dict) or not OmegaConf.is_dict(place):
+        return
+    for name, value in content.items():
+        if name not in place:
+            yield path, str(name), list(map(str, place))
+        else:
+            yield from _new_names(f"{path}.{name}", value, place._get_node(name))
+
+
 def _unknown_key(key: str, settling: Settling) -> ForgatherError:
     """The error for an override of a key that the configuration does not have."""
     given = next((o for o in settling.parsed if key in (o.key_or_group, o.get_key_element())), None)
@@ -187,15 +216,16 @@ def _unknown_key(key: str, settling: Settling) -> ForgatherError:
         return ForgatherError("unknown_key", f"{override}: nothing to override", hint=hint)
     if given and (error := _no_group(given, settling)):
         return error
+    if given and isinstance(given.value(), dict) and (error := _new_in_mapping(given, settling)):
+        return error
     references = settling.record.references
     passed = passed_through(key, references)
     through = "".join(f" ({place} refers to {references[place]})" for place in passed[-1:])
     error = ForgatherError(
         "unknown_key", f"{override}: the configuration has no key {key!r}{through}"
     )
-    others = [o for o in settling.structure() if o != override]
     definition = definition_of(key, references)
-    cfg = _composed(settling, others)
+    cfg = _composed_without(str(override), settling)
     parent = definition.rpartition(".")[0]
     if advice := advice_on(definition, cfg):
         error.hint = advice
@@ -214,7 +244,10 @@ def _unknown_key(key: str, settling: Settling) -> ForgatherError:
     return error
 
 
-def _composed(settling: Settling, overrides: list[str]) -> DictConfig:
+def _composed_without(override: str, settling: Settling) -> DictConfig:
+    """What there is to override: the structure, and what is added to it."""
+    added = [str(o.input_line) for o in settling.parsed if o.is_add()]
+    overrides = [o for o in dict.fromkeys([*settling.structure(), *added]) if o != override]
     try:
         return settling.settle(overrides).cfg
     except (ForgatherError, HydraException, OmegaConfBaseException):

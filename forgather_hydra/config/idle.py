@@ -1,4 +1,4 @@
-"""Overrides of Hydra's own section without effect: Hydra sets the value, or has no such key."""
+"""Overrides without effect: a later one deletes the key, or Hydra sets it, or has no such key."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from hydra.conf import HydraConf, JobConf
 from omegaconf import MISSING, DictConfig
 
-from forgather_hydra.config.given import hydra_overrides, key_of
+from forgather_hydra.config.given import hydra_overrides, key_of, task_overrides, undone
 from forgather_hydra.errors import did_you_mean, warn
 from forgather_hydra.template.source_map import Origin
 
@@ -30,7 +30,7 @@ _SET_FOR_EACH_JOB = dict.fromkeys(_OF_EACH_JOB, "each job of a sweep has its own
 
 
 def tell_idle(hydra: DictConfig, is_swept: bool) -> None:
-    """Warn of each override of Hydra's own section that has no effect.
+    """Warn of each override that a later one undoes, and of each of Hydra's without effect.
 
     Args:
         hydra: the section ``hydra`` of a configuration.
@@ -41,6 +41,7 @@ def tell_idle(hydra: DictConfig, is_swept: bool) -> None:
         *_unused_directory({*map(key_of, overrides)}, is_swept),
         *_set_by_hydra(overrides, is_swept),
         *_unknown(overrides),
+        *_undone(task_overrides(hydra)),
     ):
         warn(kind, message, Origin("the command line", 1), hint)
 
@@ -52,6 +53,13 @@ def _unused_directory(given: set[str], is_swept: bool) -> Iterator[tuple[str, st
     if kinds[other] in given and kinds[present] not in given:
         message = f"{kinds[other]} has no effect: this is {present}"
         yield "run_directory", message, f"write {kinds[present]}="
+
+
+def _undone(overrides: list[str]) -> Iterator[tuple[str, str, None]]:
+    if any(key_of(override) == "resume" for override in overrides):
+        return  # what a run had may be taken back when it goes on
+    for override, deletion in undone(overrides):
+        yield "bad_override", f"{override} has no effect: {deletion} deletes it", None
 
 
 def _set_by_hydra(overrides: list[str], is_swept: bool) -> Iterator[tuple[str, str, str | None]]:

@@ -15,6 +15,7 @@ from forgather_hydra.sweep.settings import (
     Setting,
     key_of,
     parse,
+    refuse_deleted,
     refuse_repeated,
     settings,
     settings_of,
@@ -54,6 +55,7 @@ class Plan:
         overrides = parse(arguments, parser)
         changes = [key_of(o) for o in overrides if not o.is_delete()]
         refuse_repeated(changes, "the overrides")
+        refuse_deleted(overrides)
         axes = [_singles(settings(override)) for override in overrides]
         for written, values in self.grid:
             if written.lstrip("+") in changes:

@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Quote, QuotedString, Transformer
 from hydra.errors import HydraException
 
+from forgather_hydra.config.given import undone
 from forgather_hydra.errors import ForgatherError
 
 # Text that Hydra's grammar reads back as the same text without quotes.
@@ -108,6 +109,17 @@ def refuse_repeated(keys: Iterable[str], where: str) -> None:
             hint = "name each key once; combinations of several keys go into hydra.sweeper.list"
             raise ForgatherError("bad_sweep", f"{where} set {key!r} twice", hint=hint)
         seen.add(key)
+
+
+def refuse_deleted(overrides: Sequence[Override]) -> None:
+    """Refuse values to try for a key that a later override deletes.
+
+    Raises:
+        ForgatherError: ``bad_sweep``.
+    """
+    for override, deletion in undone([str(each.input_line) for each in overrides]):
+        text = f"{override} has no effect: {deletion} deletes it in each job"
+        raise ForgatherError("bad_sweep", text, hint=f"leave out {override}, or {deletion}")
 
 
 def _parsed(text: str, parser: OverridesParser) -> Override:

@@ -20,6 +20,7 @@ from forgather_hydra.sweep.settings import (
     Setting,
     key_of,
     parse,
+    refuse_deleted,
     refuse_repeated,
     settings,
     settings_of,
@@ -82,6 +83,7 @@ def search_space(
     """
     given = parse(arguments, parser)
     refuse_repeated([key_of(o) for o in given if not o.is_delete()], "the overrides")
+    refuse_deleted(given)
     space = SearchSpace({}, [])
     for written, values in params.items():
         if written.lstrip("+") in (key_of(o) for o in given):

@@ -11,7 +11,7 @@ import pytest
 import forgather_hydra as fg
 from forgather_hydra.cli import app, forgather
 from forgather_hydra.cli.composed import composed
-from forgather_hydra.cli.dashes import options_first
+from forgather_hydra.cli.dashes import options_first, refuse_contradiction
 from forgather_hydra.config.check import check_job
 from forgather_hydra.errors import ForgatherError, ForgatherWarning
 
@@ -51,6 +51,8 @@ REFUSED = {
     "model_config.attention_dropout=2": "^model_config.attention_dropout=2: .*from 0 to 1",
     "model=hf_gpt2 model_config.n_layer=-1": "^model_config.n_layer=-1: .*give 1 or more",
     "callbacks.metrics=4": r"^callbacks.metrics=4: .*\n.*a mapping makes it: \{_target_: ",
+    "model_config={hidden_sise:4}": r"'model_config' has no key 'hidden_sise'.*\n.*'hidden_size'",
+    "+extra={a:{b:1}} extra={a:{c:1}}": r"'extra.a' has no key 'c'.*\n.*\+\+extra=",
     "main=null": r"^main=null: .* main is null\n.*_target_: module.function, _partial_",
 }
 
@@ -172,12 +174,18 @@ def test_a_directory_of_the_other_kind_has_no_effect(
         ("hydra.job.config_name=x", False, r"config_name=x has no effect.*--config-name"),
         ("hydra.runtime.output_dir=x", False, r"output_dir=x has no effect.*hydra.run.dir="),
         ("hydra.overrides.task=[a]", True, r"task=\[a\] has no effect"),
+        (
+            "~trainer.args.seed",
+            False,
+            r"^trainer.args.seed=3 has no effect: ~trainer.args.seed del",
+        ),
         ("+hydra.jobs.chdir=true", False, r"nothing reads hydra.jobs.chdir.*mean 'job'"),
         ("+hydra.job.name_=x", False, r"nothing reads hydra.job.name_.*mean 'name'"),
     ],
 )
-def test_an_override_of_what_hydra_sets_or_has_not(word: str, is_swept: bool, told: str) -> None:
-    with pytest.warns(ForgatherWarning, match=told), composed([STORIES, word]) as job:
+def test_an_override_without_effect(word: str, is_swept: bool, told: str) -> None:
+    words = [STORIES, "trainer.args.seed=3", word]
+    with pytest.warns(ForgatherWarning, match=told), composed(words) as job:
         check_job(job, is_swept)
 
 
@@ -242,6 +250,21 @@ def test_overrides_may_stand_on_both_sides_of_an_option() -> None:
     assert options_first(["--info", "a=1", "--config-dir=own"]) == [
         *("--info", "--config-dir=own", "a=1"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("-m --cfg job", "^-m and --cfg exclude each other\n.*of a sweep begin with"),
+        ("--run -i config", "^--run and -i exclude each other$"),
+        ("--config-dir a -cd=b", "^-cd is given twice"),
+        ("--config-name=a --config-name b", "^--config-name is given twice"),
+    ],
+)
+def test_options_of_which_one_would_be_lost(words: str, told: str) -> None:
+    with pytest.raises(ForgatherError, match=told):
+        refuse_contradiction(words.split())
+    refuse_contradiction(["-m", "-m", "--config-dir", "a", "--config-name", "b"])
 
 
 @pytest.mark.parametrize(

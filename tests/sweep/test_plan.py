@@ -79,6 +79,7 @@ def test_the_command_line_replaces_the_grid() -> None:
         (["a=3"], {"zipped": {"a": [2]}}, "set 'a' twice"),
         ([], {"grid": {"a": [1]}, "listed": [["b=1"], ["a=2"]]}, "set 'a' twice"),
         ([], {"listed": [["a=1", "a=2"]]}, "set 'a' twice"),
+        (["a.b=1,2", "~a"], {}, "^a.b=1,2 has no effect: ~a deletes it in each job"),
         ([], {"zipped": {"a": [1, 2], "b": [1]}}, "a has 2, b has 1"),
         ([], {"grid": {"a": []}}, "a: the list of values is empty"),
         ([], {"listed": ["a=1"]}, "neither a list of overrides nor a mapping"),
