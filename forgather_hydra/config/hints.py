@@ -206,9 +206,13 @@ def _new_names(path: str, content: Any, place: Any) -> Iterator[tuple[str, str, 
             yield from _new_names(f"{path}.{name}", value, place._get_node(name))
 
 
+def _names_of(override: Override) -> tuple[str, str]:
+    return override.key_or_group, override.get_key_element()
+
+
 def _unknown_key(key: str, settling: Settling) -> ForgatherError:
     """The error for an override of a key that the configuration does not have."""
-    given = next((o for o in settling.parsed if key in (o.key_or_group, o.get_key_element())), None)
+    given = next((o for o in settling.parsed if key in _names_of(o) and not o.is_add()), None)
     override = (given and given.input_line) or key
     group = key.partition("@")[0]
     if settling.is_group(group):
