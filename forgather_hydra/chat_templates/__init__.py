@@ -57,7 +57,7 @@ def check_marks(tokenizer: Any) -> None:
     """Refuse a tokenizer whose chat template does not say what the model is to learn.
 
     Raises:
-        ValueError: it has none, or none that marks what the model writes.
+        ValueError: it has none, or none that marks what the model writes; or no answer would end.
     """
     template = tokenizer.chat_template
     if not template:
@@ -67,6 +67,11 @@ def check_marks(tokenizer: Any) -> None:
             "the chat template does not mark what the model writes: put {% generation %} and "
             "{% endgeneration %} around it, in a file that data.chat_template names; or take the "
             "shipped one, data.chat_template=chatml"
+        )
+    if tokenizer.eos_token_id is None:
+        raise ValueError(
+            "the tokenizer has no eos_token, and a model would never end an answer: name the token "
+            "with which the chat template ends one, data.end_token="
         )
 
 

@@ -128,7 +128,13 @@ def _writer(options: argparse.Namespace) -> Any:
     from forgather_hydra.model.writer import Writer
 
     pass_over_imports()
-    return Writer(model_directory(options.run), options.device)
+    writer = Writer(model_directory(options.run), options.device)
+    if not writer.ends:
+        print(
+            "the model has no token at which it ends: it writes as many as --max-new-tokens says",
+            file=sys.stderr,
+        )
+    return writer
 
 
 def _writing(options: argparse.Namespace) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Conversations from tables: messages, prompts with completions, instructions with outputs."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from itertools import islice
@@ -8,14 +9,20 @@ from typing import Any, Protocol
 from forgather_hydra.data.cache import content_hash
 from forgather_hydra.data.corpus import Documents, Row, Split, check_eval_fraction, held_out
 from forgather_hydra.data.hub import HubCorpus
-from forgather_hydra.data.tables import FileRows, Paths, no_text
+from forgather_hydra.data.tables import Fault, FileRows, Paths, no_text
 from forgather_hydra.limits import Share
+
+logger = logging.getLogger(__name__)
 
 Message = dict[str, Any]
 Conversation = list[Message]
 
 _ROLES = ("system", "user", "assistant", "tool")
 _SAID = ("system", "prompt", "completion", "instruction", "input", "output")
+_EMPTY = (
+    "%s: it is learned, as any more of them are, and a model learns to say nothing: leave such "
+    "rows out, or give the message a weight of 0"
+)
 _COLUMNS = "messages; or prompt and completion; or instruction, perhaps input, and output"
 
 
@@ -111,16 +118,11 @@ def conversation_files(
         eval_fraction: share held out for evaluation.
         eval_path: those for evaluation, in place of such a share.
     """
-
-    def reader(paths: Paths) -> Callable[[], Iterator[Conversation]]:
-        rows = FileRows(paths, pattern, part)
-        return lambda: _read(rows)
-
     return LocalConversations(
         "conversations",
-        reader(path),
+        _FileConversations(FileRows(path, pattern, part)),
         eval_fraction,
-        None if eval_path is None else reader(eval_path),
+        None if eval_path is None else _FileConversations(FileRows(eval_path, pattern, part)),
         summary=f"conversations: {path}",
     )
 
@@ -131,13 +133,16 @@ class HubConversations(HubCorpus):
     Arguments as of `HubCorpus`.
     """
 
+    _has_told = False
+
     def conversations(self, split: Split) -> Iterator[Conversation]:
         """Those of a split; each pass reads them afresh."""
-        rows = self.rows(split)
-        return islice(
-            (conversation_of(row, f"dataset {self.path}: row {n}") for n, row in enumerate(rows)),
-            self.max_documents,
-        )
+        for number, row in enumerate(islice(self.rows(split), self.max_documents)):
+            where = f"dataset {self.path}: row {number}"
+            if not self._has_told and (summary := _empty_answer(row)):
+                self._has_told = True
+                logger.warning(_EMPTY, f"{where}: {summary}")
+            yield conversation_of(row, where)
 
     @property
     def train(self) -> Documents:
@@ -161,11 +166,24 @@ def conversation_of(row: Row, where: str) -> Conversation:
     return _messages(row)
 
 
-def _read(rows: FileRows) -> Iterator[Conversation]:
-    for number, row in enumerate(rows):
-        if summary := _fault(row):
-            raise ValueError(rows.locate(_fault) or f"{rows}: row {number}: {summary}")
-        yield _messages(row)
+class _FileConversations:
+    """Reads those of files; the first empty answer is told of, once."""
+
+    def __init__(self, rows: FileRows) -> None:
+        self._rows = rows
+        self._has_told = False
+
+    def __call__(self) -> Iterator[Conversation]:
+        for number, row in enumerate(self._rows):
+            if summary := _fault(row):
+                raise ValueError(self._place(_fault, number, summary))
+            if not self._has_told and (summary := _empty_answer(row)):
+                self._has_told = True
+                logger.warning(_EMPTY, self._place(_empty_answer, number, summary))
+            yield _messages(row)
+
+    def _place(self, fault: Fault, number: int, summary: str) -> str:
+        return self._rows.locate(fault) or f"{self._rows}: row {number}: {summary}"
 
 
 def _messages(row: Row) -> Conversation:
@@ -213,6 +231,17 @@ def _fault(row: Row) -> str | None:
             return f"message {number} has no text 'content'"
         if message.get("role") not in _ROLES:
             return f"message {number} has role {message.get('role')!r}: give {', '.join(_ROLES)}"
+    return None
+
+
+def _empty_answer(row: Row) -> str | None:
+    """Which answer of a row says nothing, if any; calls of tools may."""
+    if _fault(row):
+        return None
+    for number, message in enumerate(_messages(row)):
+        is_learned = message["role"] == "assistant" and message.get("weight") != 0
+        if is_learned and not message["content"].strip() and not message.get("tool_calls"):
+            return f"message {number} is an empty answer of the assistant"
     return None
 
 

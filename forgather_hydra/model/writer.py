@@ -53,6 +53,11 @@ class Writer:
         """Whether the tokenizer knows how a conversation is written."""
         return bool(self.tokenizer.chat_template)
 
+    @property
+    def ends(self) -> bool:
+        """Whether there is a token at which the model ends a text."""
+        return self.model.generation_config.eos_token_id is not None
+
     def continue_text(self, text: str, **options: Any) -> Iterator[str]:
         """What follows a text, piece by piece; options as of `_write`."""
         inputs = self.tokenizer(text, return_tensors="pt")

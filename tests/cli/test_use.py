@@ -73,7 +73,17 @@ def test_texts_are_continued_by_the_likeliest_words(run, capsys) -> None:
     words = ["--plain", "--max-new-tokens", "6", "--temperature", "0"]
     main(["generate", str(run), "a b", "c", *words])
     expected = [f"a b{likeliest(run, 'a b', 6)}", f"c{likeliest(run, 'c', 6)}"]
-    assert capsys.readouterr().out.split("\n")[:2] == expected
+    written = capsys.readouterr()
+    assert written.out.split("\n")[:2] == expected
+    assert "no token at which it ends" not in written.err
+
+
+def test_a_model_that_never_ends_is_told_of(run, tmp_path, capsys) -> None:
+    config = GPT2Config(vocab_size=len(WORDS), n_embd=8, n_layer=1, n_head=1, eos_token_id=None)
+    GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(run / "model").save_pretrained(tmp_path)
+    main(["generate", str(tmp_path), "a b", "--plain", "--max-new-tokens", "2"])
+    assert "no token at which it ends: it writes as many as --max-new" in capsys.readouterr().err
 
 
 def test_a_text_is_answered_by_a_model_that_converses(run, capsys) -> None:

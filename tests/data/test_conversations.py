@@ -129,6 +129,30 @@ def test_a_row_that_is_no_conversation_is_named(tmp_path: Path, row, message) ->
         list(conversation_files(file).conversations("train"))
 
 
+def test_an_empty_answer_is_told_of_once(tmp_path: Path, caplog) -> None:
+    empty = said("one", " ")
+    silent = {"role": "assistant", "content": None, "tool_calls": [{"name": "f"}]}
+    rows = [said("one", "two"), [{**message, "weight": 0} for message in empty]]
+    rows += [[said("one")[0], silent], empty, empty]
+    file = tmp_path / "a.jsonl"
+    file.write_text("\n".join(json.dumps({"messages": row}) for row in rows))
+    corpus = conversation_files(file, eval_fraction=0)
+    for _ in range(2):
+        assert len(list(corpus.conversations("train"))) == 5
+    (record,) = caplog.records
+    assert f"{file}:4: message 1 is an empty answer of the assistant: it is" in record.message
+    Dataset.from_list([{"prompt": "one", "completion": ""}]).save_to_disk(tmp_path / "saved")
+    list(conversation_files(tmp_path / "saved", eval_fraction=0).conversations("train"))
+    assert f"{tmp_path / 'saved'}: row 0: message 1 is an empty" in caplog.records[-1].message
+
+
+def test_a_tokenizer_without_an_end_is_told(tmp_path: Path, new_tokenizer) -> None:
+    tokenizer = new_tokenizer()
+    tokenizer.eos_token, tokenizer.chat_template = None, MINE
+    with pytest.raises(ValueError, match=r"no eos_token, .*data\.end_token="):
+        tokenized(tmp_path, tokenizer, said("a", "b"))
+
+
 def test_only_what_the_assistant_says_is_learned_and_how_it_ends(tmp_path, new_tokenizer) -> None:
     tokenizer = new_tokenizer(chat_template="auto")
     assert tokenizer.eos_token == "<|im_end|>"
