@@ -49,7 +49,14 @@ def lora(
 
     Raises:
         ModuleNotFoundError: `peft` is not installed.
+        ValueError: for weights to begin with that no one can draw again.
     """
+    if str(others.get("init_lora_weights")).startswith("pissa_niter"):
+        # peft takes them out of the model's weights wherever the adapter is loaded.
+        raise ValueError(
+            "init_lora_weights=pissa_niter_N draws other numbers each time the adapter is loaded, "
+            "and then it is one of another model: take pissa"
+        )
     return _peft().LoraConfig(
         task_type="CAUSAL_LM",
         r=r,
@@ -106,6 +113,7 @@ def with_adapter(model: PreTrainedModel, adapter: Adapter) -> Any:
     adapted.save_dtype = None  # that of the model is for its own weights
     adapted.create_or_update_model_card = lambda directory: None  # the run writes one
     adapted.base_is_kept = True  # so checkpoints need not hold it
+    adapted.is_out_of_base = _is_out_of_base(config)
     adapted.save_options = {"save_embedding_layers": False}
     return _generating(adapted)
 
@@ -216,7 +224,7 @@ def merge(directory: Path, target: Path) -> None:
     Raises:
         FileNotFoundError: there is no adapter.
         FileExistsError: `target` holds a model.
-        ValueError: for a prefix.
+        ValueError: for a prefix, and for one of embeddings that are the head's weights too.
     """
     if not (directory / ADAPTER_CONFIG).is_file():
         raise FileNotFoundError(f"{directory} holds no adapter: it has no {ADAPTER_CONFIG}")
@@ -230,9 +238,32 @@ def merge(directory: Path, target: Path) -> None:
         )
     if (target / "config.json").exists():
         raise FileExistsError(f"{target} holds a model already: name another directory")
-    model = load_adapted(directory).merge_and_unload()
+    adapted = load_adapted(directory)
+    if _changes_one_end(adapted.get_base_model()):
+        raise error_like(
+            ValueError(),
+            "constructor_failed",
+            f"{directory} changes the embeddings or the head of a model whose head is its "
+            "embeddings: in one weight, the other would change as well",
+            hint="forgather chat and generate take it as it is",
+        )
+    model = adapted.merge_and_unload()
     model.save_pretrained(target)
     AutoTokenizer.from_pretrained(directory).save_pretrained(target)
+
+
+def _changes_one_end(model: PreTrainedModel) -> bool:
+    """Whether an adapter is on embeddings or head, which are one weight."""
+    inner, head = model.get_input_embeddings(), model.get_output_embeddings()
+    weights = [getattr(end, "base_layer", end).weight for end in (inner, head) if end is not None]
+    is_one = len(weights) == 2 and weights[0] is weights[1]
+    return is_one and (hasattr(inner, "base_layer") or hasattr(head, "base_layer"))
+
+
+def _is_out_of_base(config: Any) -> bool:
+    """Whether making the adapter took a part of the model's weights out of them."""
+    begins = getattr(config, "init_lora_weights", None)
+    return isinstance(begins, str) and begins.startswith(("pissa", "olora", "corda", "loftq"))
 
 
 def _peft() -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -54,12 +55,13 @@ def run_preferences(
     config_class, trainer_class = _trl()
     directory = Path(output_dir)
     checkpoints = directory / "checkpoints"
+    settings.setdefault("logging_nan_inf_filter", False)  # which shows no number as a loss of 0
     config = config_class(output_dir=str(checkpoints), report_to="none", **settings)
     set_seed(config.seed)
     policy = model()
     trainer = trainer_class(
         model=policy,
-        ref_model=None if hasattr(policy, "peft_config") else model(),
+        ref_model=_reference(policy, model),
         args=config,
         train_dataset=train_dataset,
         eval_dataset=eval_dataset,
@@ -72,14 +74,27 @@ def run_preferences(
     if not trainer.is_world_process_zero():
         return metrics
     target = Path(model_dir)
-    policy.to(getattr(policy, "save_dtype", None))
-    policy.save_pretrained(target, **getattr(policy, "save_options", {}))
-    follow_umask(target.glob("*.safetensors"))
-    save_tokenizer(tokenizer, target, getattr(policy.config, "max_position_embeddings", None))
+    _save(policy, tokenizer, target)
     append_line(directory / METRICS, {"final": True, "step": result.global_step, **metrics})
     write_card(directory, target, license)
     logger.info("loss on held-out pairs %.4f; the model is in %s", metrics["eval_loss"], target)
     return metrics
+
+
+def _reference(policy: Any, model: Callable[[], Any]) -> Any:
+    """What the policy is compared with; None where trl keeps a copy of its adapter for that."""
+    if not hasattr(policy, "peft_config"):
+        return model()
+    # The copy of an adapter that was taken out of the weights would be taken out of them again.
+    return model().merge_and_unload() if getattr(policy, "is_out_of_base", False) else None
+
+
+def _save(policy: Any, tokenizer: Any, target: Path) -> None:
+    policy.to(getattr(policy, "save_dtype", None))
+    policy.save_pretrained(target, **getattr(policy, "save_options", {}))
+    shutil.rmtree(target / "ref", ignore_errors=True)  # trl's adapter to compare with
+    follow_umask(target.glob("*.safetensors"))
+    save_tokenizer(tokenizer, target, getattr(policy.config, "max_position_embeddings", None))
 
 
 class _Lines(TrainerCallback):

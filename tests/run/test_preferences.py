@@ -78,6 +78,13 @@ def test_one_answer_comes_to_be_preferred_and_a_stopped_run_goes_on(tmp_path, mo
     tokenizer.save_pretrained("base/model")
     fg.launch(*WORDS, "+adapter=lora", "main.max_steps=1", "hydra.run.dir=adapted")
     assert Path("adapted/model/adapter_model.safetensors").is_file()
+    assert not Path("adapted/model/ref").exists()
+
+    # What is taken out of the weights for an adapter is taken out once.
+    begin = "+adapter.init_lora_weights=pissa"
+    fg.launch(*WORDS, "+adapter=lora", begin, "main.max_steps=1", "hydra.run.dir=taken")
+    said_of = [metrics(Path(run))[0]["logps/chosen"] for run in ("adapted", "taken")]
+    assert said_of[0] == pytest.approx(said_of[1], rel=1e-5)
 
     Path("pairs.jsonl").write_text('{"prompt": "x", "chosen": "y"}\n')
     with pytest.raises(ForgatherError, match=r"pairs\.jsonl:1: no rejected; it has prompt, chosen"):
