@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import logging
 import os
 import shutil
@@ -12,6 +13,7 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.paths import conf_dir
@@ -49,19 +51,29 @@ def _copy_of(entry: str, code: Path) -> str | None:
     return None
 
 
-def take_snapshot(code: Path) -> None:
-    """Copy the user's project, and this package where it is a checkout, unless it is done.
+def take_snapshot(folder: Path) -> Path:
+    """Copy the user's project, and this package where it is a checkout, as they are now.
+
+    Args:
+        folder: of the copies, each named by a hash of what is in it.
+
+    Returns:
+        The copy; that of an earlier launch, where nothing has changed since.
 
     Raises:
         ForgatherError: ``snapshot_failed``, where there is too much to copy.
     """
-    if code.is_dir():
-        return
-    aside = code.with_name(f".{code.name}.{os.getpid()}")
-    for root in project_roots():
-        _copy(root, aside / _name(root))
-    aside.mkdir(parents=True, exist_ok=True)
-    aside.rename(code)
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".", dir=folder) as aside:
+        made, seen = Path(aside, "made"), hashlib.sha256()
+        made.mkdir()
+        for root in project_roots():
+            for name, content in _copied(root, made / _name(root)):
+                seen.update(f"{_name(root)}/{name}\0{len(content)}\0".encode() + content)
+        copy = folder / seen.hexdigest()[:16]
+        if not copy.is_dir():
+            made.rename(copy)
+    return copy
 
 
 def project_roots() -> list[Path]:
@@ -87,19 +99,22 @@ def _repository(folder: Path) -> Path | None:
     return Path(top.strip()) if top else None
 
 
-def _copy(root: Path, target: Path) -> None:
+def _copied(root: Path, target: Path) -> Iterator[tuple[Path, bytes]]:
+    """Copy a project; yields the name and content of each file."""
     size = 0
-    for path in _files(root):
-        size += path.stat().st_size
+    for path in sorted(_files(root)):
+        content, name = path.read_bytes(), path.relative_to(root)
+        size += len(content)
         if size > MAX_BYTES:
             raise ForgatherError(
                 "snapshot_failed",
                 f"{root} has more than {MAX_BYTES // 2**20} MB of files that git does not ignore",
                 hint="add data and outputs to .gitignore, or set hydra.launcher.snapshot=false",
             )
-        copy = target / path.relative_to(root)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, copy)
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).write_bytes(content)
+        shutil.copystat(path, target / name)
+        yield name, content
 
 
 def _files(root: Path) -> Iterator[Path]:

@@ -45,9 +45,7 @@ class Launch:
         """The folder with the code as it is now, if that is wanted."""
         if not options.snapshot:
             return None
-        code = launch_dir(self.sweep_dir.absolute()) / CODE_COPY
-        take_snapshot(code)
-        return code
+        return take_snapshot(launch_dir(self.sweep_dir.absolute()) / CODE_COPY)
 
 
 def run_unfinished(launch: Launch, run: Callable[[list[Job]], list[JobReturn]]) -> list[JobReturn]:

@@ -202,7 +202,7 @@ RESULTS_PAGE = _entry(SWEEP, "results.html", "the results as a page, with curves
 SEEDS_CSV = _entry(SWEEP, "seeds.csv", "mean and spread over seeds, where there are several")
 STUDY = _entry(SWEEP, "study.db", "the study of a search with Optuna")
 LAUNCHER = _entry(LAUNCH_OF_SWEEP, "LAUNCHER", "locked while somebody launches jobs of it")
-CODE_COPY = _entry(LAUNCH_OF_SWEEP, "code", "the code as it was at the launch, where that is kept")
+CODE_COPY = _entry(LAUNCH_OF_SWEEP, "code", "the code as it was at each launch, where that is kept")
 SUBMIT_LOCK = _entry(LAUNCH_OF_SWEEP, "submit.lock", "locked while jobs are submitted")
 ENTRIES.append(Entry(LAUNCH_OF_SWEEP, "task-HASH.pkl", "what the jobs share", {}))
 ENTRIES.append(Entry(LAUNCH_OF_SWEEP, "submit-ID", "scripts and logs of a cluster's jobs", {}))

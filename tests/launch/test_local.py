@@ -264,6 +264,19 @@ def test_a_snapshot_keeps_queued_jobs_as_they_were(start: Run, saved: Run, tmp_p
     assert saved()["jobs"][1]["metrics"]["answer"] == "before"
 
 
+def test_the_same_command_again_runs_the_code_as_it_is_then(
+    sweep: Run, saved: Run, tmp_path: Path
+) -> None:
+    code = tmp_path / "project_code.py"
+    copies = tmp_path / "out/.launch/code"
+    for answer, expect in (("wrong", 1), ("still wrong", 1), ("still wrong", 1), (6, 0)):
+        code.write_text(f"ANSWER = {answer!r}\n")
+        sweep("answers", "+main.x=7", "hydra.launcher.snapshot=true", expect=expect)
+        code.write_text("ANSWER = 'of another day'\n")
+    assert saved()["jobs"][0]["metrics"]["answer"] == 42
+    assert len([*copies.iterdir()]) == 3
+
+
 def test_a_search_runs_trials_at_the_same_time(sweep: Run, tmp_path: Path) -> None:
     words = ("hydra/sweeper=forgather_optuna", "+main.x=interval(0,6)", "+main.seconds=1.5")
     sweep("told", *words, "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=2")

@@ -93,6 +93,15 @@ def edited(x: float) -> dict[str, Any]:
     return {"eval_loss": float(x), "answer": ANSWER}
 
 
+def answers(x: int) -> dict[str, Any]:
+    """Fails unless ``project_code`` has a number."""
+    from project_code import ANSWER
+
+    if isinstance(ANSWER, str):
+        raise TypeError(ANSWER)
+    return {"eval_loss": float(x), "answer": ANSWER * x}
+
+
 def all_fail(x: str) -> None:
     """Every process fails alike, or one leaves without a word."""
     if x == "value":
