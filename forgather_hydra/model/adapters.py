@@ -121,10 +121,24 @@ def with_adapter(model: PreTrainedModel, adapter: Adapter) -> Any:
 def _in_and_out(model: PreTrainedModel, rows: list[int]) -> list[int] | dict[str, list[int]]:
     """Tokens whose rows are trained, those of a head that has weights of its own among them.
 
-    Of a head with a bias peft 0.21 would leave the bias out.
+    Of a head with a bias peft 0.21 would leave the bias out, and it trains those of a tied head
+    unasked.
     """
     inner, head = model.get_input_embeddings(), model.get_output_embeddings()
-    if head is None or head.weight is inner.weight or getattr(head, "bias", None) is not None:
+    is_tied, has_bias = (
+        head is not None and head.weight is inner.weight,
+        getattr(head, "bias", None) is not None,
+    )
+    if is_tied and has_bias:
+        raise error_like(
+            ValueError(),
+            "constructor_failed",
+            f"the model lacks {len(rows)} tokens of the chat template, and with new tokens peft "
+            "would leave out the bias of its head, which is tied to its embeddings",
+            hint="name a data.chat_template without tokens of its own, or train the whole model: "
+            "leave out +adapter",
+        )
+    if head is None or is_tied or has_bias:
         return rows
     return {name: rows for name, module in model.named_modules() if module in (inner, head)}
 

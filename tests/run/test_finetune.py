@@ -199,16 +199,40 @@ def test_new_tokens_in_a_padded_vocabulary_and_where_texts_end(base) -> None:
         torch.testing.assert_close(rows[size : size + 2], rows[:size].mean(0).expand(2, -1))
 
 
-@pytest.mark.parametrize("bias", [False, True])
-def test_new_tokens_of_a_head_of_its_own_are_those_that_peft_loads(base, bias) -> None:
+def with_head(base: str, run: str, bias: bool, tied: bool = False) -> str:
+    """A model of transformers' own, with more rows than its tokenizer has words."""
     torch.manual_seed(0)
-    tokenizer, run = AutoTokenizer.from_pretrained(Path(base, "model")), f"headed-{bias}"
+    tokenizer = AutoTokenizer.from_pretrained(Path(base, "model"))
     config = PhiConfig if bias else MistralConfig
-    model = AutoModelForCausalLM.from_config(config(vocab_size=len(tokenizer) + 5, **SMALL))
+    shape = {**SMALL, "vocab_size": len(tokenizer) + 5, "tie_word_embeddings": tied}
+    model = AutoModelForCausalLM.from_config(config(**shape))
     if bias:
         torch.nn.init.normal_(model.lm_head.bias)
     for saved in model, tokenizer:
         saved.save_pretrained(run)
+    return run
+
+
+def test_a_tied_head_keeps_its_bias(base) -> None:
+    run = with_head(base, "tied", bias=True, tied=True)
+    before = logits(AutoModelForCausalLM.from_pretrained(run))
+    chatty = load_tokenizer(run, chat_template="chatml")
+    whole = load_pretrained(run, tokenizer=chatty)
+    assert whole.lm_head.weight is whole.get_input_embeddings().weight
+    known = [i for i in range(before.shape[-1]) if i not in whole.new_token_ids]
+    torch.testing.assert_close(logits(whole)[..., known], before[..., known])
+    whole.save_pretrained(f"{run}/whole")
+    again = AutoModelForCausalLM.from_pretrained(f"{run}/whole")
+    torch.testing.assert_close(logits(again), logits(whole))
+    with pytest.raises(ValueError, match="peft would leave out the bias of its head"):
+        load_pretrained(run, tokenizer=chatty, adapter=lora)
+    adapted = load_pretrained(run, tokenizer=load_tokenizer(run), adapter=lora)
+    torch.testing.assert_close(logits(adapted), before)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_new_tokens_of_a_head_of_its_own_are_those_that_peft_loads(base, bias) -> None:
+    run = with_head(base, f"headed-{bias}", bias)
     chatty = load_tokenizer(run, chat_template="chatml")
     loaded = load_pretrained(run, tokenizer=chatty, adapter=lora)
     untrained = load_pretrained(run, tokenizer=chatty)
