@@ -139,7 +139,7 @@ def test_a_run_goes_on_in_other_processes(tmp_path: Path) -> None:
     """Its own launcher starts them, as often as its overrides change, also after a kill."""
     fg.launch(NUMBER, f"hydra.run.dir={tmp_path}")
     for number in (5, 6):
-        words = (f"main._args_=['{number}']", "resources.nproc_per_node=2")
+        words = (f"main._args_=['{number}']", "resources.nproc_per_node=2", "hydra.job.num=3")
         assert fg.launch(f"resume={tmp_path}", *words).return_value == number
         (tmp_path / ".launch/result.json").unlink()
     assert len(record.read(tmp_path)["attempts"]) == 3  # type: ignore[index]
