@@ -88,6 +88,10 @@ GRAPH = {
 COMPOSING = {
     "bad_override": Meaning("an override cannot be applied", "see the hint; quote odd characters"),
     "cyclic_defaults": Meaning("defaults lists name each other without end", "break the ring"),
+    "edited": Meaning(
+        "templates were edited since the run began with which `resume=DIR` goes on",
+        "undo the edit, start a new run, or go on with what they say now",
+    ),
     "detached_reference": Meaning(
         "a YAML layer writes below a reference", "write to the definition that it names"
     ),

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from forgather_hydra.config.composition import Composed, Composition
 from forgather_hydra.config.content import content
 from forgather_hydra.config.decode import from_omegaconf
+from forgather_hydra.config.edited import tell_edited
 from forgather_hydra.config.given import hydra_config, task_overrides
 from forgather_hydra.config.idle import tell_idle
 from forgather_hydra.config.other_data import other_data
@@ -66,6 +67,7 @@ def check_job(job: Composed, is_swept: bool = False) -> None:
         raise _placed_at_choice(traced(wrong, overrides, record), overrides, record)
     _tell_unread(cfg, record)
     tell_idle(cfg.hydra, is_swept)
+    tell_edited(cfg)
     pass_over_imports()
     if isinstance(graph, dict) and PREFLIGHT in graph:
         _construct_preflight(graph, job)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,33 @@ def test_a_run_goes_on_in_other_processes(tmp_path: Path) -> None:
     assert len(record.read(tmp_path)["attempts"]) == 3  # type: ignore[index]
     assert fg.launch(f"resume={tmp_path}", "resources.nproc_per_node=1").return_value == 6
     assert not SweepDirectory(tmp_path).launched()  # which would show what ran before
+
+
+def test_what_was_edited_since_a_run_began_is_told(tmp_path: Path) -> None:
+    """But not what its own command, or the one that goes on, says otherwise."""
+    template, run = tmp_path / "conf/experiment/mine.yaml", tmp_path / "run"
+    template.parent.mkdir(parents=True)
+
+    def write(**values: Any) -> None:
+        main = {"_target_": "builtins.dict", "_partial_": True, **values}
+        template.write_text(f"# @package _global_\nmain: {json.dumps(main)}\n")
+
+    def go_on(*words: str) -> list[str]:
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always", fg.errors.ForgatherWarning)
+            fg.launch(f"resume={run}", *words)
+        return [str(each.message).partition(" in the run of")[0] for each in told]
+
+    write(x=1, rate=1e-3, names=["a", "b"], nothing=None)
+    mine = (f"hydra.searchpath=[{tmp_path}/conf]", "+experiment=mine", "main.x=2")
+    fg.launch(*mine, f"hydra.run.dir={run}")
+    assert go_on() == []
+    assert go_on("main.rate=2") == []
+    write(x=7, rate=1e-3, names=["a", "c"], nothing=None)
+    assert go_on() == ["main.names.1 is 'c', and was 'b'"]
+    assert go_on() == []
+    write(x=7, rate=8, names=["a", "c"], other=1)
+    assert go_on("main.rate=3") == ["main.nothing is not there, and was None"]
 
 
 def test_a_failed_attempt_does_not_change_what_a_job_of_a_sweep_is(tmp_path: Path) -> None:
