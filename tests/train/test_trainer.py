@@ -180,6 +180,14 @@ def test_bf16_trains_with_clipping_and_the_fused_optimizer(make_trainer) -> None
     assert losses(trainer)[-1] < losses(trainer)[0]
 
 
+def test_an_autocast_around_the_training_keeps_no_weights(make_trainer) -> None:
+    alone, inside = (make_trainer(max_steps=4, bf16=True) for _ in range(2))
+    alone.train()
+    with torch.autocast("cpu", torch.bfloat16):
+        inside.train()
+    assert losses(inside) == losses(alone)
+
+
 def test_compiling_changes_neither_losses_nor_parameter_names(make_trainer) -> None:
     compiled = make_trainer(max_steps=3, torch_compile=True, torch_compile_backend="eager")
     plain = make_trainer(max_steps=3)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import torch
@@ -288,8 +288,10 @@ class SingleProcess:
     def _gradients(self) -> list[torch.Tensor]:
         return [p.grad for p in self.parameters if p.grad is not None]
 
-    def _autocast(self) -> AbstractContextManager[None]:
-        if self.args.bf16 or self.args.fp16:
-            kind = torch.bfloat16 if self.args.bf16 else torch.float16
-            return torch.autocast(self.device.type, kind)
-        return nullcontext()
+    @contextmanager
+    def _autocast(self) -> Iterator[None]:
+        kind = torch.bfloat16 if self.args.bf16 else torch.float16 if self.args.fp16 else None
+        with torch.autocast(self.device.type, kind) if kind else nullcontext():
+            yield
+        # One around the training would go on with the weights as it has cast them now.
+        torch.clear_autocast_cache()
