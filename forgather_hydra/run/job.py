@@ -102,7 +102,8 @@ def _recorded(run_dir: Path, cfg: DictConfig, graph: Any) -> Iterator[_Attempt]:
         return
     overrides = task_overrides(HydraConfig.get())  # type: ignore[arg-type]
     with run_record.lock(run_dir):
-        if run_record.read(run_dir) is None:
+        former = run_record.read(run_dir)
+        if former is None:
             snapshot(run_dir, graph, Composed.of(cfg).record)
         record = run_record.begin(run_dir, signature(cfg), overrides)
         status = State.FAILED
@@ -115,6 +116,9 @@ def _recorded(run_dir: Path, cfg: DictConfig, graph: Any) -> Iterator[_Attempt]:
         finally:
             result = attempt.result if _can_be_written(attempt.result) else None
             run_record.end(run_dir, record, status, result=result)
+            is_changed = former is not None and former["signature"] != record["signature"]
+            if is_changed and run_dir.is_dir():  # one that failed is what it was again
+                snapshot(run_dir, graph, Composed.of(cfg).record)
 
 
 def _is_first() -> bool:
