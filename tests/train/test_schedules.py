@@ -10,6 +10,8 @@ import transformers
 from toys import losses
 
 from forgather_hydra.train import cosine, infinite, linear, wsd
+from forgather_hydra.train.arguments.checks import OWN_SCHEDULES
+from forgather_hydra.train.optim import schedules
 
 
 def rates(factory, steps: int = 40) -> list[float]:
@@ -24,14 +26,13 @@ def rates(factory, steps: int = 40) -> list[float]:
     return found
 
 
-def test_linear_and_cosine_are_those_of_hugging_face() -> None:
-    for ours, theirs in (
-        (linear, transformers.get_linear_schedule_with_warmup),
-        (cosine, transformers.get_cosine_schedule_with_warmup),
-    ):
-        mine = rates(partial(ours, num_training_steps=40, warmup_steps=0.1))
-        other = rates(partial(theirs, num_training_steps=40, num_warmup_steps=4))
-        assert mine == pytest.approx(other, abs=1e-12)
+def test_schedules_of_hugging_face_s_names_are_those_of_hugging_face() -> None:
+    for name in OWN_SCHEDULES:
+        ours = partial(getattr(schedules, name), num_training_steps=40, warmup_steps=0.1)
+        theirs = partial(
+            transformers.get_scheduler, name, num_training_steps=40, num_warmup_steps=4
+        )
+        assert rates(ours) == pytest.approx(rates(theirs), abs=1e-12)
 
 
 def test_a_floor_is_reached_at_the_end() -> None:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from forgather_hydra.train.arguments.training_arguments import TrainingArguments
 
 
-OWN_SCHEDULES = ("cosine", "linear")  # by their names in transformers
-_USUAL_SCHEDULES = (*OWN_SCHEDULES, "constant")  # known without a look at transformers
+# By their names in transformers, and known without a look at it.
+OWN_SCHEDULES = ("constant", "constant_with_warmup", "cosine", "linear")
 
 
 def problems(args: TrainingArguments) -> Iterator[str]:
@@ -30,7 +30,7 @@ def problems(args: TrainingArguments) -> Iterator[str]:
         yield f"use_cpu is set and device is {args.device!r}: drop one of them"
     if args.lr_scheduler_type == "reduce_lr_on_plateau":
         yield "lr_scheduler_type 'reduce_lr_on_plateau' follows a metric, not the step: use another"
-    elif args.lr_scheduler_type not in _USUAL_SCHEDULES:
+    elif args.lr_scheduler_type not in OWN_SCHEDULES:
         yield from _schedule_problems(args.lr_scheduler_type)
 
 

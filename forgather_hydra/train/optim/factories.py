@@ -173,7 +173,7 @@ def build_scheduler(
     if own and not args.lr_scheduler_kwargs:
         return own(optimizer, num_training_steps, warmup_steps=warmup)
 
-    from transformers.optimization import get_scheduler  # half a second of imports
+    from transformers.optimization import get_scheduler  # with peft and what it imports: seconds
 
     return get_scheduler(
         args.lr_scheduler_type,

@@ -18,6 +18,20 @@ from forgather_hydra.limits import Amount, Steps
 Shape = Callable[[float], float]
 
 
+def constant(
+    optimizer: Optimizer, num_training_steps: int, *, warmup_steps: Amount = 0
+) -> LambdaLR:
+    """The rate as it is, from the first step on; it has no warm-up, as that of transformers."""
+    return LambdaLR(optimizer, _whole)
+
+
+def constant_with_warmup(
+    optimizer: Optimizer, num_training_steps: int, *, warmup_steps: Amount = 0
+) -> LambdaLR:
+    """The rate as it is after the warm-up."""
+    return LambdaLR(optimizer, _warming(count(warmup_steps, num_training_steps), _whole))
+
+
 def linear(
     optimizer: Optimizer,
     num_training_steps: int,
@@ -122,6 +136,10 @@ def include_later_groups(scheduler: Any, optimizer: Optimizer) -> None:
 def count(steps: float, num_training_steps: int) -> int:
     """Steps from a number of them, or from a share of the run if below 1."""
     return math.ceil(steps * num_training_steps) if steps < 1 else int(steps)
+
+
+def _whole(step: float) -> float:
+    return 1.0
 
 
 def _warming(warmup: int, after: Shape) -> Shape:
