@@ -16,6 +16,7 @@ from forgather_hydra.config.package import join
 
 if TYPE_CHECKING:
     from forgather_hydra.config.document import Document, Positions, References
+    from forgather_hydra.config.jobs import Recipe
     from forgather_hydra.config.looked_up import LookedUp
 
 
@@ -43,6 +44,7 @@ class Composition:
             replaced, and not changed.
         plain: the files of other configs that took part, by config name without an ending.
         graph: the node graph by which the job was checked, for who needs it next.
+        recipe: how the configuration was made, if it starts from one that others share.
     """
 
     pins: dict[str, Any] = field(default_factory=dict)
@@ -54,13 +56,14 @@ class Composition:
     documents: Documents = field(default_factory=dict)
     plain: dict[str, str] = field(default_factory=dict)
     graph: Any = None
+    recipe: Recipe | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Composition:
         """Itself: a record does not change once it has been made."""
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "graph": None}
+        return {**self.__dict__, "graph": None, "recipe": None}
 
     def take(self, other: Composition) -> None:
         """Tell what templates did while another composition was made."""

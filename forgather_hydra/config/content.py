@@ -15,16 +15,15 @@ def content(config: Any) -> Any:
         config: a configuration, or a node of one.
     """
     held = config._value()
-    if isinstance(config, DictConfig) and isinstance(held, dict):
+    if held is None or isinstance(held, (str, int, float)):
+        return held
+    if isinstance(held, dict) and isinstance(config, DictConfig):
         return {key: content(each) for key, each in held.items()}
-    if isinstance(config, ListConfig) and isinstance(held, list):
+    if isinstance(held, list) and isinstance(config, ListConfig):
         return [content(each) for each in held]
     if isinstance(held, Node):  # the node within that of a union
         return content(held)
-    is_text = held is None or isinstance(held, str)
-    if isinstance(config, Container) and not is_text:
-        return OmegaConf.to_container(config, resolve=False)
-    return held
+    return OmegaConf.to_container(config, resolve=False) if isinstance(config, Container) else held
 
 
 def with_names(value: Any) -> Any:

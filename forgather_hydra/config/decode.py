@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from collections.abc import Mapping as AnyMapping
-from contextlib import contextmanager
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import AnyNode, DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from forgather_hydra.config.content import content
 from forgather_hydra.config.document import Positions
 from forgather_hydra.config.homes import RESERVED, Path
 from forgather_hydra.config.interpolations import value_at
+from forgather_hydra.config.places import UNKNOWN, Places
 from forgather_hydra.config.resolvers import register
 from forgather_hydra.config.targets import DLIST_TARGET, PARTIAL, from_target
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.graph.nodes import (
-    MISSING,
     Call,
     DList,
     Element,
@@ -32,7 +31,6 @@ from forgather_hydra.graph.nodes import (
 from forgather_hydra.graph.walk import path_text
 from forgather_hydra.graph.words import Kind
 
-_REFERENCE = re.compile(r"\$\{(?P<dots>\.*)(?P<path>[\w-]+(?:\.[\w-]+)*)\}\Z")
 _VARIABLE = re.compile(
     r"\$\{(?:vars\.(?P<name>\w+)|oc\.select:vars\.(?P<selected>\w+),(?P<default>.*))\}\Z"
 )
@@ -75,10 +73,9 @@ class _Decoder:
         self.memo: dict[Path, Any] = {}
         about = self.raw.get("forgather") if isinstance(self.raw, dict) else None
         self.about: dict[str, Any] = about or {}
-        self.referenced: set[Path] = set()
         self.reading: set[Path] = set()
-        self.following: set[Path] = set()
-        self.collect_references(self.raw, ())
+        self.places = Places(self.raw, self.positions)
+        self.referenced = self.places.referenced()
 
     def run(self) -> Any:
         root = self.raw
@@ -87,53 +84,11 @@ class _Decoder:
             root = {key: value for key, value in root.items() if key not in gone}
         return self.at((), root)
 
-    def collect_references(self, value: Any, path: Path) -> None:
-        if isinstance(value, dict):
-            for key, item in value.items():
-                self.collect_references(item, (*path, key))
-        elif isinstance(value, list):
-            for i, item in enumerate(value):
-                self.collect_references(item, (*path, i))
-        elif isinstance(value, str) and (target := self.target_of(value, path)) is not None:
-            self.referenced.add(target)
-
-    def target_of(self, text: str, path: Path) -> Path | None:
-        """The place that a pure reference names, written from the root; None for other text."""
-        match = _REFERENCE.match(text)
-        if match is None or (match["path"].startswith("vars.") and not match["dots"]):
-            return None
-        base = path[: len(path) - len(match["dots"])] if match["dots"] else ()
-        with self.once(path, self.following):
-            return self.walk((*base, *match["path"].split(".")))
-
-    def walk(self, steps: Path) -> Path | None:
-        """The place that steps lead to, references on the way followed; None if there is none."""
-        place: Any = self.raw
-        target: list[Any] = []
-        for step in steps:
-            if (
-                isinstance(place, str)
-                and (through := self.target_of(place, tuple(target))) is not None
-            ):
-                target, place = list(through), self.raw_at(through)
-            key = _key_in(place, step)
-            if key is MISSING:
-                return None
-            target.append(key)
-            place = place[key]
-        return tuple(target)
-
-    def raw_at(self, path: Path) -> Any:
-        place = self.raw
-        for step in path:
-            place = place[step]
-        return place
-
     def at(self, path: Path, value: Any) -> Any:
         """The graph value at a path."""
         if path in self.memo:
             return self.memo[path]
-        with self.once(path, self.reading):
+        with self.places.once(path, self.reading):
             made = self.made(value, path)
         if path in self.referenced and not isinstance(made, Element):
             made = Shared(made)
@@ -151,15 +106,6 @@ class _Decoder:
             return Sequence([self.at((*path, i), item) for i, item in enumerate(value)])
         return value
 
-    @contextmanager
-    def once(self, path: Path, places: set[Path]) -> Iterator[None]:
-        """While a place is in the set, what is in it must not lead back to it."""
-        if path in places:
-            raise self.failed("cyclic_reference", "the value refers to itself", path)
-        places.add(path)
-        yield
-        places.remove(path)
-
     def text(self, value: str, path: Path) -> Any:
         if value == "???":
             raise self.missing(path)
@@ -167,9 +113,11 @@ class _Decoder:
             return value
         if variable := _VARIABLE.match(value):
             return self.variable(variable)
-        target = self.target_of(value, path)
+        target = self.places.target_of(value, path)
         if target is not None:
-            return self.at(target, self.raw_at(target))
+            return self.at(target, self.places.at(target))
+        if (found := self.places.read_by(value, path)) is not UNKNOWN and self.is_free(path):
+            return found
         resolved = self.resolved(path)
         if value.startswith(_TUPLE):
             return Tuple(self.plain(resolved))
@@ -190,7 +138,7 @@ class _Decoder:
             return Mapping({key: self.at((*path, key), item) for key, item in value.items()})
         target = value["_target_"]
         if not isinstance(target, str):
-            raise self.failed("bad_import_spec", f"_target_ is {target!r}, not text", path)
+            raise self.places.failed("bad_import_spec", f"_target_ is {target!r}, not text", path)
         if "${" in target:
             target = str(self.resolved((*path, "_target_")))
         if target == DLIST_TARGET and "_args_" not in value:
@@ -210,7 +158,9 @@ class _Decoder:
             return Mapping(args[0])
         how = value.get("_partial_")
         if how not in (None, True, False):
-            raise self.failed("bad_tag_argument", f"_partial_ is {how!r}: true or false", path)
+            raise self.places.failed(
+                "bad_tag_argument", f"_partial_ is {how!r}: true or false", path
+            )
         kind = Kind.META if is_meta else _KINDS[how]
         search_path, latent = (
             kwargs.pop("submodule_searchpath", None),
@@ -245,22 +195,23 @@ class _Decoder:
                 place = OmegaConf.to_container(place, resolve=True)
         except OmegaConfBaseException as error:
             message = str(error).splitlines()[0]
-            raise self.failed("missing_value", message, path, hint=_cure(message)) from error
+            raise self.places.failed("missing_value", message, path, hint=_cure(message)) from error
         return place
+
+    def is_free(self, path: Path) -> bool:
+        """Whether what stands at a path is taken as it is, as it may be of any type."""
+        place: Any = self.cfg
+        if place._get_parent() is not None:  # interpolations begin further up
+            return False
+        for step in path:
+            place = place._get_node(step)
+        return isinstance(place, AnyNode)
 
     def missing(self, path: Path) -> ForgatherError:
         text = path_text(path)
-        return self.failed(
+        return self.places.failed(
             "missing_value", "a value is required here", path, hint=f"set it: {text}=..."
         )
-
-    def failed(
-        self, kind: str, message: str, path: Path, hint: str | None = None
-    ) -> ForgatherError:
-        text = path_text(path)
-        error = ForgatherError(kind, message, path=text, hint=hint)
-        marks = self.positions.get(text)
-        return error.locate(marks[-1].origin) if marks else error
 
 
 def _cure(message: str) -> str | None:
@@ -273,15 +224,6 @@ def _cure(message: str) -> str | None:
         return f"Hydra's own values are written ${{{key.replace('.', ':', 1)}}}"
     root = key.partition(".")[0]
     return f"nothing that is chosen sets it: choose it, such as +{root}=NAME, or set +{key}=VALUE"
-
-
-def _key_in(place: Any, step: Any) -> Any:
-    if isinstance(place, dict):
-        return step if step in place else next((k for k in place if str(k) == str(step)), MISSING)
-    if isinstance(place, list):
-        index = int(step) if str(step).isdigit() else -1
-        return index if 0 <= index < len(place) else MISSING
-    return MISSING
 
 
 def _are_pairs(value: Any) -> bool:

@@ -42,6 +42,34 @@ class Base(NamedTuple):
     record: Composition
 
 
+class Recipe(NamedTuple):
+    """How a configuration is made of what several have in common.
+
+    Attributes:
+        base: what that is.
+        chosen: the overrides with which it was composed.
+        values: those that set values after them.
+        overrides: all of them.
+    """
+
+    base: Base
+    chosen: list[str]
+    values: list[str]
+    overrides: list[str]
+
+    def config(self) -> DictConfig:
+        """The configuration, made anew each time.
+
+        Raises:
+            HydraException: a value cannot be set, or
+            OmegaConfBaseException: likewise.
+        """
+        config: DictConfig = pickle.loads(self.base.config)
+        ConfigLoaderImpl._apply_overrides_to_config(parsed_overrides(self.values), config)
+        name_overrides(config, parsed_overrides(self.overrides), self.chosen)
+        return config
+
+
 class JobComposer:
     """Composes as Hydra does, but what the last values of the overrides do not change only once.
 
@@ -88,12 +116,12 @@ class JobComposer:
             known = self.base(base) if values or self.kept else None
             if known is None:
                 return self.compose(overrides)
-            config: DictConfig = pickle.loads(known.config)
-            ConfigLoaderImpl._apply_overrides_to_config(values, config)
+            recipe = Recipe(known, base, [str(o.input_line) for o in values], overrides)
+            config = recipe.config()
         except (HydraException, OmegaConfBaseException):
             return self.compose(overrides)  # which tells what is wrong
-        name_overrides(config, parsed, base)
         _current().take(known.record)
+        _current().recipe = recipe
         return config
 
     def base(self, overrides: list[str]) -> Base | None:

@@ -21,6 +21,7 @@ from forgather_hydra.config.command_line import Application, application_of
 from forgather_hydra.config.content import content
 from forgather_hydra.config.given import directory_of, hydra_config, task_overrides
 from forgather_hydra.errors import ForgatherError
+from forgather_hydra.jobs.kept import Recalled, kept, number_job
 from forgather_hydra.report.returns import LateReturn, Packed
 from forgather_hydra.run.signature import signature
 from forgather_hydra.rundir.files import read_own, write_json, write_own
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from forgather_hydra.jobs.topology import Topology
 
 
+_IN_SWEEP = ("hydra.sweep.dir", "hydra.sweep.subdir")
+Kept = Recalled | Packed[DictConfig]
 LONGEST_NAME = 255  # bytes that file systems take
 
 
@@ -55,7 +58,7 @@ class Job:
 
     number: int
     overrides: list[str]
-    packed: Packed[DictConfig]
+    packed: Kept
     directory: Path
     key: str
     topology: Topology
@@ -80,7 +83,7 @@ class Job:
         """Give the job another number, and the directory that goes with it."""
         config = self.config
         self.number = number
-        _number(config, number)
+        number_job(config, number)
         self.directory = directory_of(config, *filter(None, self.keys)).absolute()
         self.packed = Packed(config)
 
@@ -111,10 +114,10 @@ def composed_job(
             launched.
     """
     config = _composed(context.config_loader, master, list(overrides))
-    _number(config, number)
+    number_job(config, number)
     try:
         application = application_of(context.config_loader)
-        job = job_of(config, number, ("hydra.sweep.dir", "hydra.sweep.subdir"), application)
+        job = job_of(config, number, _IN_SWEEP, application, kept(config, number))
         _refuse_long_names(job.directory)
         return job
     except ForgatherError as error:
@@ -141,9 +144,16 @@ def _refuse_long_names(directory: Path) -> None:
 
 
 def job_of(
-    config: DictConfig, number: int, keys: tuple[str, str | None], application: Application
+    config: DictConfig,
+    number: int,
+    keys: tuple[str, str | None],
+    application: Application,
+    packed: Kept | None = None,
 ) -> Job:
     """The job of a composed configuration.
+
+    Args:
+        packed: the configuration, if it takes less memory than by `Packed`.
 
     Raises:
         ForgatherError: ``bad_launcher`` or ``bad_resources``; it cannot be launched.
@@ -156,7 +166,7 @@ def job_of(
     return Job(
         number=number,
         overrides=task_overrides(config.hydra),
-        packed=Packed(config),
+        packed=packed or Packed(config),
         directory=directory_of(config, *filter(None, keys)).absolute(),
         key=signature(config) if application.is_ours else str(number),
         topology=topology,
@@ -166,12 +176,6 @@ def job_of(
         launcher_options=options,
         sweeper=content(config.hydra.sweeper),
     )
-
-
-def _number(config: DictConfig, number: int) -> None:
-    with open_dict(config):
-        config.hydra.job.id = number
-        config.hydra.job.num = number
 
 
 @dataclass
@@ -186,7 +190,7 @@ class Payload:
     """
 
     task: Path
-    packed: Packed[DictConfig]
+    packed: Kept
     keys: tuple[str, str | None]
     is_ours: bool
 
@@ -275,5 +279,5 @@ def late_return(job: Job, status: JobStatus, value: Any) -> LateReturn:
     return LateReturn(whole, job.directory, job.overrides, status, value)
 
 
-def _whole_return(packed: Packed[DictConfig], *about: Any) -> JobReturn:
+def _whole_return(packed: Kept, *about: Any) -> JobReturn:
     return returned(packed.unpacked(), *about)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -18,9 +19,12 @@ from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
 from forgather_hydra.config.command_line import CommandLine, UsageExit
+from forgather_hydra.config.composition import Composed
 from forgather_hydra.config.jobs import JobComposer
 from forgather_hydra.config.loader import ForgatherConfigLoader
 from forgather_hydra.config.settle import FAILURES
+from forgather_hydra.jobs.kept import Recalled, kept, number_job
+from forgather_hydra.report.returns import Packed
 
 
 class Colour(Enum):
@@ -114,6 +118,11 @@ def outcome(loader: ForgatherConfigLoader, master: DictConfig, overrides: list[s
         composed = loader.composed_job(master, overrides)
     except (*FAILURES, ValueError) as error:
         return type(error), str(error), str(error.__cause__)
+    return seen(composed)
+
+
+def seen(composed: Composed) -> Any:
+    """All that there is about a composed configuration."""
     job, record = composed.cfg, composed.record
     told = record.pins, record.typed, record.assigned, sorted(record.documents), record.references
     flags = [job._get_node_flag("struct"), job.hydra._get_node_flag("readonly")]
@@ -195,6 +204,29 @@ def test_a_command_gets_what_hydra_alone_composes(
         patch.setattr(JobComposer, "__call__", lambda self, words: self.compose(words))
         patch.setattr(ForgatherConfigLoader, "_choices", choices)
         assert ours == loaded(command_line, words, mode, validate)
+
+
+@settings(max_examples=30, deadline=None)
+@example(["seed=2", "places.a=2"])
+@example(["+experiment=base", "ns.size=5", "layer.heads=7", "+new='${now:%S}'"])
+@given(overrides=st.lists(st.sampled_from(OVERRIDES), max_size=4))
+def test_what_is_kept_of_a_job_makes_it_again(
+    command_line: ForgatherConfigLoader, sweep: Any, overrides: list[str]
+) -> None:
+    try:
+        config = command_line.load_launched_job(sweep[1], overrides)
+    except UsageExit:
+        return
+    number_job(config, 3)
+    OmegaConf.select(config, "new", throw_on_resolution_failure=False)  # which keeps the time
+    job, plain = kept(config, 3), Packed(config).unpacked()
+    if overrides == ["seed=2", "places.a=2"]:
+        assert isinstance(job, Recalled)
+        assert len(pickle.dumps(job)) < 2 * len(pickle.dumps(Packed(config)))
+    for again in (job.unpacked(), pickle.loads(pickle.dumps(job)).unpacked()):
+        assert seen(Composed.of(again)) == seen(Composed.of(plain))
+        times = [OmegaConf.get_cache(each).get("now") for each in (again, plain)]
+        assert times[0] == times[1]
 
 
 def test_a_run_composes_once_and_another_of_other_values_nothing(

@@ -10,14 +10,18 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from forgather_hydra.config.content import content, with_names
+from forgather_hydra.config.decode import from_omegaconf
 from forgather_hydra.config.interpolations import value_at
+from forgather_hydra.config.places import UNKNOWN, Places
 from forgather_hydra.config.planned import planned
+from forgather_hydra.errors import ForgatherError
+from forgather_hydra.graph.walk import isomorphic
 
 
 class Colour(Enum):
@@ -53,6 +57,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(values=st.dictionaries(st.sampled_from(["a", "b", "c"]), VALUES))
 def test_content_is_the_container_as_written(values: dict[str, Any]) -> None:
     cfg = OmegaConf.create(values)
@@ -66,6 +71,7 @@ def test_content_of_a_structured_config() -> None:
     assert with_names(content(cfg)) == named != content(cfg)
 
 
+@settings(deadline=None)
 @given(values=st.dictionaries(st.sampled_from(["a", "b", "c"]), VALUES))
 def test_a_value_is_what_the_configuration_gives(values: dict[str, Any]) -> None:
     cfg = OmegaConf.create(values)
@@ -86,6 +92,54 @@ def _outcome(get: Any) -> Any:
     except OmegaConfBaseException as error:
         return type(error), str(error)
     return type(value), repr(value)
+
+
+READING = st.sampled_from(
+    [
+        *("${a}", "${a.b}", "${c}", "${..b}", "${oc.select:a.b}", "${fg.is_set:c}", "x", "???", 1),
+        *("${fg.is_set:a.b}", "${fg.is_set:c.a.b}", "${oc.select:null}", "${oc.select:a.b,3}"),
+        *(
+            "${oc.select:.b}",
+            "${oc.select:a.True}",
+            "\\\\${a}",
+            None,
+            True,
+            2.5,
+            "${oc.select:b.a}",
+        ),
+    ]
+)
+TREES = st.recursive(
+    READING,
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["a", "b", True]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(values=st.dictionaries(st.sampled_from(["a", "b", "c"]), TREES, min_size=2))
+def test_a_graph_is_the_same_where_omegaconf_says_what_is_read(values: dict[str, Any]) -> None:
+    ours = _graph(values)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Places, "read_by", lambda self, text, path: UNKNOWN)
+        theirs = _graph(values)
+    assert ours == theirs if isinstance(theirs, str) else isomorphic(ours, theirs)
+
+
+def _graph(values: dict[str, Any]) -> Any:
+    try:
+        return from_omegaconf(OmegaConf.create(values))
+    except (ForgatherError, RecursionError) as error:  # the latter of OmegaConf
+        return f"{type(error).__name__}: {error}"
+
+
+def test_what_a_typed_value_reads_gets_its_type() -> None:
+    cfg = OmegaConf.create({"main": Box(later="${oc.select:text}"), "text": "7"})  # type: ignore
+    cfg.main.wrong, cfg.main.open = 1, "x"
+    assert from_omegaconf(cfg)["main"]["later"] == 7
 
 
 SECTION = """
