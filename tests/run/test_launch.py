@@ -116,7 +116,7 @@ def test_a_failed_attempt_does_not_change_what_a_run_is(tmp_path: Path) -> None:
     kept, graph = (tmp_path / ".hydra/overrides.yaml").read_text(), tmp_path / "graph.yaml"
     assert overrides(tmp_path) == [NUMBER, "main._args_=['2']"]
     built = graph.read_text()
-    assert "'2'" in built
+    assert 'main: !partial:int ["2"]' in built
     with pytest.raises(ValueError, match="invalid literal"):
         fg.launch(NUMBER, "main._args_=[x]", place)
     assert (tmp_path / ".hydra/overrides.yaml").read_text() == kept
