@@ -8,7 +8,8 @@ from typing import Any
 
 
 def save_tokenizer(tokenizer: Any, directory: Path, max_position_embeddings: int | None) -> None:
-    """Write a tokenizer which, told to truncate, leaves no more than the model takes.
+    """Write a tokenizer which, told to truncate, leaves no more than the model takes, and has
+    nothing of how long texts were in the last call.
 
     Args:
         tokenizer: written with its own `model_max_length` if that is shorter; it is not changed, so
@@ -18,4 +19,8 @@ def save_tokenizer(tokenizer: Any, directory: Path, max_position_embeddings: int
     if max_position_embeddings is not None:
         tokenizer = copy.copy(tokenizer)
         tokenizer.model_max_length = min(tokenizer.model_max_length, max_position_embeddings)
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is not None:  # transformers sets both in each call; others read them from the file
+        backend.no_truncation()
+        backend.no_padding()
     tokenizer.save_pretrained(directory)

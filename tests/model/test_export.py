@@ -19,6 +19,7 @@ from forgather_hydra.model import build_model, export_model, load_tokenizer
 from forgather_hydra.model.draft import draft_folder
 from forgather_hydra.model.identity import content_hash
 from forgather_hydra.model.parts import collect_parts
+from forgather_hydra.tokenizer_files import save_tokenizer
 
 
 def test_directory_is_flat_and_holds_the_used_parts_only(code, config, tokenizer, tmp_path):
@@ -28,6 +29,13 @@ def test_directory_is_flat_and_holds_the_used_parts_only(code, config, tokenizer
     # attention_interface is imported by a part only, null_pe by nothing here
     assert {"small_llama.py", "rms_norm.py", "attention_interface.py", "tokenizer.json"} <= names
     assert "null_pe.py" not in names
+
+
+def test_the_tokenizer_is_not_told_how_long_the_last_text_was(tokenizer, tmp_path):
+    tokenizer(["w1"], padding="max_length", truncation=True, max_length=3)
+    save_tokenizer(tokenizer, tmp_path, max_position_embeddings=64)
+    alone = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    assert [len(alone.encode(text).ids) for text in ("w1 w2 w3 w4 w5", "w1")] == [5, 1]
 
 
 def test_config_has_architecture_and_token_ids(code, config, tokenizer, tmp_path):
