@@ -83,6 +83,7 @@ class SearchSweeper(JobSweeper):
                 self.study = Study(
                     self.storage, self.study_name, self.direction, self.sampler, sweep_dir
                 )
+                self.tell_changed()
                 try:
                     self.finish_trials(sweep_dir)
                     self.search(sweep_dir)
@@ -91,6 +92,18 @@ class SearchSweeper(JobSweeper):
         self.end()
         self.tell_useless()
         return self.returns
+
+    def tell_changed(self) -> None:
+        """Warn where trials of the study were of something else."""
+        if (trial := self.study.had_other_overrides(self.space.fixed)) is not None:
+            log.warning(
+                "trial %d of the study ran with %s, and new ones run with %s besides what is "
+                "searched: their results are compared; use another hydra.sweep.dir or "
+                "hydra.sweeper.study_name if they should not be",
+                trial.number,
+                " ".join(trial.user_attrs["overrides"]),
+                " ".join(self.space.fixed) or "nothing",
+            )
 
     def tell_useless(self) -> None:
         """Say with the exit code that trials returned nothing to go by."""

@@ -62,6 +62,15 @@ class Study:
     def trials(self) -> list[FrozenTrial]:
         return self.study.trials
 
+    def had_other_overrides(self, fixed: list[str]) -> FrozenTrial | None:
+        """A trial that ended with a number and shared other overrides than these."""
+        for trial in self.trials:
+            overrides = trial.user_attrs.get("overrides", [*fixed, *trial.params])
+            shared = overrides[: len(overrides) - len(trial.params)]
+            if trial.value is not None and shared != fixed:
+                return trial
+        return None
+
     def left_behind(self) -> list[FrozenTrial]:
         """The trials that a sweep in this directory started and did not see the end of."""
         here = str(self.sweep_dir.resolve())

@@ -76,6 +76,7 @@ def test_a_search_ends_and_goes_on(sweep: Sweep, saved: Saved, tmp_path: Path) -
     assert all("the loss diverges" in job["error"] for job in failed)
 
     done = sweep(*words, "hydra.sweeper.n_trials=7", expect=None)
+    assert "of the study ran with" not in done.stdout
     assert done.stdout.count("\t#") == 1 + len(failed)
     assert saved()["jobs"][:6] == first["jobs"]
     jobs = {str(number) for number in range(7 + len(failed))}
@@ -96,6 +97,15 @@ def test_an_interrupted_study_ends_as_if_it_had_not_been(
     assert calls == whole
     assert [job["overrides"][1] for job in saved()["jobs"]] == [f"lr={lr}" for lr in calls]
     assert "Launching" not in sweep(*words).stdout
+
+
+def test_a_study_of_jobs_that_shared_something_else_is_told(sweep: Sweep) -> None:
+    words = (QUADRATIC, OPTUNA, "optimizer.lr=interval(0,6)", "hydra.sweeper.sampler.seed=1")
+    sweep(*words, "batch=1", "hydra.sweeper.n_trials=1")
+    done = sweep(*words, "batch=2", "hydra.sweeper.n_trials=2", expect=None)
+    told = " ".join(done.stdout.split())
+    assert "trial 0 of the study ran with +experiment=quadratic batch=1 optimizer.lr=" in told
+    assert "new ones run with +experiment=quadratic batch=2 besides" in told
 
 
 def test_a_study_about_something_else_is_not_continued(sweep: Sweep) -> None:
