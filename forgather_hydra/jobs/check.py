@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from omegaconf import DictConfig
 
+from forgather_hydra.config.copies import tell_copies
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.graph.check import raise_all
 from forgather_hydra.jobs.job import options_in
@@ -34,6 +35,7 @@ def check_launch(config: DictConfig) -> Options | None:
     Raises:
         ForgatherError: ``bad_launcher`` or ``bad_resources``; one error tells all that is wrong.
     """
+    tell_copies()
     kind = options_class(str(config.hydra.launcher._target_))
     values, asked = options_in(config) if kind else {}, resources_in(config)
     problems = [*option_problems(kind, values)] if kind else []

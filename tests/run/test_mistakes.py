@@ -14,6 +14,7 @@ from forgather_hydra.cli.composed import composed
 from forgather_hydra.cli.dashes import options_first, refuse_contradiction
 from forgather_hydra.config.check import check_job
 from forgather_hydra.errors import ForgatherError, ForgatherWarning
+from forgather_hydra.jobs.check import check_launch
 
 pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
 STORIES = "+experiment=stories"
@@ -250,6 +251,27 @@ def test_overrides_may_stand_on_both_sides_of_an_option() -> None:
     assert options_first(["--info", "a=1", "--config-dir=own"]) == [
         *("--info", "--config-dir=own", "a=1"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_told"),
+    [
+        ("SLURM_PROCID=0 SLURM_STEP_NUM_TASKS=2", True),
+        ("OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=2", True),
+        ("SLURM_PROCID=1 SLURM_STEP_NUM_TASKS=2", False),  # the first one says it
+        ("SLURM_PROCID=0 SLURM_NTASKS=2", False),  # a batch script, outside of steps
+        ("SLURM_PROCID=0 SLURM_STEP_NUM_TASKS=2 WORLD_SIZE=2", False),
+    ],
+)
+def test_processes_that_do_not_know_of_each_other(
+    variables: str, is_told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, _, value in (each.partition("=") for each in variables.split()):
+        monkeypatch.setenv(name, value)
+    with warnings.catch_warnings(record=True) as told, composed([STORIES]) as job:
+        warnings.simplefilter("always")
+        check_launch(job.cfg)
+    assert any("has started 2 of these" in str(each.message) for each in told) == is_told
 
 
 @pytest.mark.parametrize(
