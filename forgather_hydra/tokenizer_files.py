@@ -8,8 +8,8 @@ from typing import Any
 
 
 def save_tokenizer(tokenizer: Any, directory: Path, max_position_embeddings: int | None) -> None:
-    """Write a tokenizer which, told to truncate, leaves no more than the model takes, and has
-    nothing of how long texts were in the last call.
+    """Write a tokenizer which, told to truncate, leaves no more than the model takes, has the sides
+    that were set on it, and has nothing of how long texts were in the last call.
 
     Args:
         tokenizer: written with its own `model_max_length` if that is shorter; it is not changed, so
@@ -23,4 +23,9 @@ def save_tokenizer(tokenizer: Any, directory: Path, max_position_embeddings: int
     if backend is not None:  # transformers sets both in each call; others read them from the file
         backend.no_truncation()
         backend.no_padding()
+    kind = type(tokenizer)
+    sides = {side: getattr(tokenizer, side, None) for side in ("padding_side", "truncation_side")}
+    others = {side: set_to for side, set_to in sides.items() if set_to != getattr(kind, side, None)}
+    if others:  # transformers saves what was an argument
+        tokenizer.init_kwargs = {**tokenizer.init_kwargs, **others}
     tokenizer.save_pretrained(directory)

@@ -38,6 +38,13 @@ def test_the_tokenizer_is_not_told_how_long_the_last_text_was(tokenizer, tmp_pat
     assert [len(alone.encode(text).ids) for text in ("w1 w2 w3 w4 w5", "w1")] == [5, 1]
 
 
+def test_the_tokenizer_keeps_the_side_that_was_set_on_it(tokenizer, tmp_path):
+    tokenizer.padding_side = "left"
+    save_tokenizer(tokenizer, tmp_path, max_position_embeddings=64)
+    loaded = load_tokenizer(tmp_path)
+    assert (loaded.padding_side, loaded.truncation_side) == ("left", "right")
+
+
 def test_config_has_architecture_and_token_ids(code, config, tokenizer, tmp_path):
     for key in ("vocab_size", "bos_token_id", "eos_token_id"):
         del config[key]
