@@ -97,12 +97,26 @@ class Places:
         match = _READ.match(text)
         if match is None:
             return UNKNOWN
-        target = self.walk(tuple(match["path"].split(".")))
+        steps = tuple(match["path"].split("."))
+        if (value := self.plain_at(steps)) is UNKNOWN and len(steps) > 1:
+            holder = self.plain_at(steps[:-1])
+            if isinstance(holder, dict) and _key_in(holder, steps[-1]) is MISSING:
+                value = None
+        if match["how"] == "fg.is_set":
+            return value if value is UNKNOWN else value is not None
+        return value if value is None or type(value) in (bool, int, float, str) else UNKNOWN
+
+    def plain_at(self, steps: Path) -> Any:
+        """What stands where steps lead to, unless OmegaConf has to say: then it is `UNKNOWN`."""
+        passed: list[Path] = []
+        target = self.walk(steps)
         while target is not None and all(type(step) in (str, int) for step in target):
+            if any(place[: len(target)] == target for place in passed):
+                break  # it leads to what it is in
             value = self.at(target)
-            is_text = isinstance(value, str) and (value == "???" or "${" in value)
-            if not is_text:
-                return _read(match["how"], value)
+            if not (isinstance(value, str) and (value == "???" or "${" in value)):
+                return value
+            passed.append(target)
             target = self.target_of(value, target)
         return UNKNOWN
 
@@ -122,12 +136,6 @@ class Places:
         error = ForgatherError(kind, message, path=text, hint=hint)
         marks = self.positions.get(text)
         return error.locate(marks[-1].origin) if marks else error
-
-
-def _read(how: str, value: Any) -> Any:
-    if how == "fg.is_set":
-        return value is not None
-    return value if value is None or type(value) in (bool, int, float, str) else UNKNOWN
 
 
 def _key_in(place: Any, step: Any) -> Any:

@@ -54,8 +54,7 @@ def unread(cfg: DictConfig, raw: dict[Any, Any], record: Composition) -> Iterato
     """
     if "main" not in raw:
         return
-    texts = [value for _, value in leaves(raw) if isinstance(value, str)]
-    read = _READ.union(*(_WORD.findall(text) for text in texts if "${" in text))
+    read = _READ.union(*map(_WORD.findall, _interpolations(raw)))
     roots = [str(key) for key in raw]
     for key in (key for key in roots if key not in read and raw[key] not in ({}, None)):
         near = misspelt(key, (other for other in roots if other != key))
@@ -82,7 +81,7 @@ def unread_variables(cfg: DictConfig, raw: dict[Any, Any], record: Composition) 
     read = frozenset[str]().union(*(rendered.read for rendered in documents))
     if not read:  # as where a run is repeated, whose templates have been rendered long ago
         return
-    texts = " ".join(value for _, value in leaves(raw) if isinstance(value, str) and "${" in value)
+    texts = " ".join(_interpolations(raw))
     for name in map(str, raw["ns"]):
         if name in read or name in record.assigned or re.search(rf"\bns[.[]{name}\b", texts):
             continue
@@ -101,8 +100,7 @@ def unread_entries(raw: dict[str, Any], record: Composition) -> Iterator[Unread]
         record: what templates did.
     """
     known = {k: v for k, v in raw.items() if k not in ("hydra", "vars", "ns", "preflight")}
-    paths = [path for path, _ in leaves(known)]
-    texts = " ".join(value for _, value in leaves(raw) if isinstance(value, str) and "${" in value)
+    texts = " ".join(_interpolations(raw))
     read = {*record.references.values(), *(f"model_config.{name}" for name in raw.get("vars", ()))}
     library = tuple(f"{folder}{os.sep}" for folder in library_dirs())
     for section in ("data", "model_config"):
@@ -114,12 +112,24 @@ def unread_entries(raw: dict[str, Any], record: Composition) -> Iterator[Unread]
             if not is_own or path in read or re.search(rf"\b{path}\b", texts):
                 continue
             near = misspelt(key, [name for name in values if name != key])
-            same = [other for other in paths if other.endswith(f".{key}") and other != path]
+            ends = (p for p, _ in leaves(known) if p.endswith(f".{key}"))
+            same = [other for other in ends if other != path]
             if near:
                 yield Unread(path, origins[-1], f"did you mean {section}.{near}?")
             elif same:
                 cure = "in a block of its own, below its key or '== super()'"
                 yield Unread(path, origins[-1], f"did you mean {same[0]}? It stands {cure}")
+
+
+def _interpolations(value: Any) -> Iterator[str]:
+    """The texts in plain data that hold interpolations."""
+    if isinstance(value, str):
+        if "${" in value:
+            yield value
+    elif isinstance(value, (dict, list)):
+        for each in value.values() if isinstance(value, dict) else value:
+            if isinstance(each, (str, dict, list)):
+                yield from _interpolations(each)
 
 
 def _hint(key: str, near: str | None, raw: dict[str, Any]) -> str | None:

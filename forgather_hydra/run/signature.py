@@ -16,7 +16,7 @@ _SHAPE = ("resources.nodes", "resources.nproc_per_node")  # these change what is
 
 def signature(cfg: DictConfig) -> str:
     """A hash of what a run is: its composed configuration, interpolations as written."""
-    job = with_names(content(cfg))
-    text = yaml_of({key: value for key, value in job.items() if str(key) not in _VOLATILE})
+    job = {key: value for key, value in content(cfg).items() if str(key) not in _VOLATILE}
+    text = yaml_of(with_names(job))
     shape = [str(OmegaConf.select(cfg, key)) for key in _SHAPE]
     return hashlib.sha256("\n".join([text, *shape]).encode()).hexdigest()[:16]

@@ -48,7 +48,7 @@ VALUES = st.recursive(
     st.none()
     | st.booleans()
     | st.integers()
-    | st.sampled_from(["", "x", "???", "${a}", "${..b}", "1 ${a} 2", "${oc.select:a.b,1}"]),
+    | st.sampled_from(["", "x", "???", "${a}", "${..b}", "1 ${a} 2", "${oc.select:z.b,1}"]),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(st.sampled_from(["a", "b", 1, True]), inner, max_size=3)
@@ -100,6 +100,9 @@ READING = st.sampled_from(
         *("${fg.is_set:a.b}", "${fg.is_set:c.a.b}", "${oc.select:null}", "${oc.select:a.b,3}"),
         *(
             "${oc.select:.b}",
+            "${fg.is_set:b.b}",
+            "${oc.select:c.b}",
+            "${oc.select:b.a.b}",
             "${oc.select:a.True}",
             "\\\\${a}",
             None,
@@ -122,6 +125,7 @@ TREES = st.recursive(
 @settings(max_examples=100, deadline=None)
 @given(values=st.dictionaries(st.sampled_from(["a", "b", "c"]), TREES, min_size=2))
 def test_a_graph_is_the_same_where_omegaconf_says_what_is_read(values: dict[str, Any]) -> None:
+    """In a configuration that leads back to itself there are several mistakes; one is told."""
     ours = _graph(values)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Places, "read_by", lambda self, text, path: UNKNOWN)
@@ -129,11 +133,16 @@ def test_a_graph_is_the_same_where_omegaconf_says_what_is_read(values: dict[str,
     assert ours == theirs if isinstance(theirs, str) else isomorphic(ours, theirs)
 
 
+_ENDLESS = ("RecursionError", "refers to itself", "parent node", "Recursive interpolation")
+
+
 def _graph(values: dict[str, Any]) -> Any:
     try:
         return from_omegaconf(OmegaConf.create(values))
-    except (ForgatherError, RecursionError) as error:  # the latter of OmegaConf
-        return f"{type(error).__name__}: {error}"
+    except RecursionError:  # of OmegaConf's
+        return "endless"
+    except ForgatherError as error:
+        return "endless" if any(word in str(error) for word in _ENDLESS) else str(error)
 
 
 def test_what_a_typed_value_reads_gets_its_type() -> None:
