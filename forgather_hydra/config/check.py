@@ -28,6 +28,7 @@ from forgather_hydra.config.placing import (
 )
 from forgather_hydra.config.planned import planned
 from forgather_hydra.config.policy import allowed_targets, check_policy
+from forgather_hydra.config.precision import other_precision
 from forgather_hydra.config.references import definition_of
 from forgather_hydra.config.refused_values import refused_values
 from forgather_hydra.config.settings import wrong_settings
@@ -63,6 +64,8 @@ def check_job(job: Composed, is_swept: bool = False) -> None:
     ]
     # Values are tried only where names and types are right.
     raise_all(found or [traced(each, overrides, record) for each in refused_values(graph)])
+    if (asked := other_precision(cfg)) is not None:
+        raise asked
     if (wrong := contradiction(cfg, is_swept) or no_place(cfg) or other_data(cfg)) is not None:
         raise _placed_at_choice(traced(wrong, overrides, record), overrides, record)
     _tell_unread(cfg, record)

@@ -253,6 +253,18 @@ def test_overrides_may_stand_on_both_sides_of_an_option() -> None:
     ]
 
 
+def test_the_precision_of_accelerate_launch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    with pytest.raises(
+        ForgatherError,
+        match=r"^accelerate launch asks for bf16, .*\n.*write trainer.args.bf16=true",
+    ):
+        check()
+    check("+trainer.args.bf16=true")
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
+    check()
+
+
 @pytest.mark.parametrize(
     ("variables", "is_told"),
     [
