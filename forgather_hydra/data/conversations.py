@@ -195,7 +195,9 @@ def _turns(row: Row) -> Conversation:
     if row.get("messages") is not None:
         return list(row["messages"])
     if row.get("prompt") is not None:
-        return [*_said("user", row["prompt"]), *_said("assistant", row["completion"])]
+        asked, said = _said("user", row["prompt"]), _said("assistant", row["completion"])
+        # Some tables have the whole conversation in the completion.
+        return said if said[: len(asked)] == asked else [*asked, *said]
     question = "\n\n".join(part for part in (row["instruction"], row.get("input")) if part)
     return [*_said("user", question), *_said("assistant", row["output"])]
 
@@ -231,6 +233,8 @@ def _fault(row: Row) -> str | None:
             return f"message {number} has no text 'content'"
         if message.get("role") not in _ROLES:
             return f"message {number} has role {message.get('role')!r}: give {', '.join(_ROLES)}"
+        if message.get("weight") not in (None, 0, 1):
+            return f"message {number} has weight {message['weight']!r}: give 1, or 0 for no target"
     return None
 
 

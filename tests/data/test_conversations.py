@@ -59,6 +59,7 @@ ROWS = {
     "messages": {"messages": said("one", "two")},
     "prompt": {"prompt": "one", "completion": "two"},
     "prompt of messages": {"prompt": said("one"), "completion": said("one", "two")[1:]},
+    "prompt in the completion": {"prompt": said("one"), "completion": said("one", "two")},
     "instruction": {"instruction": "one", "input": "", "output": "two"},
 }
 TOLD = {"role": "system", "content": "Be short."}
@@ -118,6 +119,10 @@ def test_the_input_of_an_instruction_follows_it(tmp_path: Path) -> None:
         ({"messages": []}, r"a\.jsonl:2: a conversation without messages"),
         ({"messages": [{"role": "me", "content": "x"}]}, r"message 0 has role 'me': give system,"),
         ({"messages": [{"role": "user"}]}, r"message 0 has no text 'content'"),
+        (
+            {"messages": [said("x")[0] | {"weight": 0.5}]},
+            r"weight 0\.5: give 1, or 0",
+        ),
         ({"prompt": "x"}, r"a\.jsonl:2: it has prompt: "),
         ({"prompt": "x", "completion": "y", "tools": [{}]}, r"a\.jsonl:2: it has tools, which"),
     ],
