@@ -11,7 +11,12 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-from forgather_hydra.cli.dashes import options_first, refuse_contradiction, refuse_options
+from forgather_hydra.cli.dashes import (
+    options_first,
+    refuse_contradiction,
+    refuse_missing_folders,
+    refuse_options,
+)
 from forgather_hydra.config.command_line import UsageExit, command_line
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.garbage import look_seldom
@@ -60,6 +65,7 @@ def main() -> None:
     try:
         refuse_options(sys.argv[1:])
         refuse_contradiction(sys.argv[1:])
+        refuse_missing_folders(sys.argv[1:])
         sys.argv[1:] = options_first(sys.argv[1:])
         if os.getcwd() not in sys.path and "" not in sys.path:
             sys.path.append(os.getcwd())  # where python -m, too, finds modules

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import fields
 
@@ -55,6 +56,28 @@ def refuse_contradiction(words: Sequence[str]) -> None:
         text = f"{' and '.join(modes)} exclude each other"
         hint = "--cfg job prints the configuration that the jobs of a sweep begin with"
         raise ForgatherError("bad_override", text, hint=hint if "--cfg" in modes else None)
+
+
+def refuse_missing_folders(words: Sequence[str]) -> None:
+    """Refuse a folder of configurations that is not there.
+
+    Raises:
+        ForgatherError: ``bad_override``.
+    """
+    from hydra._internal.utils import get_args_parser
+
+    args, _ = get_args_parser().parse_known_args(options_first(words))
+    for name, folder in (("--config-dir", args.config_dir), ("--config-path", args.config_path)):
+        if folder is None or "://" in folder or os.path.isdir(os.path.abspath(folder)):
+            continue
+        raise ForgatherError("bad_override", f"{name} {folder}: there is no such folder")
+    if args.config_path and "://" not in args.config_path and not os.path.isabs(args.config_path):
+        raise ForgatherError(
+            "bad_override",
+            f"--config-path {args.config_path} would be a folder of this package",
+            hint=f"write --config-dir {args.config_path}, which adds it to what there is, or the "
+            f"whole path: --config-path {os.path.abspath(args.config_path)}",
+        )
 
 
 def options_first(words: Sequence[str]) -> list[str]:

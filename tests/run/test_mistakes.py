@@ -11,7 +11,7 @@ import pytest
 import forgather_hydra as fg
 from forgather_hydra.cli import app, forgather
 from forgather_hydra.cli.composed import composed
-from forgather_hydra.cli.dashes import options_first, refuse_contradiction
+from forgather_hydra.cli.dashes import options_first, refuse_contradiction, refuse_missing_folders
 from forgather_hydra.config.check import check_job
 from forgather_hydra.errors import ForgatherError, ForgatherWarning
 from forgather_hydra.jobs.check import check_launch
@@ -299,6 +299,20 @@ def test_options_of_which_one_would_be_lost(words: str, told: str) -> None:
     with pytest.raises(ForgatherError, match=told):
         refuse_contradiction(words.split())
     refuse_contradiction(["-m", "-m", "--config-dir", "a", "--config-name", "b"])
+
+
+def test_folders_of_configurations_that_hydra_would_not_find(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own").mkdir()
+    for option in ("--config-dir", "-cp"):
+        with pytest.raises(ForgatherError, match="nowhere: there is no such folder$"):
+            refuse_missing_folders(["a=1", option, "nowhere"])
+    with pytest.raises(ForgatherError, match=rf"folder of this package\n.*{tmp_path}/own$"):
+        refuse_missing_folders(["--config-path=own"])
+    refuse_missing_folders(["a=1", "--config-dir", "own", "-cp", f"{tmp_path}/own"])
+    refuse_missing_folders(["--config-path", "pkg://somebody.conf"])
 
 
 @pytest.mark.parametrize(
