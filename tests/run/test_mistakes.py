@@ -307,7 +307,7 @@ def test_folders_of_configurations_that_hydra_would_not_find(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own").mkdir()
     for option in ("--config-dir", "-cp"):
-        with pytest.raises(ForgatherError, match="nowhere: there is no such folder$"):
+        with pytest.raises(ForgatherError, match=r"nowhere: there is no such folder$"):
             refuse_missing_folders(["a=1", option, "nowhere"])
     with pytest.raises(ForgatherError, match=rf"folder of this package\n.*{tmp_path}/own$"):
         refuse_missing_folders(["--config-path=own"])
