@@ -4,6 +4,9 @@
 #   learning_ratee: 0.01 beside learning_rate in the file     it trains, exit 0, and its log does not name the key
 #   optimizer: torch.optim.NAdam                              ValueError, and the names to choose from
 #   sample_packing: true                                      it trains, and warns that documents are not kept apart
+#   six steps of LoRA with dropout, twice                     other weights, of the same file and seed: what a resume changes
+#                                                             cannot be told
+#   three steps, and three more after a resume                it goes on
 #
 # bash tests/peers/axolotl.sh [FOLDER]   FOLDER: where the packages are installed, and found the next time
 set -euo pipefail
@@ -35,6 +38,7 @@ sequence_len: 64
 micro_batch_size: 2
 gradient_accumulation_steps: 1
 max_steps: $2
+save_steps: 3
 optimizer: $3
 lr_scheduler: constant
 learning_rate: 0.01
@@ -59,3 +63,14 @@ echo "trained, and its log does not name the misspelt key"
 grep -ao "torch.optim.NAdam is not a valid OptimizerNames" log | tail -1
 tune packed 2 adamw_torch "sample_packing: true"
 grep -ao "does not handle cross-sample decontamination" log | tail -1
+tune whole 6 adamw_torch
+tune again 6 adamw_torch
+tune halves 3 adamw_torch
+tune halves 6 adamw_torch "resume_from_checkpoint: $work/halves/checkpoint-3"
+grep -q '"global_step": 6' halves/checkpoint-6/trainer_state.json
+$python -c '
+import torch
+from safetensors.torch import load_file
+whole, again = (load_file(f"{name}/adapter_model.safetensors") for name in ("whole", "again"))
+assert not all(torch.equal(weight, again[name]) for name, weight in whole.items())
+print("resumed at step 3, trained to step 6; two whole runs of one seed differ")'
