@@ -228,6 +228,11 @@ def _fault(row: Row) -> str | None:
         return "a conversation without messages"
     if row.get("tools"):
         return "it has tools, which reach no chat template: say them in its 'system'"
+    return fault_of_messages(messages)
+
+
+def fault_of_messages(messages: Conversation) -> str | None:
+    """What is wrong with one of the messages, if anything."""
     for number, message in enumerate(messages):
         if not isinstance(message, dict) or not isinstance(message.get("content"), str):
             return f"message {number} has no text 'content'"

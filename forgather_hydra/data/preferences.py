@@ -6,8 +6,9 @@ from typing import Any
 
 from datasets import Dataset
 
+from forgather_hydra.data.conversations import fault_of_messages
 from forgather_hydra.data.corpus import Row, Split, check_eval_fraction, held_out
-from forgather_hydra.data.tables import FileRows, Paths
+from forgather_hydra.data.tables import FileRows, Paths, no_text
 from forgather_hydra.limits import Share
 
 _ANSWERS = ("chosen", "rejected")
@@ -24,7 +25,7 @@ def preference_files(
     """Rows of files with a `prompt` and two answers to it, `chosen` and `rejected`.
 
     Each is a text, which is taken for a message, or a list of messages; the prompt may be in both
-    answers instead, or besides.
+    answers instead, or besides. `system` may stand beside it.
 
     Args:
         path, pattern, part: as of `FilesCorpus`.
@@ -59,13 +60,14 @@ def _pair(row: Row) -> Row:
     Some tables have whole conversations in `chosen` and `rejected`, and the question once more in
     `prompt`, or no `prompt`.
     """
+    told = _messages(row.get("system") or [], "system")
     prompt = _messages(row.get("prompt") or [], "user")
     chosen, rejected = (_messages(row[name], "assistant") for name in _ANSWERS)
     shared = _shared(chosen, rejected)
     said = [message["content"] for message in shared]
     repeated = all(message["content"] in said for message in prompt)
     return {
-        "prompt": shared if repeated else [*prompt, *shared],
+        "prompt": [*told, *(shared if repeated else [*prompt, *shared])],
         "chosen": chosen[len(shared) :],
         "rejected": rejected[len(shared) :],
     }
@@ -78,6 +80,12 @@ def _shared(chosen: list[Any], rejected: list[Any]) -> list[Any]:
 
 
 def _fault(row: Row) -> str | None:
+    for name in ("system", *_COLUMNS):
+        said = row.get(name)
+        if not isinstance(said, str | list | None):
+            return no_text(name, said)
+        if isinstance(said, list) and (fault := fault_of_messages(said)):
+            return f"{name}: {fault}"
     missing = [name for name in _COLUMNS if not row.get(name)]
     if missing == ["prompt"] and all(isinstance(row[name], list) for name in _ANSWERS):
         missing = [] if _shared(*(row[name] for name in _ANSWERS)) else missing

@@ -48,6 +48,23 @@ def test_the_prompt_may_be_in_both_answers(tmp_path) -> None:
     assert found[4:] == [{"prompt": whole[:3], **answers}] * 2
 
 
+def test_a_system_message_is_said_and_odd_messages_are_told(tmp_path) -> None:
+    file = tmp_path / "pairs.jsonl"
+    pair = {"prompt": "q", "chosen": "yes", "rejected": "no"}
+    file.write_text(json.dumps(pair | {"system": "Be short."}))
+    (found,) = preference_files(file, "train", eval_fraction=0)
+    assert found["prompt"] == [{"role": "system", "content": "Be short."}, *said("q")]
+    for odd, message in (
+        ({"chosen": 1}, "field 'chosen' holds int, not a string"),
+        ({"prompt": said("q")[0] | {"content": None}}, "field 'prompt' holds dict"),
+        ({"prompt": [said("q")[0] | {"content": None}]}, "prompt: message 0 has no text 'content'"),
+        ({"rejected": [{"role": "me", "content": "x"}]}, "rejected: message 0 has role 'me'"),
+    ):
+        file.write_text(f"{json.dumps(pair)}\n{json.dumps(pair | odd)}")
+        with pytest.raises(ValueError, match=rf"pairs\.jsonl:2: {message}"):
+            preference_files(file, "train", eval_fraction=0)
+
+
 def test_one_answer_comes_to_be_preferred_and_a_stopped_run_goes_on(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
