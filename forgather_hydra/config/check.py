@@ -63,7 +63,7 @@ def check_job(job: Composed, is_swept: bool = False) -> None:
         *_misspelt_additions(cfg, overrides, record),
     ]
     # Values are tried only where names and types are right.
-    raise_all(found or [traced(each, overrides, record) for each in refused_values(graph)])
+    raise_all(found or [_at_last_line(each, job) for each in refused_values(graph)])
     if (asked := other_precision(cfg)) is not None:
         raise asked
     if (wrong := contradiction(cfg, is_swept) or no_place(cfg) or other_data(cfg)) is not None:
@@ -116,13 +116,19 @@ def _problems_of(graph: Any, job: Composed) -> Iterator[ForgatherError]:
             continue
         message.add((place, problem.key))
         is_of_part = not _is_of_preflight(problem)
-        found = traced(problem, overrides, job.record)
-        if is_of_part:
-            found = _placed_at_choice(found, overrides, job.record)
-        if found.template and (origin := last_line(place, job)):
-            found.template = None
-            found.locate(origin)
-        yield found
+        found = _at_last_line(problem, job)
+        yield _placed_at_choice(found, overrides, job.record) if is_of_part else found
+
+
+def _at_last_line(problem: ForgatherError, job: Composed) -> ForgatherError:
+    """The problem, placed at the override that brought the value, else at the line that did."""
+    overrides = task_overrides(job.cfg.hydra)
+    place = definition_of_value(problem.path or "", overrides, job.record)
+    found = traced(problem, overrides, job.record)
+    if found.template and (origin := last_line(place, problem.key is None, job)):
+        found.template = None
+        found.locate(origin)
+    return found
 
 
 def _placed_at_choice(

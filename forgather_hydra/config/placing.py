@@ -113,11 +113,18 @@ def placed(
     if any(target != subject for target in changes):
         return error
     file = f"{subject}/{cfg.hydra.runtime.choices.get(subject)}.yaml"
-    return error.locate(_line_below(sections, file, record))
+    return error.locate(_line_below(sections, file, cfg, record))
 
 
-def _line_below(sections: list[str], file: str, record: Composition) -> Origin | None:
+def _line_below(
+    sections: list[str], file: str, cfg: DictConfig, record: Composition
+) -> Origin | None:
     """A line that sets something in the sections: of an experiment's own, else of a file."""
+    whole = [s for s in sections if OmegaConf.is_config(OmegaConf.select(cfg, s))]
+    for section in sections:
+        steps = [*layers(section, cfg, record)] if section not in whole else []
+        if len(steps) > 1:  # somebody has changed this one
+            return steps[-1].origin
     found = None
     for name, (package, document) in record.documents.items():
         for path, marks in document.positions.items():
@@ -126,7 +133,7 @@ def _line_below(sections: list[str], file: str, record: Composition) -> Origin |
             origin = marks[-1].origin if is_below else None
             if origin and origin.template == file:
                 found = found or origin
-            elif origin and place not in sections and name.startswith(("experiment/", "project/")):
+            elif origin and place not in whole and name.startswith(("experiment/", "project/")):
                 return origin
     return found
 
@@ -178,9 +185,12 @@ def choice_behind(problem: ForgatherError, overrides: list[str], record: Composi
     return None
 
 
-def last_line(path: str, job: Composed) -> Origin | None:
-    """The line that won, if a plain file has it: templates tell their own."""
+def last_line(path: str, is_value: bool, job: Composed) -> Origin | None:
+    """The line that won: of a value any, of what is wrong within a call that of a plain file.
+
+    Templates tell the lines of calls themselves.
+    """
     steps = [*layers(path, job.cfg, job.record)]
     last = steps[-1].origin if steps else None
     is_plain = last and not is_template_file(last.file or last.template)
-    return last if is_plain else None
+    return last if is_value or is_plain else None

@@ -76,6 +76,29 @@ def test_an_output_dir_that_says_the_same_is_none_too_many() -> None:
     check("trainer.args.output_dir=./b/", "hydra.run.dir=b")
 
 
+OWN = "-- extends 'experiment/stories.yaml'\n"
+OF_FILES = {  # a template, or a plain file, of somebody's own: the line that they wrote
+    f"{OWN}[optimizer]\n    == super()\n    lr: -1\n": r"own.yaml:4: optimizer.lr: .* lr=-1",
+    f"{OWN}[optimizer]\n    == super()\n    lr: abc\n": r"own.yaml:4: optimizer.lr: .* a number",
+    "defaults: [stories]\noptimizer:\n  lr: -1\n": r"own.yaml:4: optimizer.lr: .* lr=-1",
+    "defaults: [stories]\noptimizer:\n  lr: abc\n": r"own.yaml:4: optimizer.lr: .* a number",
+    "defaults: [stories, override /model: pretrained]\nmodel:\n  path: no/such/place\n": (
+        r"own.yaml:4: preflight.model: there is no directory no/such/place"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", OF_FILES)
+def test_a_value_of_a_file_is_told_at_its_line(text: str, tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    header = "# @package _global_\n" if text.startswith("defaults") else ""
+    (tmp_path / "experiment/own.yaml").write_text(header + text)
+    words = [f"hydra.searchpath=[forgather://{tmp_path}]", "+experiment=own"]
+    told = pytest.raises(ForgatherError, match=OF_FILES[text])
+    with told, composed(words) as job:
+        check_job(job)
+
+
 COMMAS = {
     "optimizer.lr=1,": "behind the last comma",
     "optimizer.lr=1,,2": "between two commas",
