@@ -14,8 +14,8 @@ from forgather_hydra.config.edited import tell_edited
 from forgather_hydra.config.given import hydra_config, task_overrides
 from forgather_hydra.config.idle import tell_idle
 from forgather_hydra.config.other_data import other_data
+from forgather_hydra.config.output_dir import contradiction, no_place
 from forgather_hydra.config.parsed import parsed_overrides
-from forgather_hydra.config.place import contradiction, no_place
 from forgather_hydra.config.placing import (
     PREFLIGHT,
     TO_CALL,

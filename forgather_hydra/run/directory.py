@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from forgather_hydra.config.given import directory_of
-from forgather_hydra.config.place import own_directory
+from forgather_hydra.config.output_dir import own_directory
 from forgather_hydra.config.resolvers import add_resolver
 from forgather_hydra.run.signature import signature
 from forgather_hydra.rundir.record import newest_unfinished, read
