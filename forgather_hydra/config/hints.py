@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.types import Override
@@ -22,6 +23,7 @@ from forgather_hydra.config.settle import Settling
 from forgather_hydra.errors import ForgatherError, did_you_mean
 from forgather_hydra.template.source_map import Origin
 
+_USUAL = ("conf", "configs", "config", ".")  # where projects have their configurations
 _UNKNOWN = re.compile(r"Could not (?:override|delete from config\.) '([^']+)'")
 _CURES = {
     r"Multiple values for (\S+)\. ": "{0} is chosen already; on the command line leave out the +",
@@ -114,6 +116,9 @@ def _torn_apart(word: str, words: list[str]) -> str | None:
         is_value = bool(before) and before[0].endswith("=")
         is_key = bool(behind) and behind[0].startswith("=")
         whole = before[0] + word if is_value else word + behind[0] if is_key else None
+    if whole is None and word.endswith((".yaml", ".yml")):
+        file = Path(word) if len(Path(word).parts) > 1 else Path("FOLDER/experiment", word)
+        return f"a configuration is an option of a group: {_how_to_choose(file)}"
     if whole is None:
         is_bare = re.fullmatch(r"\+{0,2}[\w./@-]+", word)
         return f"an override has a value: {word}=VALUE" if is_bare else None
@@ -171,6 +176,8 @@ def _missing_config(error: MissingConfigException, settling: Settling) -> Forgat
     options = list(error.options or [])
     known = f"{group} is one of: {', '.join(options)}" if options else None
     hint = "; ".join(part for part in (did_you_mean(option, options), known) if part) or None
+    if (file := _file_beside(name)) is not None:
+        hint = f"{file} is here: add {_how_to_choose(file)}"
     if (folder := config_dir_of_run(settling.overrides)) and folder not in settling.folders:
         hint = f"the run that is to go on had --config-dir {folder}: give it again"
     what = f"no {group} {option!r}" if group else f"no config {option!r}"
@@ -208,6 +215,22 @@ def _new_names(path: str, content: Any, place: Any) -> Iterator[tuple[str, str, 
 
 def _names_of(override: Override) -> tuple[str, str]:
     return override.key_or_group, override.get_key_element()
+
+
+def _file_beside(name: str) -> Path | None:
+    """A file below the working directory that is meant by a name like ``experiment/mine``."""
+    group, _, option = name.partition("/")
+    if not option:
+        return None
+    given = Path(option).with_suffix(".yaml")
+    found = (path for path in (Path(folder, group, given) for folder in _USUAL) if path.is_file())
+    return given if given.is_file() and group in given.parts else next(found, None)
+
+
+def _how_to_choose(file: Path) -> str:
+    """The words that choose the option of a config group which a file is, ``FOLDER/GROUP/NAME``."""
+    *folder, group = file.parent.parts
+    return f"--config-dir {Path(*folder)} +{group}={file.stem}"
 
 
 def _unknown_key(key: str, settling: Settling) -> ForgatherError:

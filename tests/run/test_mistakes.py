@@ -99,6 +99,22 @@ def test_a_value_of_a_file_is_told_at_its_line(text: str, tmp_path: Path) -> Non
         check_job(job)
 
 
+@pytest.mark.parametrize(
+    "words", ["+experiment=own", "+experiment=conf/experiment/own.yaml", "conf/experiment/own.yaml"]
+)
+def test_a_file_of_the_working_directory_is_found_for_who_forgets_its_folder(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "conf/experiment").mkdir(parents=True)
+    (tmp_path / "conf/experiment/own.yaml").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    told = pytest.raises(ForgatherError, match=r"\n.*: (add )?--config-dir conf \+experiment=own$")
+    with told, composed([words]):
+        pass
+    with pytest.raises(ForgatherError, match="experiment is one of"), composed(["+experiment=no"]):
+        pass
+
+
 COMMAS = {
     "optimizer.lr=1,": "behind the last comma",
     "optimizer.lr=1,,2": "between two commas",
