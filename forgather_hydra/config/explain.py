@@ -87,7 +87,7 @@ def layers(path: str, cfg: DictConfig, record: Composition) -> Iterator[Step]:
         below = _below(path, default.package or "")
         if below is None or default.config_path.startswith("hydra/"):
             continue
-        name = f"{default.config_path}.yaml"
+        name = _file_of(default)
         if name in record.documents:
             document = record.documents[name][1]
             for mark in document.positions.get(below, []):
@@ -103,8 +103,13 @@ def file_at(path: str, cfg: DictConfig) -> str | None:
     for default in _defaults(cfg):
         source = _source(sources, default.config_path)
         if source is not None and f"{default.package}.".startswith(f"{path}."):
-            return os.path.join(source.path, f"{default.config_path}.yaml")
+            return os.path.join(source.path, _file_of(default))
     return None
+
+
+def _file_of(default: Any) -> str:
+    """The file of a config, whose name may have been given with its ending."""
+    return f"{default.config_path.removesuffix('.yaml')}.yaml"
 
 
 def _defaults(cfg: DictConfig) -> Sequence[Any]:

@@ -88,12 +88,13 @@ OF_FILES = {  # a template, or a plain file, of somebody's own: the line that th
 }
 
 
+@pytest.mark.parametrize("name", ["own", "own.yaml"])
 @pytest.mark.parametrize("text", OF_FILES)
-def test_a_value_of_a_file_is_told_at_its_line(text: str, tmp_path: Path) -> None:
+def test_a_value_of_a_file_is_told_at_its_line(text: str, name: str, tmp_path: Path) -> None:
     (tmp_path / "experiment").mkdir()
     header = "# @package _global_\n" if text.startswith("defaults") else ""
     (tmp_path / "experiment/own.yaml").write_text(header + text)
-    words = [f"hydra.searchpath=[forgather://{tmp_path}]", "+experiment=own"]
+    words = [f"hydra.searchpath=[forgather://{tmp_path}]", f"+experiment={name}"]
     told = pytest.raises(ForgatherError, match=OF_FILES[text])
     with told, composed(words) as job:
         check_job(job)
