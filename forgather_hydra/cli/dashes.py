@@ -46,16 +46,16 @@ def refuse_contradiction(words: Sequence[str]) -> None:
     known = get_args_parser()._option_string_actions
     names = [word.partition("=")[0] for word in words if word.startswith("-")]
     given = [(name, known[name]) for name in names if name in known]
-    modes = [name for name, action in given if action.dest in _MODES]
+    modes = {action.dest: name for name, action in given if action.dest in _MODES}
     for place, (name, action) in enumerate(given):
         earlier = [other for other, former in given[:place] if former.dest == action.dest]
         if earlier and action.nargs != 0:
             text = f"{name} is given twice: the first one would have no effect"
             raise ForgatherError("bad_override", text, hint="leave one of them out")
-    if len({known[name].dest for name in modes}) > 1:
-        text = f"{' and '.join(modes)} exclude each other"
+    if len(modes) > 1:
+        text = f"{' and '.join(modes.values())} exclude each other"
         hint = "--cfg job prints the configuration that the jobs of a sweep begin with"
-        raise ForgatherError("bad_override", text, hint=hint if "--cfg" in modes else None)
+        raise ForgatherError("bad_override", text, hint=hint if "cfg" in modes else None)
 
 
 def refuse_missing_folders(words: Sequence[str]) -> None:

@@ -11,6 +11,8 @@ from omegaconf import OmegaConf
 from forgather_hydra.errors import ForgatherError
 
 ABSENT = object()
+# What says where or how a run goes on, rather than what it is.
+APART = ("hydra", "resume", "output_root", "resources")
 
 
 class Difference(NamedTuple):
@@ -27,13 +29,21 @@ def difference(left: Path, right: Path) -> list[Difference]:
     Raises:
         ForgatherError: ``no_run`` for a directory without ``.hydra/config.yaml``.
     """
-    a, b = _saved(left), _saved(right)
-    paths = [*a, *(path for path in b if path not in a)]
-    pairs = ((path, a.get(path, ABSENT), b.get(path, ABSENT)) for path in paths)
+    return between(saved(left), saved(right))
+
+
+def between(left: dict[str, Any], right: dict[str, Any]) -> list[Difference]:
+    """The differences between the values of two configurations, given by path."""
+    pairs = ((p, left.get(p, ABSENT), right.get(p, ABSENT)) for p in {**left, **right})
     return [Difference(*pair) for pair in pairs if pair[1] != pair[2]]
 
 
-def _saved(run_dir: Path) -> dict[str, Any]:
+def saved(run_dir: Path) -> dict[str, Any]:
+    """The values of a run's saved configuration, by path.
+
+    Raises:
+        ForgatherError: ``no_run`` for a directory without ``.hydra/config.yaml``.
+    """
     file = run_dir / ".hydra" / "config.yaml"
     if not file.is_file():
         raise ForgatherError(

@@ -222,7 +222,7 @@ def _file_beside(name: str) -> Path | None:
     group, _, option = name.partition("/")
     if not option:
         return None
-    given = Path(option).with_suffix(".yaml")
+    given = Path(f"{option.removesuffix('.yaml')}.yaml")
     found = (path for path in (Path(folder, group, given) for folder in _USUAL) if path.is_file())
     return given if given.is_file() and group in given.parts else next(found, None)
 

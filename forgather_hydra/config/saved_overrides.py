@@ -28,8 +28,8 @@ def with_saved_overrides(overrides: list[str]) -> list[str]:
             message = "resume=DIR goes on with a run, and rerun=DIR repeats one"
             raise ForgatherError("bad_override", message, hint="leave one of them out")
         _refuse_another_directory(folder, overrides)
-        of_hydra = [o for o in _saved(folder, "hydra") if key_of(o).startswith(_OF_THE_RUN)]
-        saved = [*of_hydra, *_saved(folder, "task")]
+        of_hydra = [o for o in overrides_of(folder, "hydra") if key_of(o).startswith(_OF_THE_RUN)]
+        saved = [*of_hydra, *overrides_of(folder, "task")]
         return _changed(saved, overrides)
     if (folder := _run_folder("rerun", overrides)) is not None:
         from forgather_hydra.config.saved_run import rerun_overrides
@@ -64,8 +64,12 @@ def _changed(saved: list[str], given: list[str]) -> list[str]:
     return [o for o in saved if key_of(o) not in keys] + changes
 
 
-def _saved(folder: Path, kind: str) -> list[str]:
-    """The ``hydra`` or ``task`` overrides that a run was started with."""
+def overrides_of(folder: Path, kind: str) -> list[str]:
+    """The ``hydra`` or ``task`` overrides that a run was started with.
+
+    Raises:
+        ForgatherError: its record cannot be read.
+    """
     path = folder / HYDRA / "hydra.yaml"
     try:
         saved: Any = OmegaConf.load(path)
