@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # Characters encoded in one call: enough for every thread, little enough for any memory.
-_BATCH_CHARACTERS = 500_000
+_BATCH_CHARACTERS = 200_000
 
 
 class TokenBlocks:

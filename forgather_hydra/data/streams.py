@@ -2,8 +2,9 @@
 
 import glob
 import json
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,9 @@ TABLES = {
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".lz4")
 _FIRST_LINE = 1 << 20  # bytes of a file in which the columns of its first row are looked for
 _CHUNK = 1 << 20  # bytes of a .jsonl file read at once, which take ten times as much memory
+_SEEN = 10 << 20  # bytes of a .jsonl file from which `datasets` tells what its columns hold
+# How a text begins that counts as a time where all that are read at once do.
+_TIME = re.compile(r"\d\d(\d\d-|:)\d\d")
 
 
 def table_suffix(file: Path) -> str:
@@ -89,15 +93,56 @@ def stream(suffix: str, files: list[Path], columns: tuple[str, ...]) -> Any:
         if kind.builder == "csv":
             texts = Features(dict.fromkeys(columns, Value("string")))
             return load(features=texts, keep_default_na=False, na_filter=False)
-        rows = load()
         if kind.builder != "json":
-            return rows
-        known = rows.features
-        if known is None:  # of an array they are known once it has been read
-            table = next(rows.with_format("arrow").iter(1), None)
-            known = Features() if table is None else Features.from_arrow_schema(table.schema)
+            return load()
         # They are those of the first ten megabytes, whatever is read at once from now on.
-        return load(features=Features(_as_written(dict(known))), chunksize=_CHUNK)
+        return load(features=_features(load, files[0]), chunksize=_CHUNK)
+
+
+def _features(load: Callable[[], Any], file: Path) -> Features:
+    """What the columns hold; `datasets` is asked only where they are not all texts.
+
+    It looks at ten megabytes at once, which takes eight times as much memory.
+    """
+    kinds = _kinds_of_values(file)
+    texts = {
+        name: Json() if "time" in found else Value("string")
+        for name, found in kinds.items()
+        if found <= {"null", "text", "time"} and found != {"null"}
+    }
+    if texts and len(texts) == len(kinds):
+        return Features(texts)
+    known = load().features
+    if known is None:  # of an array they are known once it has been read
+        table = next(load().with_format("arrow").iter(1), None)
+        known = Features() if table is None else Features.from_arrow_schema(table.schema)
+    return Features(
+        _as_written(dict(known)) | {name: texts[name] for name in texts if name in known}
+    )
+
+
+def _kinds_of_values(file: Path) -> dict[str, set[str]]:
+    """What kinds of values each column of a .jsonl file has; nothing where it is no such file."""
+    kinds: dict[str, set[str]] = {}
+    seen = 0
+    with fsspec.open(str(file), "rb", compression="infer") as table:
+        while seen < _SEEN and (line := table.readline(_FIRST_LINE)):
+            seen += len(line)
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
+                return {}
+            if not isinstance(row, dict):
+                return {}
+            for name, value in row.items():
+                kinds.setdefault(name, set()).add(_kind_of(value))
+    return kinds
+
+
+def _kind_of(value: Any) -> str:
+    if isinstance(value, str):
+        return "time" if _TIME.match(value) else "text"
+    return "null" if value is None else "other"
 
 
 @contextmanager

@@ -142,6 +142,16 @@ def test_texts_that_look_like_times_stay_as_they_are_written(tmp_path: Path, wri
     assert texts(tmp_path) == written
 
 
+@pytest.mark.parametrize("others", [{}, {"id": 1}])
+def test_times_far_behind_other_texts_stay_as_they_are_written(tmp_path: Path, others) -> None:
+    """Where `datasets` reads rows by the megabyte, those of one may all hold a time."""
+    written = ["word", *["2020-01-01"] * 90_000]
+    row = json.dumps({"text": "TEXT"} | others)
+    lines = (row.replace('"TEXT"', json.dumps(each)) for each in written)
+    (tmp_path / "a.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    assert set(texts(tmp_path)) == {"word", "2020-01-01"}
+
+
 def test_files_of_other_columns_are_read_together(tmp_path: Path) -> None:
     rows = [{"text": "a"}, {"text": "b", "n": 1}, {"n": 2, "text": "c"}, {"text": "d"}]
     for number, row in enumerate(rows):
