@@ -63,7 +63,8 @@ def _fault(path: str) -> ForgatherError | None:
         return _at(path, line, message, "save the file in UTF-8")
     if not _may_be_large(text):
         return None
-    from forgather_hydra.graph.events import SyntaxProblem, read_events
+    from forgather_hydra.graph.complaints import SyntaxProblem
+    from forgather_hydra.graph.events import read_events
 
     try:
         return _Reader(path).first_fault(read_events(text))

@@ -10,7 +10,7 @@ from yaml import MarkedYAMLError
 from forgather_hydra.config.claim import is_template_file
 from forgather_hydra.errors import ForgatherError, did_you_mean
 from forgather_hydra.graph.words import WORDS
-from forgather_hydra.template.diagnose import KEYWORDS
+from forgather_hydra.template.mistakes import KEYWORDS
 from forgather_hydra.template.outline import outline
 
 _UNKNOWN_TAG = re.compile(r"could not determine a constructor for the tag '!(\w+)")
@@ -29,8 +29,21 @@ def no_yaml(error: MarkedYAMLError) -> ForgatherError:
         message.kind, message.message = "unknown_tag", f"there is no tag !{tag[1]}"
         message.hint = did_you_mean(f"!{tag[1]}", [f"!{word}" for word in WORDS])
     elif Path(file).is_file():
-        message.hint = _hint(file)
+        message.hint = _hint(file) or _cure(message, file)
     return message
+
+
+def _cure(message: ForgatherError, file: str) -> str | None:
+    """The cure of a mistake in any YAML, whose line becomes that of the message."""
+    from forgather_hydra.graph.complaints import SyntaxProblem
+    from forgather_hydra.graph.events import read_events
+
+    try:
+        read_events(Path(file).read_text("utf-8-sig", "replace"))
+    except SyntaxProblem as problem:
+        message.line = problem.line
+        return problem.error.hint
+    return None
 
 
 def _hint(file: str) -> str | None:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from forgather_hydra.errors import ForgatherError
-from forgather_hydra.graph.events import SyntaxProblem, read_events
+from forgather_hydra.graph.complaints import SyntaxProblem
+from forgather_hydra.graph.events import read_events
 from forgather_hydra.graph.nodes import Call, Mapping
 from forgather_hydra.graph.parse import parse
 from forgather_hydra.graph.static.check import problem_of
@@ -28,7 +29,7 @@ def plain_problems(file: str) -> Iterator[ForgatherError]:
     try:
         read_events(text)
     except SyntaxProblem as problem:
-        yield problem.error.locate(Origin(file, problem.line, file))
+        yield problem.located(text, lambda line: Origin(file, line, file))
         return
     source_map = SourceMap(join([piece(text, file, 1)]), {file: Place(file, file, 0)})
     for path, element in with_paths(_read(text, source_map)):

@@ -9,7 +9,8 @@ from yaml import events
 
 from forgather_hydra.errors import ForgatherError, did_you_mean, warn
 from forgather_hydra.graph.bodies import MERGE, NO_KEY, Body, Collection, argument_records
-from forgather_hydra.graph.events import SyntaxProblem, line_counter, quoted_across, read_events
+from forgather_hydra.graph.complaints import SyntaxProblem, line_counter
+from forgather_hydra.graph.events import read_events
 from forgather_hydra.graph.nodes import (
     Call,
     Element,
@@ -66,8 +67,8 @@ class _Parser:
         try:
             stream = read_events(self.text)
         except SyntaxProblem as problem:
-            error = self.syntax_error(problem)
-            raise error from problem.__cause__
+            pieces = getattr(self.source, "pieces", None)
+            raise problem.located(self.text, self.origin, pieces) from problem.__cause__
         self.aliased = {str(event.anchor) for event in stream if type(event) is events.AliasEvent}
         take = {
             events.ScalarEvent: self.take_scalar,
@@ -88,28 +89,6 @@ class _Parser:
             raise self.locate(error, self.line) from error.__cause__
         self.settle_labels()
         return self.without_dot_names(None if self.root is NO_KEY else self.root)
-
-    def syntax_error(self, problem: SyntaxProblem) -> ForgatherError:
-        """The error of a text that is no YAML, at the line where it stands.
-
-        What is open at the end of one template is read on in the next one: then it stands where it
-        was opened.
-        """
-        start, end = problem.start, problem.line
-        if quoted := quoted_across(self.text, end, lambda line: self.origin(line).template):
-            start, problem.is_open = quoted, True
-            problem.error.hint = "the closing quote is missing"
-        if start is None or start == end:
-            return self.locate(problem.error, end)
-        opened, stopped = self.origin(start), self.origin(end)
-        if problem.is_open and opened.template != stopped.template:
-            opened, stopped, end = stopped, opened, start
-            verb = "reading went on to"
-        else:
-            verb = "reading what begins at"
-        error = self.locate(problem.error, end)
-        error.chain.append(f"{verb} {opened.file or opened.template}:{opened.line}")
-        return error
 
     def start_document(self, event: Any) -> None:
         if self.root is not NO_KEY:

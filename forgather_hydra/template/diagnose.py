@@ -12,14 +12,11 @@ from jinja2.exceptions import SecurityError
 from forgather_hydra.errors import ForgatherError, did_you_mean, error_like
 from forgather_hydra.template.environment import TemplateEnvironment
 from forgather_hydra.template.load import Load
+from forgather_hydra.template.mistakes import Names, explain_syntax
+from forgather_hydra.template.outline import LINE_END
 from forgather_hydra.template.source_map import Origin
 
-_NESTING = ("block", "if", "for", "macro", "filter", "call", "with", "set", "autoescape")
-KEYWORDS = (
-    *_NESTING,
-    *("extends", "include", "import", "from", "else", "elif"),
-    *(f"end{word}" for word in _NESTING),
-)
+_GIVE_A_VALUE = "give it a value, or write {{ ... | default(VALUE) }}"
 
 
 def diagnose(
@@ -28,11 +25,15 @@ def diagnose(
     """The located error for whatever a render raised."""
     if isinstance(error, TemplateSyntaxError):
         return _syntax(error, environment, load)
-    trail = [_origin(load, key, line) for key, line in _template_frames(error.__traceback__)]
+    frames = _template_frames(error.__traceback__)
+    trail = [_origin(load, key, line) for key, line in frames]
     if isinstance(error, ForgatherError):
         found = error
     else:
         found = _runtime(error, environment, load, variables, trail)
+        if found.kind == "undefined_variable" and frames:
+            text = _text(load, *frames[-1])
+            found.hint = _unquoted(found.message, text) or found.hint or _GIVE_A_VALUE
     if found.template is None and trail:
         found.locate(trail[-1])
         found.chain += [f"rendering {o.template}:{o.line}" for o in reversed(trail[:-1])][:8]
@@ -76,6 +77,19 @@ def _undefined(
     elif "does not export the requested name" in message:
         hint = "a template exports what it defines outside of blocks, unless it starts with _"
     return error_like(error, "undefined_variable", message, hint=hint)
+
+
+def _unquoted(message: str, text: str) -> str | None:
+    """The cure where a template is named without quotes."""
+    name = re.match(r"'(\w+)' is undefined", message)
+    file = name and re.search(rf"\b(?:extends|include|import|from)\s+({name[1]}[\w./-]*)", text)
+    return f"put the name of a template in quotes: {file[1]!r}" if file else None
+
+
+def _text(load: Load, key: str, line: int) -> str:
+    """A line of a template as it is written."""
+    lines = LINE_END.split(load.sources[key].text) if key in load.sources else []
+    return lines[line - 1] if 0 < line <= len(lines) else ""
 
 
 def _refused(error: TemplateRuntimeError, message: str) -> ForgatherError:
@@ -131,58 +145,16 @@ def _cycle(trail: list[Origin]) -> ForgatherError:
 def _syntax(
     error: TemplateSyntaxError, environment: TemplateEnvironment, load: Load
 ) -> ForgatherError:
-    message, line, hint = error.message or "invalid syntax", error.lineno, None
-    if message.startswith("Unexpected end of template") and error.source:
-        unclosed = _unclosed(environment, error.source)
-        if unclosed:
-            keyword, line = unclosed
-            message = f"'{keyword}' is never closed: 'end{keyword}' is missing"
-            hint = f"add '-- end{keyword}'"
-    elif tag := re.match(r"Encountered unknown tag '(\w+)'", message):
-        hint = did_you_mean(tag[1], KEYWORDS)
-        if tag[1] in KEYWORDS:
-            hint = "close the innermost block or statement first; a [block] ends at the next header"
-    elif message == "tag name expected":
-        hint = "a line that starts with -- << or >> and a blank is a statement of the template"
-    return error_like(error, "template_syntax", message, hint=hint).locate(
-        _origin(load, error.name or "", line)
-    )
-
-
-def _unclosed(environment: TemplateEnvironment, source: str) -> tuple[str, int] | None:
-    """(keyword, line) of the innermost statement that is never closed."""
-    open_statements: list[tuple[str, int]] = []
-    expects_keyword = False
-    is_assignment = False
-    for line, kind, text in environment.lex(environment.preprocess(source)):
-        if kind == "block_begin":
-            expects_keyword, is_assignment = True, False
-        elif kind == "name" and expects_keyword:
-            expects_keyword = False
-            if text.startswith("end") and open_statements:
-                open_statements.pop()
-            elif text in (
-                "block",
-                "if",
-                "for",
-                "filter",
-                "macro",
-                "call",
-                "with",
-                "autoescape",
-                "set",
-            ):
-                open_statements.append((text, line))
-        elif kind == "operator" and text == "=":
-            is_assignment = True
-        elif (
-            kind == "block_end"
-            and is_assignment
-            and open_statements
-            and open_statements[-1][0] == "set"
-        ):
-            open_statements.pop()
-    return open_statements[-1] if open_statements else None
+    key = error.name or ""
+    if key not in load.places:  # complaints of the engine's lexer name the file instead
+        texts = {source.text: known for known, source in load.sources.items()}
+        key = texts.get(error.source or "", key)
+    source = error.source or ""
+    tokens = environment.lex(environment.preprocess(source))
+    names = Names(environment.filters, environment.tests)
+    mistake = explain_syntax(error, source, tokens, names)
+    found = error_like(error, "template_syntax", mistake.message, hint=mistake.hint)
+    return found.locate(_origin(load, key, mistake.line))
 
 
 def _template_frames(traceback: TracebackType | None) -> list[tuple[str, int]]:

@@ -137,6 +137,8 @@ class TemplateEnvironment(SandboxedEnvironment):
         try:
             code = self._code(source)
         except (RecursionError, SyntaxError, MemoryError) as error:
+            if "keyword argument repeated" in str(error):
+                raise self._repeated_keyword(source) from error
             message = "statements or expressions are nested too deeply"
             raise TemplateSyntaxError(message, 1, source.key) from error
         template = ImportedAnew.from_code(self, code, self.globals)
@@ -149,6 +151,16 @@ class TemplateEnvironment(SandboxedEnvironment):
         _name_render_variables(tree)
         count_steps(tree)
         return self.compile(tree, source.key, source.place.file)
+
+    def _repeated_keyword(self, source: Source) -> TemplateSyntaxError:
+        """Python finds it in the code of a template; here is where the template has it."""
+        tree = self.parse(source.text, source.key, source.place.file)
+        for call in tree.find_all(nodes.Call):
+            keys = [each.key for each in call.kwargs]
+            if repeated := next((key for key in keys if keys.count(key) > 1), None):
+                break
+        message = f"the argument {repeated!r} is given twice in one call"
+        return TemplateSyntaxError(message, call.lineno, source.key)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         if type(obj) is RenderVariables and not attribute.startswith("_"):

@@ -78,6 +78,18 @@ def line_places(text: str) -> Iterator[tuple[str, int] | None]:
     yield place
 
 
+def line_pieces(text: str, number: int) -> Iterator[tuple[str, int]]:
+    """(source, line) of each visible piece of a line of `text` (1-based)."""
+    at = 1
+    for leaf in _leaves(text):
+        for offset, chunk in enumerate(leaf.split("\n")):
+            at += offset > 0
+            if at > number:
+                return
+            if at == number and chunk.strip() and isinstance(leaf, Piece):
+                yield leaf.source, leaf.line + offset * leaf.step
+
+
 def _leaves(text: str) -> Iterator[str]:
     stack = [text]
     while stack:
@@ -108,6 +120,13 @@ class SourceMap:
         """The template line behind a rendered line (both 1-based); None if there is none."""
         origins = self._resolved()
         return origins[rendered_line - 1] if 0 < rendered_line <= len(origins) else None
+
+    def pieces(self, rendered_line: int) -> list[Origin]:
+        """The template lines that make up a rendered line, before any other is asked for."""
+        if self._rendered is None:
+            return []
+        places = dict.fromkeys(line_pieces(self._rendered, rendered_line))
+        return [self.place(*place) for place in places]
 
     def origins(self) -> list[Origin | None]:
         """The template line behind each rendered line, in order."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from inspect import Parameter, Signature
 
+_SAME_ARGUMENTS = "names_explained"  # a decorator of ours that leaves the arguments as they are
+
 
 def signature_of(node: ast.AST | None) -> Signature | None:
     """What a function or class takes; None where only an import can tell."""
@@ -30,9 +32,10 @@ def _of_class(node: ast.ClassDef) -> Signature | None:
 
 
 def _of_dataclass(node: ast.ClassDef) -> Signature | None:
-    if len(node.decorator_list) > 1 or node.bases:
+    decorators = [each for each in node.decorator_list if ast.unparse(each) != _SAME_ARGUMENTS]
+    if len(decorators) != 1 or node.bases:
         return None
-    decorator = node.decorator_list[0]
+    decorator = decorators[0]
     called = decorator.func if isinstance(decorator, ast.Call) else decorator
     if ast.unparse(called) not in ("dataclass", "dataclasses.dataclass"):
         return None
