@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from .causal_mask import lower_right_causal_mask
@@ -55,6 +56,29 @@ def eager_attention(
     return y_BHTK.transpose(1, 2), weights_BHTS
 
 
+def sdpa_attention(
+    module: nn.Module,
+    q_BHTK: Tensor,
+    k_BGSK: Tensor,
+    v_BGSK: Tensor,
+    mask: Tensor | None,
+    scaling: float,
+    dropout: float = 0.0,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    """Transformers' own "sdpa", without its questions where one query sees all keys.
+
+    A token that is generated waits for these in each layer.
+    """
+    if mask is None and q_BHTK.shape[2] == 1 and q_BHTK.shape[1] == k_BGSK.shape[1]:
+        y_BH1K = F.scaled_dot_product_attention(
+            q_BHTK, k_BGSK, v_BGSK, dropout_p=dropout, scale=scaling
+        )
+        return y_BH1K.transpose(1, 2), None
+    function = sdpa_attention_forward
+    return function(module, q_BHTK, k_BGSK, v_BGSK, mask, dropout, scaling, **kwargs)
+
+
 # Transformers has an eager function in each of its models, and none for all; its flex_attention
 # adds the first head's mask to every head (ALiBi needs one a head), and compiles on a CPU as well.
 OWN_FUNCTIONS: dict[str, AttentionFunction] = {
@@ -77,7 +101,7 @@ def attention_function(name: str) -> AttentionFunction:
         known = sorted({*OWN_FUNCTIONS, *ALL_ATTENTION_FUNCTIONS})
         raise ValueError(f"attn_implementation={name!r} is unknown; use one of {', '.join(known)}")
     function: AttentionFunction = ALL_ATTENTION_FUNCTIONS[name]
-    return function
+    return sdpa_attention if function is sdpa_attention_forward else function
 
 
 def masks_by_ours(name: str) -> bool:

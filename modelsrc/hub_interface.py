@@ -8,6 +8,7 @@ from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
@@ -24,6 +25,9 @@ CACHE = "cache" if "cache" in _OUTPUTS else "past_key_values"
 
 # What `generate` is given for itself, as for stop strings, and hands on to the model as well.
 _OF_GENERATE = ("tokenizer", "assistant_tokenizer")
+
+# What most steps of `generate` hand over, and nothing else.
+_OF_A_STEP = {"attention_mask", "position_ids", CACHE, "use_cache", "logits_to_keep"}
 
 # What these ask for is not there in a model of parts.
 _REFUSED = {
@@ -89,6 +93,29 @@ def choose_cache(
         return cache
     attention_kwargs["cache"] = cache
     return None
+
+
+def one_token_inputs(input_ids: Tensor, kwargs: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What `prepare_inputs_for_generation` of transformers makes for one more token.
+
+    That asks much at each token, of a class that is not its own most. None where more is to be
+    done: for other arguments, and masks of a preallocated cache.
+
+    Args:
+        input_ids: (B, tokens so far).
+        kwargs: what `generate` keeps for the model.
+    """
+    cache = kwargs.get(CACHE)
+    if not isinstance(cache, Cache) or cache.is_compileable or not kwargs.keys() <= _OF_A_STEP:
+        return None
+    last = {"input_ids": input_ids[:, -1:]}
+    if kwargs.get("position_ids") is not None:
+        last["position_ids"] = kwargs["position_ids"][..., -1:]
+    # A compiled model is compiled anew for other strides.
+    return {
+        **kwargs,
+        **{name: x.clone(memory_format=torch.contiguous_format) for name, x in last.items()},
+    }
 
 
 def layer_masks(

@@ -74,11 +74,11 @@ class LayerStack(nn.Module):
         for layer in self.layers:
             if all_hidden_states is not None:
                 all_hidden_states.append(x_BTD)
-            apply = partial(layer, past_key_values=past_key_values, **kwargs)
             if checkpointing:
+                apply = partial(layer, past_key_values=past_key_values, **kwargs)
                 x_BTD = self._gradient_checkpointing_func(apply, x_BTD)
             else:
-                x_BTD = apply(x_BTD)
+                x_BTD = layer(x_BTD, past_key_values=past_key_values, **kwargs)
         if self.layer_norm is not None:
             x_BTD = self.layer_norm(x_BTD)
         if all_hidden_states is not None:

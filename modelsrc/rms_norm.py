@@ -18,6 +18,12 @@ class RMSNorm(nn.Module):
         super().__init__()
         self.eps = eps
         self.weight = nn.Parameter(torch.ones(normalized_shape))
+        # On the CPU, under construction on the meta device too.
+        self._zero = torch.tensor(0.0, device="cpu")
+        self._eps_length = {
+            dtype: torch.tensor((eps * normalized_shape) ** 0.5, dtype=dtype, device="cpu")
+            for dtype in (torch.float32, torch.float64)
+        }
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         if x_BTD.device.type == "cpu":
@@ -35,10 +41,11 @@ class RMSNorm(nn.Module):
         return (x_BTD * scale_BT1).type_as(x_BTD) * self.weight
 
     def _of_one_token(self, x_B1D: Tensor) -> Tensor:
-        # Half as many kernels as `F.rms_norm` has there: a token that is generated waits for each.
-        eps_111 = x_B1D.new_full((1, 1, 1), self.eps)
-        mean_B11 = torch.baddbmm(eps_111, x_B1D, x_B1D.mT, alpha=1 / x_B1D.shape[-1])
-        return x_B1D * mean_B11.rsqrt() * self.weight
+        # Four kernels, not six as in `F.rms_norm`: a token that is generated waits for each.
+        D = x_B1D.shape[-1]
+        length_B11 = torch.linalg.vector_norm(x_B1D, dim=-1, keepdim=True)
+        length_B11 = length_B11.hypot(self._eps_length[x_B1D.dtype])
+        return torch.addcmul(self._zero, x_B1D, self.weight, value=D**0.5) / length_B11
 
     def extra_repr(self) -> str:
         return f"{self.weight.numel()}, eps={self.eps}"

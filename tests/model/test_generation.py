@@ -3,7 +3,10 @@
 import pytest
 import torch
 from closeness import assert_close
-from transformers import DynamicCache
+from transformers import DynamicCache, GenerationMixin, StaticCache
+from transformers.modeling_outputs import BaseModelOutputWithPast
+
+CACHE = "cache" if "cache" in BaseModelOutputWithPast.__dataclass_fields__ else "past_key_values"
 
 
 def greedy(model, ids, **kwargs):
@@ -72,3 +75,24 @@ def test_cache_filled_in_pieces_gives_the_same_logits(model, random_ids):
 def test_what_generate_hands_on_beside_the_models_own_is_taken(build, random_ids, tokenizer):
     model, ids = sharp(build()), random_ids(1, 6)  # a tokenizer is for stop strings
     assert torch.equal(greedy(model, ids, tokenizer=tokenizer), greedy(model, ids))
+
+
+@pytest.mark.parametrize("kind", [DynamicCache, StaticCache])
+@pytest.mark.parametrize("others", [{}, {"is_first_iteration": True}, {"use_cache": True}])
+def test_inputs_of_a_step_are_those_that_transformers_makes(build, random_ids, kind, others):
+    model, ids = build(), random_ids(2, 6)
+    cache = DynamicCache() if kind is DynamicCache else StaticCache(model.config, 9)
+    model(ids[:, :5], **{CACHE: cache})
+    mask, places = torch.ones_like(ids), torch.arange(6).expand(2, 6)
+    kwargs = {"attention_mask": mask, "position_ids": places, CACHE: cache, **others}
+    found, expected = (
+        prepare(model, ids, next_sequence_length=1, **kwargs)
+        for prepare in (
+            type(model).prepare_inputs_for_generation,
+            GenerationMixin.prepare_inputs_for_generation,
+        )
+    )
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert torch.equal(found[name], value) if torch.is_tensor(value) else found[name] is value
+    assert found["position_ids"].is_contiguous()

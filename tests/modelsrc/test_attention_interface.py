@@ -20,14 +20,16 @@ def attend(interface, back_end, q, k, v, mask, **kwargs):
 @pytest.mark.parametrize("back_end", ["eager", "sdpa", "flex_attention"])
 @pytest.mark.parametrize(("T", "S"), [(6, 6), (1, 6), (3, 6)])
 @pytest.mark.parametrize("kind", ["none", "boolean", "additive"])
-def test_queries_are_the_last_of_the_keys(interface, back_end, T, S, kind):
+@pytest.mark.parametrize("groups", [1, 2])
+def test_queries_are_the_last_of_the_keys(interface, back_end, T, S, kind, groups):
     if (back_end, T, kind) == ("sdpa", 3, "none"):
         pytest.skip("the mask is made where transformers' function takes None to mean another one")
-    q, k, v = torch.randn(2, 4, S, 8), torch.randn(2, 2, S, 8), torch.randn(2, 2, S, 8)
+    q = torch.randn(2, 4, S, 8)
+    k, v = torch.randn(2, 2, 4 // groups, S, 8)
     mask = torch.ones(S, S, dtype=torch.bool).tril()
-    scores = q @ k.repeat_interleave(2, 1).transpose(-2, -1) / 8**0.5
+    scores = q @ k.repeat_interleave(groups, 1).transpose(-2, -1) / 8**0.5
     weights = scores.masked_fill(~mask, -torch.inf).softmax(-1)
-    expected = (weights @ v.repeat_interleave(2, 1))[:, :, S - T :].transpose(1, 2)
+    expected = (weights @ v.repeat_interleave(groups, 1))[:, :, S - T :].transpose(1, 2)
 
     rows = mask[S - T :].expand(2, 1, T, S)
     additive = torch.zeros(rows.shape).masked_fill(~rows, -torch.inf)
@@ -36,6 +38,18 @@ def test_queries_are_the_last_of_the_keys(interface, back_end, T, S, kind):
     torch.testing.assert_close(y, expected)
     if back_end == "eager":
         torch.testing.assert_close(found, weights[:, :, S - T :])
+
+
+def test_what_others_register_as_sdpa_is_called(interface, monkeypatch):
+    called = []
+
+    def other(module, q, k, v, mask, **kwargs):
+        called.append(kwargs)
+        return q.transpose(1, 2), None
+
+    monkeypatch.setitem(AttentionInterface._global_mapping, "sdpa", other)
+    attend(interface, "sdpa", *torch.randn(3, 1, 2, 1, 8), None)
+    assert called
 
 
 @pytest.mark.parametrize("back_end", ["eager", "sdpa", "flex_attention"])
