@@ -92,6 +92,6 @@ def look_beside_me() -> None:
 
 
 def _tell(error: Exception) -> None:
-    print(f"error: {error}", file=sys.stderr)
+    print("\n  ".join([f"error: {error}", *getattr(error, "__notes__", [])]), file=sys.stderr)
     if wants_traceback() and error.__cause__ is not None:
         traceback.print_exception(error.__cause__)

@@ -6,6 +6,7 @@ the environment by which the processes of a job find each other.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -27,6 +28,7 @@ from forgather_hydra.rundir.names import FIRST_ATTEMPT, rank_log
 from forgather_hydra.rundir.record import keep_configuration
 
 EXIT_FAILED, EXIT_BUSY, EXIT_INTERRUPTED = 1, 75, 130
+_PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
@@ -39,6 +41,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     if "TORCHELASTIC_RUN_ID" in os.environ:
+        _end_with_torchrun()
         _print_to(attempt / rank_log(rank))
     served = _serve() if rank == 0 else None  # for as long as this process lives
     try:
@@ -118,6 +121,12 @@ def _serve() -> Any:
     if not has_agent or "TORCHELASTIC_RUN_ID" in os.environ:
         return None
     return loopback.store(int(os.environ["MASTER_PORT"]))
+
+
+def _end_with_torchrun() -> None:
+    """Have this process killed when torchrun is: nobody would know of it, or wait for it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _print_to(path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from forgather_hydra.jobs.job import Job, write_payload
 from forgather_hydra.jobs.local import slots as device_slots
 from forgather_hydra.jobs.local.processes import JobProcess, exit_message
 from forgather_hydra.jobs.local.start import Starter, cores
+from forgather_hydra.jobs.local.told_to_end import taken_as_ctrl_c
 from forgather_hydra.jobs.options import LocalOptions
 from forgather_hydra.jobs.outcome import (
     cancelled,
@@ -116,8 +118,9 @@ class LocalPool:
 
         Raises:
             KeyboardInterrupt: after everything that was started has ended.
+            OSError: likewise, where the disk is full, for example, or nobody reads the output.
         """
-        with Display(self.jobs, self.look) as self.display:
+        with Display(self.jobs, self.look) as self.display, taken_as_ctrl_c():
             try:
                 while self.waiting or self.running:
                     self.start()
@@ -125,8 +128,9 @@ class LocalPool:
                     self.collect()
                     self.display.refresh()
                     self.starter.wait(POLL_S)
-            except KeyboardInterrupt:
+            except BaseException as reason:
                 self.end_all()
+                reason.add_note("its jobs have been ended; the same command goes on with them")
                 raise
         return [self.returns[id(job)] for job in self.jobs]
 
@@ -225,10 +229,11 @@ class LocalPool:
     def end_all(self) -> None:
         """End what was started: gently, or at a second Ctrl-C at once."""
         message = "waiting for jobs to save and end; Ctrl-C again ends them at once"
-        self.display.console.print(f"\n{message}")
         try:
             for each in self.running:
                 each.process.ask_to_end()
+            with suppress(OSError):  # of a terminal that was closed, for example
+                self.display.console.print(f"\n{message}")
             while any(each.process.poll() is None for each in self.running):
                 time.sleep(POLL_S)
         finally:

@@ -135,7 +135,9 @@ class SpawnedJob(JobProcess):
 
     def kill(self) -> None:
         if self.process.returncode is None:
-            kill_group(self.pid)
+            ranks = psutil.Process(self.pid).children()  # torchrun gives each a group of its own
+            for pid in (self.pid, *(rank.pid for rank in ranks)):
+                kill_group(pid)
             self.process.wait()
 
 

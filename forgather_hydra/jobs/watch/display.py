@@ -33,6 +33,12 @@ PERIOD_S = 0.5
 BESIDE = 4  # lines of a terminal beside those of the table's jobs
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Raise it, where rich would end the process without a word."""
+        raise
+
+
 class Display:
     """Follows jobs while this is open.
 
@@ -51,7 +57,7 @@ class Display:
             else [" ".join(each) for each in differing([job.overrides for job in jobs])]
         )
         self.brief = brief(differing([job.overrides for job in jobs]))
-        self.console = Console(highlight=False, soft_wrap=True)
+        self.console = _Console(highlight=False, soft_wrap=True)
         self.live = Live(console=self.console, auto_refresh=False, transient=True)
         self.is_live = self.console.is_terminal and not self.is_single
         self.log = Follow(jobs[0].directory) if self.is_single else None
@@ -68,6 +74,8 @@ class Display:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if isinstance(error, BrokenPipeError):  # else Python tries, and complains, once more
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if self.is_live:
             self.live.stop()
 

@@ -86,6 +86,15 @@ def stubborn(x: float) -> None:
     time.sleep(600)
 
 
+def deaf(x: float) -> None:
+    """Does not end when it is told to; says which process it is in ``deaf-ATTEMPT-RANK``."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    rank = os.environ["RANK"]
+    attempt = len(list(Path().glob(f"deaf-*-{rank}"))) + 1
+    Path(f"deaf-{attempt}-{rank}").write_text(f"{os.getpid()} {os.getppid()}")
+    time.sleep(600)
+
+
 def edited(x: float) -> dict[str, Any]:
     """What the module ``project_code``, in the working directory, says."""
     from project_code import ANSWER
