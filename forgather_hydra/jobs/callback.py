@@ -5,6 +5,7 @@ from __future__ import annotations
 from omegaconf import DictConfig
 
 from forgather_hydra.config.command_line import application_of
+from forgather_hydra.config.copies import started_processes
 from forgather_hydra.jobs.check import check_launch
 from forgather_hydra.jobs.sweep_alone import check_is_no_sweep
 from forgather_hydra.jobs.topology import topology_of
@@ -21,4 +22,4 @@ class CheckBeforeLaunch(CheckBeforeRun):
             check_launch(config)
         super().check(config)
         with application.reporting():
-            topology_of(config)
+            topology_of(config, started_processes())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import sys
 from collections.abc import Iterator
@@ -86,10 +87,14 @@ class _One(NamedTuple):
     least: int = 1
 
 
-def topology_of(cfg: DictConfig) -> Topology:
+def topology_of(cfg: DictConfig, started: int | None = None) -> Topology:
     """The topology of a composed job: its trainer, and its group `resources`.
 
     A configuration without that group, of another Hydra application, is one process.
+
+    Args:
+        cfg: the job.
+        started: the processes that somebody else has started for it, whatever `resources` says.
 
     Raises:
         ForgatherError: ``bad_resources``, with everything that does not fit together.
@@ -98,13 +103,19 @@ def topology_of(cfg: DictConfig) -> Topology:
     if values is None:
         return Topology()
     resources = read_resources(values)
+    if started:
+        resources = dataclasses.replace(resources, nodes=1, nproc_per_node=started)
     job = Composed.of(cfg)
     graph = decoded_job(job) if job.record.graph is None else job.record.graph
     job.record.graph = None  # it is large, and a sweep has many
     found = next(_trainers(graph), None)
     trainer, count = (found.kind.__name__, found.processes) if found else (None, _One())
     if trainer and (problem := _misfit(resources, trainer, count)):
-        hint = "see conf/resources/default.yaml for what each number means"
+        hint = (
+            f"WORLD_SIZE is {started}: start as many processes as the trainer takes"
+            if started
+            else "see conf/resources/default.yaml for what each number means"
+        )
         raise ForgatherError("bad_resources", problem, path="resources", hint=hint)
     if found:
         _check_model(found.kind, graph)

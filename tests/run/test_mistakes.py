@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +14,9 @@ from forgather_hydra.cli import app, forgather
 from forgather_hydra.cli.composed import composed
 from forgather_hydra.cli.dashes import options_first, refuse_contradiction, refuse_missing_folders
 from forgather_hydra.config.check import check_job
+from forgather_hydra.config.command_line import UsageExit
 from forgather_hydra.errors import ForgatherError, ForgatherWarning
+from forgather_hydra.jobs.callback import CheckBeforeLaunch
 from forgather_hydra.jobs.check import check_launch
 
 pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
@@ -312,7 +315,7 @@ def test_the_precision_of_accelerate_launch(monkeypatch: pytest.MonkeyPatch) -> 
         ("OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=2", True),
         ("SLURM_PROCID=1 SLURM_STEP_NUM_TASKS=2", False),  # the first one says it
         ("SLURM_PROCID=0 SLURM_NTASKS=2", False),  # a batch script, outside of steps
-        ("SLURM_PROCID=0 SLURM_STEP_NUM_TASKS=2 WORLD_SIZE=2", False),
+        ("SLURM_PROCID=0 SLURM_STEP_NUM_TASKS=2 RANK=0 WORLD_SIZE=2", False),
     ],
 )
 def test_processes_that_do_not_know_of_each_other(
@@ -324,6 +327,31 @@ def test_processes_that_do_not_know_of_each_other(
         warnings.simplefilter("always")
         check_launch(job.cfg)
     assert any("has started 2 of these" in str(each.message) for each in told) == is_told
+
+
+@pytest.mark.parametrize(
+    ("rank", "size"), [("1", ""), ("", "1"), ("2", "2"), ("x", "2"), ("-1", "2"), ("0", "0")]
+)
+def test_variables_of_which_some_are_left_over(
+    rank: str, size: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("RANK", rank), ("WORLD_SIZE", size)):
+        if value:
+            monkeypatch.setenv(name, value)
+    told = rf"^the variables RANK \({rank or 'not set'}\) and WORLD_SIZE .*\n.*unset RANK"
+    with composed([STORIES]) as job, pytest.raises(ForgatherError, match=told):
+        check_launch(job.cfg)
+
+
+def test_more_processes_than_the_trainer_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    told = "^resources: Trainer is one process, not 2: choose .*\n.*WORLD_SIZE is 2"
+    with composed([STORIES]) as job, pytest.raises(UsageExit) as stop:
+        CheckBeforeLaunch().check(job.cfg)
+    assert re.search(told, str(stop.value.error))
+    with composed([STORIES, "trainer=accel"]) as job:
+        CheckBeforeLaunch().check(job.cfg)
 
 
 @pytest.mark.parametrize(
