@@ -1,4 +1,4 @@
-"""Processes that were started side by side: those that know of each other, and those that do not."""
+"""Processes that were started side by side, whether they know of each other or not."""
 
 from __future__ import annotations
 
