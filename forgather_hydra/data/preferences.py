@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import takewhile
 from typing import Any
 
-from datasets import Dataset
+from datasets import Dataset, Features, Json, List
 
 from forgather_hydra.data.conversations import fault_of_messages
 from forgather_hydra.data.corpus import Row, Split, check_eval_fraction, held_out
@@ -13,6 +13,9 @@ from forgather_hydra.limits import Share
 
 _ANSWERS = ("chosen", "rejected")
 _COLUMNS = ("prompt", *_ANSWERS)
+# By its own lights, a table gives each message the keys of all others, and each call of a tool
+# their arguments, as None, which chat templates write out.
+_AS_SAID = Features({name: List(Json()) for name in _COLUMNS})
 
 
 def preference_files(
@@ -44,7 +47,7 @@ def preference_files(
     ]
     if not found:
         raise ValueError(f"split {split!r} of {rows} has no pair of answers")
-    return Dataset.from_list(found)
+    return Dataset.from_list(found, features=_AS_SAID)
 
 
 def _read(rows: FileRows) -> Iterator[Row]:

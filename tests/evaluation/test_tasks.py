@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from word_models import ROWS, TASK, word_model, word_tokenizer
+from word_models import ROWS, TASK, WORDS, word_model, word_tokenizer
 
 from forgather_hydra.cli.forgather import main
 from forgather_hydra.errors import ForgatherError
@@ -60,6 +61,25 @@ def test_data_of_a_hub_that_cannot_be_reached_are_told(words, tmp_path, monkeypa
     with pytest.raises(ForgatherError, match=r"far\.yaml: .* reach 'me/letters'") as told:
         evaluate_tasks(model, AutoTokenizer.from_pretrained(words), [str(tmp_path / "far.yaml")])
     assert "where there is network" in told.value.hint
+
+
+@torch.no_grad()
+def test_answers_of_a_model_in_bfloat16_are_told_apart(tmp_path) -> None:
+    model, tokenizer = word_model().bfloat16(), word_tokenizer()
+
+    def likelihood(answer: list[str]) -> float:
+        ids = tokenizer(" ".join(["a", *answer])).input_ids
+        scores = model(torch.tensor([ids])).logits[0, :-1].float().log_softmax(-1)
+        return scores[range(len(answer)), ids[1:]].sum().item()
+
+    draw = random.Random(0)
+    pairs = [[draw.choices(WORDS[1:], k=30) for _ in range(2)] for _ in range(20)]
+    pairs = [[" ".join(answer) for answer in sorted(pair, key=likelihood)] for pair in pairs]
+    lines = [{"question": "a", "first": a, "second": b, "right": 1} for a, b in pairs]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "long.yaml").write_text(TASK.format(data=tmp_path / "rows.jsonl"))
+    found = evaluate_tasks(model, tokenizer, [str(tmp_path / "long.yaml")])
+    assert found["letters"]["acc"] == 1
 
 
 def rows(count: int) -> list[dict[str, torch.Tensor]]:

@@ -48,6 +48,21 @@ def test_the_prompt_may_be_in_both_answers(tmp_path) -> None:
     assert found[4:] == [{"prompt": whole[:3], **answers}] * 2
 
 
+def test_messages_have_no_keys_that_others_have(tmp_path) -> None:
+    calls = [{"name": "weather", "arguments": {"city": "Ulm"}}, {"name": "time", "arguments": {}}]
+    rows = [
+        {
+            "prompt": "q",
+            "chosen": [{"role": "assistant", "content": "", "tool_calls": [{"function": call}]}],
+            "rejected": said("q", "no")[1:],
+        }
+        for call in calls
+    ]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = [*preference_files(tmp_path, "train", eval_fraction=0)]
+    assert [row["chosen"] for row in found] == [row["chosen"] for row in rows]
+
+
 def test_a_system_message_is_said_and_odd_messages_are_told(tmp_path) -> None:
     file = tmp_path / "pairs.jsonl"
     pair = {"prompt": "q", "chosen": "yes", "rejected": "no"}
