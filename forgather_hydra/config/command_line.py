@@ -38,8 +38,8 @@ class Application:
 
     is_ours = False
 
-    def all_overrides(self, overrides: list[str]) -> list[str]:
-        """What the overrides stand for."""
+    def all_overrides(self, overrides: list[str], config_name: str | None) -> list[str]:
+        """What the overrides, which are to change the primary config, stand for."""
         return overrides
 
     def with_plugins(self, overrides: list[str], choices: Choices) -> list[str]:
@@ -83,11 +83,11 @@ class CommandLine(Application):
 
     is_ours = True
 
-    def all_overrides(self, overrides: list[str]) -> list[str]:
+    def all_overrides(self, overrides: list[str], config_name: str | None) -> list[str]:
         from forgather_hydra.config.saved_overrides import with_saved_overrides
 
         with self.reporting():
-            return with_saved_overrides(overrides)
+            return with_saved_overrides(overrides, config_name)
 
     def with_plugins(self, overrides: list[str], choices: Choices) -> list[str]:
         return with_own_plugins(overrides, choices)

@@ -63,7 +63,7 @@ class ForgatherConfigLoader(ConfigLoader):
         validate_sweep_overrides: bool = True,
     ) -> DictConfig:
         overrides = self.application.with_plugins(
-            self.application.all_overrides(overrides),
+            self.application.all_overrides(overrides, config_name),
             lambda given: self._choices(config_name, given, run_mode),
         )
 
@@ -177,7 +177,7 @@ class ForgatherConfigLoader(ConfigLoader):
         return made
 
     def _compose_job(self, sweep: DictConfig, overrides: list[str]) -> Composed:
-        overrides = self.application.all_overrides(overrides)
+        overrides = self.application.all_overrides(overrides, sweep.hydra.job.config_name)
 
         def choices(given: list[str]) -> dict[str, Any]:
             return self._choices(sweep.hydra.job.config_name, given, RunMode.RUN)

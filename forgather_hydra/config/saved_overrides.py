@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +19,22 @@ from forgather_hydra.rundir.names import HYDRA, RECORD
 _OF_THE_RUN = ("hydra.searchpath", "hydra.job.")
 
 
-def with_saved_overrides(overrides: list[str]) -> list[str]:
+def with_saved_overrides(overrides: list[str], config_name: str | None) -> list[str]:
     """The overrides, after those that ``resume=DIR`` or ``rerun=DIR`` stands for.
 
+    Args:
+        overrides: as given.
+        config_name: the primary config that they are to change.
+
     Raises:
-        ForgatherError: the directory is not that of a run.
+        ForgatherError: the directory is not that of a run, or that of another config's.
     """
     if (folder := _run_folder("resume", overrides)) is not None:
         if "rerun" in map(key_of, overrides):
             message = "resume=DIR goes on with a run, and rerun=DIR repeats one"
             raise ForgatherError("bad_override", message, hint="leave one of them out")
         _refuse_another_directory(folder, overrides)
+        _refuse_another_config(folder, config_name)
         of_hydra = [o for o in overrides_of(folder, "hydra") if key_of(o).startswith(_OF_THE_RUN)]
         saved = [*of_hydra, *overrides_of(folder, "task")]
         return _changed(saved, overrides)
@@ -53,6 +60,17 @@ def _refuse_another_directory(folder: Path, overrides: list[str]) -> None:
             )
 
 
+def _refuse_another_config(folder: Path, config_name: str | None) -> None:
+    with _saved_hydra(folder) as hydra:
+        former = hydra.job.config_name
+    if former != config_name:
+        raise ForgatherError(
+            "bad_override",
+            f"resume={folder}: that run is of the config {former!r}, and not of {config_name!r}",
+            hint=f"add --config-name {former}",
+        )
+
+
 def _changed(saved: list[str], given: list[str]) -> list[str]:
     """The overrides of a run, and after them others that may change them.
 
@@ -70,10 +88,17 @@ def overrides_of(folder: Path, kind: str) -> list[str]:
     Raises:
         ForgatherError: its record cannot be read.
     """
+    with _saved_hydra(folder) as hydra:
+        return task_overrides(hydra) if kind == "task" else hydra_overrides(hydra)
+
+
+@contextmanager
+def _saved_hydra(folder: Path) -> Iterator[Any]:
+    """Hydra's section of a run's configuration; turns what is wrong with it into one error."""
     path = folder / HYDRA / "hydra.yaml"
     try:
         saved: Any = OmegaConf.load(path)
-        return task_overrides(saved.hydra) if kind == "task" else hydra_overrides(saved.hydra)
+        yield saved.hydra
     except (OSError, ValueError, YAMLError, AttributeError, TypeError, OmegaConfBaseException) as e:
         hint = f"repeat the command of the run with hydra.run.dir={folder} resume=auto"
         raise ForgatherError("bad_override", f"{path} is no record of a run", hint=hint) from e

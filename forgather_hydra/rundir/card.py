@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from forgather_hydra.rundir import evaluations
+from forgather_hydra.rundir.command import command_of
 from forgather_hydra.rundir.files import read_json
 from forgather_hydra.rundir.names import CARD, HYDRA, VERSIONS
 from forgather_hydra.rundir.run import RunDirectory
@@ -85,8 +86,10 @@ class _Facts:
     def __init__(self, run_dir: Path, model_dir: Path) -> None:
         run = RunDirectory(run_dir)
         hydra = _yaml(run_dir / HYDRA / "hydra.yaml").get("hydra") or {}
+        overrides: list[str] | None = run.record.get("overrides")
         self.name = run_dir.resolve().name
-        self.overrides: list[str] = run.record.get("overrides") or []
+        # A program of somebody's own, which has called the trainer, leaves no record.
+        self.command = None if overrides is None else command_of(overrides, hydra)
         self.config = _yaml(run_dir / HYDRA / "config.yaml")
         self.choices: dict[str, str] = (hydra.get("runtime") or {}).get("choices") or {}
         finals = [record for record in run.metrics() if record.get("final")]
@@ -150,8 +153,9 @@ def _body(run: _Facts) -> Iterator[str]:
         yield from (
             f"| {name} | {key} | {_shown(value)} |" for key, value in each["metrics"].items()
         )
-    yield "\n## How it was made\n\n```sh"
-    yield f"python -m forgather_hydra {shlex.join(run.overrides)}\n```\n"
+    yield "\n## How it was made\n"
+    if run.command:
+        yield f"```sh\n{shlex.join(run.command)}\n```\n"
     yield from _configuration(run.config)
     yield ", ".join(f"{name} {run.versions[name]}" for name in _PACKAGES if name in run.versions)
     yield ""

@@ -56,6 +56,14 @@ def test_the_card_says_what_the_run_directory_holds(run) -> None:
     assert "trust_remote_code" not in card.text  # a Llama of transformers
 
 
+def test_a_program_of_somebodys_own_is_no_command_of_ours(run) -> None:
+    (run / "run.json").unlink()
+    text = write_card(run, run / "model").read_text()
+    assert "forgather_hydra +" not in text
+    assert "```sh" not in text
+    assert "lr: 0.25" in text
+
+
 def test_a_new_card_keeps_the_license_and_somebody_elses_card_stays(run) -> None:
     path = write_card(run, run / "model", "mit")
     evaluations.save(run, "letters", {"acc": 0.5})

@@ -17,6 +17,7 @@ from forgather_hydra.cli.selection import selected
 from forgather_hydra.config.application import SETTINGS
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.paths import conf_dir
+from forgather_hydra.rundir.command import command_of
 
 pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
 HEAVY = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "pandas")
@@ -104,6 +105,10 @@ def test_a_run_goes_on_without_the_project_being_named(projects: Path) -> None:
     run(language, "-t", "a", "train", "hydra.run.dir=../run")
     record = json.loads((projects / "run/run.json").read_text())
     assert record["result"] is None  # a tuple is no result that a record can hold
+    hydra = yaml.safe_load((projects / "run/.hydra/hydra.yaml").read_text())["hydra"]
+    assert command_of(record["overrides"], hydra) == ["forgather", "-t", "a", "train"]
+    hydra["runtime"]["cwd"] = str(projects)
+    assert command_of(record["overrides"], hydra)[1:3] == ["-p", "language"]
     (projects / "run/run.json").write_text(json.dumps({**record, "status": "interrupted"}))
     run(projects, "train", "resume=run")
     assert json.loads((projects / "run/run.json").read_text())["status"] == "finished"

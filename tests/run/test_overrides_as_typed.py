@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
+from warm import WarmProcess
 
 import forgather_hydra as fg
 from forgather_hydra.cli.composed import composed
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.rundir import record
+from forgather_hydra.rundir.command import command_of
 
 pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
 MAIN = "+main={_target_: builtins.dict, _partial_: true, x: 1}"
@@ -140,3 +143,25 @@ def test_a_run_that_needs_its_config_dir_names_it(tmp_path: Path) -> None:
         pass
     with composed(resumed, str(tmp_path / "own")) as job:
         assert job.cfg.main.x == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--config-dir own +experiment=mine main.x=2",
+        "--config-dir own --config-name primary +experiment=mine",
+        "hydra.searchpath=[own] +experiment=mine",
+    ],
+)
+def test_the_command_of_a_run_says_where_its_configs_are(
+    words: str, tmp_path: Path, warm: WarmProcess
+) -> None:
+    (tmp_path / "own/experiment").mkdir(parents=True)
+    text = "# @package _global_\nmain: {_target_: builtins.dict, _partial_: true, x: 1}\n"
+    (tmp_path / "own/experiment/mine.yaml").write_text(text)
+    (tmp_path / "own/primary.yaml").write_text("defaults: [config, _self_]\n")
+    done = warm.run(*words.split(), "hydra.run.dir=run", cwd=tmp_path, environment=os.environ)
+    assert done.returncode == 0, done.stderr
+    hydra: Any = OmegaConf.to_container(OmegaConf.load(tmp_path / "run/.hydra/hydra.yaml"))
+    command = command_of(typed(tmp_path / "run"), hydra["hydra"])
+    assert command == ["python", "-m", "forgather_hydra", *words.split()]

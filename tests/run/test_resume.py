@@ -100,7 +100,7 @@ def test_a_damaged_record_of_overrides_is_named(tmp_path: Path, content: bytes) 
     (tmp_path / ".hydra").mkdir()
     (tmp_path / ".hydra/hydra.yaml").write_bytes(content)
     with pytest.raises(ForgatherError, match=r"hydra\.yaml is no record of a run"):
-        with_saved_overrides([f"resume={tmp_path}"])
+        with_saved_overrides([f"resume={tmp_path}"], "config")
 
 
 @pytest.mark.parametrize(
@@ -114,28 +114,31 @@ def test_a_damaged_record_of_overrides_is_named(tmp_path: Path, content: bytes) 
 )
 def test_a_run_that_cannot_be_meant_is_told(tmp_path: Path, words: list[str], told: str) -> None:
     (tmp_path / ".hydra").mkdir()
-    saved = "hydra: {overrides: {hydra: [], task: [+experiment=stories]}}\n"
+    given = "overrides: {hydra: [], task: [+experiment=stories]}"
+    saved = f"hydra: {{job: {{config_name: config}}, {given}}}\n"
     (tmp_path / ".hydra/hydra.yaml").write_text(saved)
     with pytest.raises(ForgatherError, match="(?s)" + told.format(run=tmp_path)):
-        with_saved_overrides([word.format(run=tmp_path) for word in words])
+        with_saved_overrides([word.format(run=tmp_path) for word in words], "config")
     here = [f"resume={tmp_path}", f"hydra.run.dir={tmp_path}/"]
-    assert "+experiment=stories" in with_saved_overrides(here)
+    assert "+experiment=stories" in with_saved_overrides(here, "config")
+    with pytest.raises(ForgatherError, match=r"(?s)of the config 'config'.*--config-name config"):
+        with_saved_overrides(here, "mine")
 
 
 def test_a_run_goes_on_as_hydra_was_told_to_run_it(tmp_path: Path) -> None:
     (tmp_path / ".hydra").mkdir()
     given = "[+hydra.job.env_set.A=1, hydra.job.chdir=true, hydra.run.dir=x, hydra.mode=RUN]"
-    saved = f"hydra: {{overrides: {{hydra: {given}, task: []}}}}\n"
+    saved = f"hydra: {{job: {{config_name: config}}, overrides: {{hydra: {given}, task: []}}}}\n"
     (tmp_path / ".hydra/hydra.yaml").write_text(saved)
     goes_on = [f"resume={tmp_path}", "hydra.job.chdir=false"]
-    assert with_saved_overrides(goes_on) == ["+hydra.job.env_set.A=1", *goes_on]
+    assert with_saved_overrides(goes_on, "config") == ["+hydra.job.env_set.A=1", *goes_on]
 
 
 @pytest.mark.parametrize("key", ["resume", "rerun"])
 def test_a_run_without_its_configuration_is_told_from_no_run(tmp_path: Path, key: str) -> None:
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(ForgatherError, match=r"\(hydra.output_subdir\)(?s:.*)resume=auto goes on"):
-        with_saved_overrides([f"{key}={tmp_path}"])
+        with_saved_overrides([f"{key}={tmp_path}"], "config")
 
 
 def test_a_different_configuration_is_not_taken_for_the_unfinished_one(tmp_path: Path) -> None:
