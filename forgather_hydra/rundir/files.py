@@ -58,7 +58,7 @@ def write_json(path: Path, content: dict[str, Any], is_final: bool = False) -> N
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(aside, "w", encoding="utf-8") as file:
+    with _named(path), open(aside, "w", encoding="utf-8") as file:
         file.write(dumps(content, indent=2) + "\n")
         if is_final:
             file.flush()
@@ -69,8 +69,18 @@ def write_json(path: Path, content: dict[str, Any], is_final: bool = False) -> N
 def append_line(path: Path, content: dict[str, Any]) -> None:
     """Add an object to a file of JSON lines."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as stream:
+    with _named(path), path.open("a", encoding="utf-8") as stream:
         stream.write(dumps(content) + "\n")
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Have errors name the file: those of writing, as on a full disk, do not by themselves."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 def dumps(content: Any, **form: Any) -> str:
@@ -120,7 +130,7 @@ def write_own(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with open(descriptor, "wb") as file:
+    with _named(path), open(descriptor, "wb") as file:
         file.write(content)
     os.replace(aside, path)
 

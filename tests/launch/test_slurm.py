@@ -55,7 +55,8 @@ def test_like_jobs_are_an_array_and_each_failure_is_told(
 def test_resources_of_each_job_are_its_own(sweep: Run, tmp_path: Path) -> None:
     words = ("resources.gpus_per_proc=0,1,2", "+main.x=1", "resources.cpus_per_proc=2")
     options = ("hydra.launcher.env={MARK: 'a b'}", "hydra.launcher.setup=['export FOO=1']")
-    sweep("told", *QUICK, *words, *options)
+    of_another = {"RANK": "1", "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "a shell in a job"}
+    sweep("told", *QUICK, *words, *options, **of_another)
     seen = [json.loads(path.read_text()) for path in (tmp_path / "seen").iterdir()]
     devices = sorted(str(job["CUDA_VISIBLE_DEVICES"]) for job in seen)
     assert [len(names.split(",")) for names in devices if names != "None"] == [1, 2]
@@ -63,6 +64,21 @@ def test_resources_of_each_job_are_its_own(sweep: Run, tmp_path: Path) -> None:
     asked = call("scontrol", "show", "job", place(tmp_path / "out/2"))
     assert "NumCPUs=2" in asked
     assert "gpu:2" in asked
+
+
+def test_an_output_that_nobody_reads_leaves_the_jobs_alone(start: Run, tmp_path: Path) -> None:
+    (tmp_path / "hold-1").touch()
+    process = start("counted", "-m", "hydra.sweep.dir=out", *QUICK, "+main.x=1")
+    assert "submitted" in process.stdout.readline()
+    process.stdout.close()
+    (tmp_path / "hold-1").unlink()  # so that there is something to say
+    error = process.stderr.read()
+    assert process.wait(60) == 1
+    assert error == (
+        "error: [Errno 32] Broken pipe\n"
+        "  the jobs go on without this command; the same command waits for them again\n"
+    )
+    assert (tmp_path / "out/0/.launch/result.json").exists()
 
 
 def test_what_the_cluster_refuses_has_failed_and_the_rest_goes_on(sweep: Run, saved: Run) -> None:

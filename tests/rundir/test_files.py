@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,14 @@ import numpy as np
 import pytest
 import torch
 
-from forgather_hydra.rundir.files import append_line, exact, from_exact, read_json, write_json
+from forgather_hydra.rundir.files import (
+    append_line,
+    exact,
+    from_exact,
+    read_json,
+    write_json,
+    write_own,
+)
 
 ODD = {"a": math.nan, "b": [math.inf, (-math.inf, 1.5)], "c": {"d": np.float32("nan")}, 5: None}
 
@@ -42,3 +50,16 @@ def test_what_is_read_again_keeps_its_numbers() -> None:
     again = from_exact(json.loads(text))
     assert again["a"] == [math.inf, -math.inf, 1.0]
     assert math.isnan(again["b"])
+
+
+@pytest.mark.parametrize(
+    "write", [write_json, append_line, lambda path, _: write_own(path, b"some bytes")]
+)
+def test_a_disk_that_is_full_is_told_with_the_file(write: Any, tmp_path: Path) -> None:
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, most[1]))  # the disk takes nothing more
+    try:
+        with pytest.raises(OSError, match=rf"too large: '{tmp_path}/a.json'$"):
+            write(tmp_path / "a.json", {"a": 1})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)

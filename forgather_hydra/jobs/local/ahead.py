@@ -7,10 +7,11 @@ import sys
 from omegaconf import DictConfig, OmegaConf
 
 from forgather_hydra.jobs.job import options_in
+from forgather_hydra.jobs.local.cores import cores
 from forgather_hydra.jobs.local.forked import fork_server
 from forgather_hydra.jobs.local.processes import worker_environment
 from forgather_hydra.jobs.local.slots import devices
-from forgather_hydra.jobs.local.start import FOR_TRAINING, cores, threads, variables
+from forgather_hydra.jobs.local.start import FOR_TRAINING, threads, variables
 from forgather_hydra.jobs.options import LocalOptions, options_class, read_options
 from forgather_hydra.jobs.snapshot import import_path
 

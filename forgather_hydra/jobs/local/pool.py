@@ -14,8 +14,9 @@ from hydra.core.utils import JobReturn, JobStatus
 from forgather_hydra.errors import ForgatherError, counted
 from forgather_hydra.jobs.job import Job, write_payload
 from forgather_hydra.jobs.local import slots as device_slots
+from forgather_hydra.jobs.local.cores import cores
 from forgather_hydra.jobs.local.processes import JobProcess, exit_message
-from forgather_hydra.jobs.local.start import Starter, cores
+from forgather_hydra.jobs.local.start import Starter
 from forgather_hydra.jobs.local.told_to_end import taken_as_ctrl_c
 from forgather_hydra.jobs.options import LocalOptions
 from forgather_hydra.jobs.outcome import (

@@ -17,7 +17,7 @@ import psutil
 GRACE_S = 30.0  # from asking a job to end until it is killed
 
 # What the processes of one job are told about each other must not reach those of another.
-_OF_OTHERS = (
+OF_OTHERS = (
     *("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "ROLE_RANK"),
     *("MASTER_ADDR", "MASTER_PORT", "NODE_RANK"),
 )
@@ -52,7 +52,7 @@ def worker_environment(
     environment = {
         name: value
         for name, value in os.environ.items()
-        if name not in _OF_OTHERS and not name.startswith("TORCHELASTIC_")
+        if name not in OF_OTHERS and not name.startswith("TORCHELASTIC_")
     }
     environment["PYTHONPATH"] = os.pathsep.join(import_path)
     environment.setdefault("OMP_NUM_THREADS", str(threads))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from forgather_hydra.jobs.job import Job
 from forgather_hydra.jobs.local import loopback
+from forgather_hydra.jobs.local.cores import cores
 from forgather_hydra.jobs.local.forked import ForkServer, fork_server
 from forgather_hydra.jobs.local.processes import (
     JobProcess,
@@ -146,8 +146,3 @@ def threads(options: LocalOptions, processes: int) -> int:
 def variables(options: Options) -> dict[str, str]:
     """The variables that the user has given a job."""
     return {name: str(value) for name, value in (options.env or {}).items()}
-
-
-def cores() -> int:
-    """The cores that this process may use; macOS does not keep a process to some."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

@@ -14,6 +14,7 @@ from typing import Any
 
 import submitit
 
+from forgather_hydra.jobs.local.processes import OF_OTHERS
 from forgather_hydra.jobs.options import SlurmOptions
 from forgather_hydra.jobs.snapshot import project_roots, site_packages
 from forgather_hydra.jobs.topology import Topology
@@ -38,6 +39,7 @@ rm -f "$RUN/"{@STOP@,@REQUEUE@,@TRACEBACK@} "$LAUNCH/"{@RESULT@,@FAILURE@,@WARNE
 NUMBER=$(($(ls -d "$LAUNCH"/@ATTEMPT@* 2>/dev/null | wc -l) + 1))
 ATTEMPT=$LAUNCH/@ATTEMPT@$NUMBER
 mkdir -p "$ATTEMPT"
+unset @OF_OTHERS@ ${!TORCHELASTIC_*}  # of the shell that has submitted this
 MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 getent hosts "$MASTER_ADDR" >/dev/null \
   || MASTER_ADDR=$(scontrol show node "$MASTER_ADDR" | sed -n 's/.*NodeAddr=\([^ ]*\).*/\1/p')
@@ -222,6 +224,7 @@ def tail(
         "SRUN": shlex.join(srun),
         "RANK": shlex.quote("; ".join([*rank, worker])),
         "PATIENCE": str(PATIENCE_S),
+        "OF_OTHERS": " ".join(OF_OTHERS),
         "MOST_STARTS": str(options.max_requeues),
         **_NAMES,
     }

@@ -78,6 +78,11 @@ class Waiting:
                 print("\nthe jobs go on without this command")
                 self.cluster.tell()
                 raise
+            except OSError as reason:  # such as an output that nobody reads
+                reason.add_note(
+                    "the jobs go on without this command; the same command waits for them again"
+                )
+                raise
         self.clear()
         return [self.returns[id(job)] for job in self.jobs]
 
