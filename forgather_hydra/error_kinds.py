@@ -111,6 +111,7 @@ PROJECTS = {
     "bad_meta": Meaning("a value of `meta.yaml` has the wrong type", "see what it should be"),
     "bad_name": Meaning("a name that cannot be used for this", "see the hint"),
     "file_exists": Meaning("a file is in the way; nothing is overwritten", "choose another name"),
+    "missing_folder": Meaning("`meta.yaml` names a folder that is not there", "correct its name"),
     "no_project": Meaning("the folder is no project", "`-p DIR`; `forgather ls -r` finds projects"),
     "no_workspace": Meaning("no workspace is around the folder", "`forgather ws create DIR`"),
 }

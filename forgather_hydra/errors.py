@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class ForgatherWarning(UserWarning):
@@ -101,14 +101,25 @@ class ForgatherError(Exception):
         return _rebuild, (None if cause_type is Exception else cause_type, dict(self.__dict__))
 
 
+class Withheld(NamedTuple):
+    """A warning that is kept back: what `warn` takes."""
+
+    kind: str
+    message: str
+    hint: str | None
+    template: str
+    line: int
+    file: str | None
+
+
 _reported: dict[Any, Any] = {}  # what Python's warnings keep in order to tell each once
-_withheld: ContextVar[list[tuple[str, str, int]] | None] = ContextVar("withheld", default=None)
+_withheld: ContextVar[list[Withheld] | None] = ContextVar("withheld", default=None)
 
 
 @contextmanager
-def withheld() -> Iterator[list[tuple[str, str, int]]]:
-    """Keep warnings back; `tell` gives them later: text, file and line of each."""
-    kept: list[tuple[str, str, int]] = []
+def withheld() -> Iterator[list[Withheld]]:
+    """Keep warnings back; `tell` gives them later."""
+    kept: list[Withheld] = []
     token = _withheld.set(kept)
     try:
         yield kept
@@ -118,11 +129,14 @@ def withheld() -> Iterator[list[tuple[str, str, int]]]:
 
 def tell(warning: Iterable[Sequence[Any]]) -> None:
     """Give warnings that were kept back, each once in a process."""
+    found = [Withheld(*each) for each in warning]
     if (kept := _withheld.get()) is not None:
-        kept.extend((text, place, line) for text, place, line in warning)
+        kept.extend(found)
         return
-    for text, place, line in warning:
-        warnings.warn_explicit(text, ForgatherWarning, place, line, registry=_reported)
+    for each in found:
+        place = display_path(each.file) if each.file else each.template
+        told = ForgatherWarning(each.message, each.kind, each.hint, each)
+        warnings.warn_explicit(told, None, place, each.line, registry=_reported)
 
 
 def warn(kind: str, message: str, origin: Any, hint: str | None = None) -> None:
@@ -134,13 +148,7 @@ def warn(kind: str, message: str, origin: Any, hint: str | None = None) -> None:
         origin: the `Origin` of the line.
         hint: what to do about it.
     """
-    place = display_path(origin.file) if origin.file else origin.template
-    warning = ForgatherWarning(message, kind, hint, origin)
-    kept = _withheld.get()
-    if kept is None:
-        warnings.warn_explicit(warning, None, place, origin.line, registry=_reported)
-    else:
-        kept.append((str(warning), place, origin.line))
+    tell([Withheld(kind, message, hint, origin.template, origin.line, origin.file)])
 
 
 def error_like(

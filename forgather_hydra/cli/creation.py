@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -52,20 +53,23 @@ def _action(actions: Any, name: str, command: Any, message: str) -> argparse.Arg
     return action
 
 
+def _word(path: Path) -> str:
+    """A path as a word for a shell."""
+    return shlex.quote(display_path(str(path.absolute())))
+
+
 def _create_workspace(options: argparse.Namespace) -> None:
     from forgather_hydra.project.create import create_workspace
 
     _tell(create_workspace(options.folder))
-    print(
-        f"next: forgather project create {display_path(str((options.folder / 'NAME').absolute()))}"
-    )
+    print(f"next: forgather project create {_word(options.folder / 'NAME')}")
 
 
 def _create_package(options: argparse.Namespace) -> None:
     from forgather_hydra.project.package import create_package
 
     _tell(create_package(options.folder))
-    print(f"next: pip install -e {display_path(str(options.folder.absolute()))}")
+    print(f"next: pip install -e {_word(options.folder)}")
 
 
 def _create_project(options: argparse.Namespace) -> None:
@@ -73,7 +77,7 @@ def _create_project(options: argparse.Namespace) -> None:
 
     folder = options.folder or Path(options.project_dir or ".")
     _tell(create_project(folder, options.extends, options.name, options.description))
-    print(f"next: forgather -p {folder} -t baseline.yaml train")
+    print(f"next: forgather -p {shlex.quote(str(folder))} -t baseline.yaml train")
 
 
 def _create_config(options: argparse.Namespace) -> None:

@@ -74,6 +74,8 @@ def _printed(folder: str, disk: Disk | None = None) -> bool:
     print("  ".join(part for part in (place, _title(meta.name, meta.description)) if part))
     files = [f"{row.file} (default)" if row.file == default else row.file for row in rows]
     width = max(map(len, files), default=0)
+    if not rows:
+        print(f"  no configuration in {', '.join(meta.config_folders)}")
     for file, row in zip(files, rows, strict=True):
         line = f"error: {_indented(row.error)}" if row.error else _title(row.name, row.description)
         print(f"  {file:<{width}}  {line}".rstrip())

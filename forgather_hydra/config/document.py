@@ -14,6 +14,7 @@ from forgather_hydra.template.rendered import Rendered
 
 if TYPE_CHECKING:
     from forgather_hydra.config.composition import Composition
+    from forgather_hydra.errors import Withheld
     from forgather_hydra.graph.nodes import Mark
 
 Positions = dict[str, "list[Mark]"]
@@ -31,7 +32,7 @@ class Document:
         written: the paths of the references that the template wrote out.
         package: the package its header asks for, or None.
         rendered: the rendered text, and what rendering tells of it.
-        warnings: text, file and line of those that were given meanwhile.
+        warnings: those that were given meanwhile.
     """
 
     pickled: bytes
@@ -40,7 +41,7 @@ class Document:
     written: frozenset[str]
     package: str | None
     rendered: Rendered
-    warnings: list[tuple[str, str, int]] = field(default_factory=list)
+    warnings: list[Withheld] = field(default_factory=list)
 
     def config(self) -> Any:
         """A fresh copy of the configuration."""

@@ -11,7 +11,7 @@ from forgather_hydra.config.document import Document
 from forgather_hydra.config.encode import encode
 from forgather_hydra.config.package import header_package, package_path
 from forgather_hydra.config.reserved import check_root
-from forgather_hydra.errors import ForgatherError, tell, withheld
+from forgather_hydra.errors import ForgatherError, Withheld, tell, withheld
 from forgather_hydra.graph.lost import tell_lost_lines
 from forgather_hydra.graph.nodes import Sequence
 from forgather_hydra.graph.parse import parse
@@ -65,7 +65,7 @@ def library_renderer(folders: tuple[str, ...]) -> Renderer:
 
 def _noting_warnings(make: Callable[[], Document]) -> Document:
     """A document with what was warned of while it was made, so that it can be told again."""
-    warned: list[tuple[str, str, int]] = []
+    warned: list[Withheld] = []
     try:
         with withheld() as warned:
             made = make()

@@ -17,6 +17,7 @@ from forgather_hydra.template.kept import Disk, basis, holds
 
 if TYPE_CHECKING:
     from forgather_hydra.config.document import Document
+    from forgather_hydra.errors import Withheld
 
 _INSTALLED = (("pkg", "hydra.conf"), ("structured", ""))  # which change with what is installed
 _FOLDERS = ("file", "pkg", "forgather", "forgather-auto")
@@ -70,7 +71,7 @@ class LookedUp:
         self.is_known &= not document.rendered.is_fleeting
 
     @property
-    def warnings(self) -> list[tuple[str, str, int]]:
+    def warnings(self) -> list[Withheld]:
         """Those of the templates, each once."""
         every = (warning for document, _ in self.documents for warning in document.warnings)
         return list(dict.fromkeys(every))

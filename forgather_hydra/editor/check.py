@@ -133,4 +133,6 @@ def _origin(sequence: Any, number: int) -> Origin | None:
 def _check_meta(folder: str) -> None:
     from forgather_hydra.project.meta_file import read_meta
 
-    read_meta(os.path.abspath(folder))
+    meta = read_meta(os.path.abspath(folder))
+    if meta.default_config:
+        meta.config()

@@ -16,6 +16,7 @@ from forgather_hydra.template.source_map import Origin
 LineOf = Callable[[Any], int]
 
 _HINTS = {
+    "found a tab character": "indent with spaces",
     "mapping values are not allowed": "quote a value with ': ', indent what is below a key",
     "cannot start any token": "indent with spaces, and quote a value that starts with % @ or `",
     "did not find expected key": "check the indentation: keys stand in one column",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,7 @@ class Meta:
         searchpath: folders in which the project's templates are found.
         config_prefix: folder of the configurations, relative to the search path.
         default_config: the configuration that is loaded when none is named.
+        default_origin: template, line and file that say so.
         system_path: absolute path of a folder that the project's code is imported from.
         files: the files that said it, with their stamps.
     """
@@ -39,6 +41,7 @@ class Meta:
     searchpath: list[str] = field(default_factory=list)
     config_prefix: str = "configs"
     default_config: str | None = None
+    default_origin: Sequence[Any] = ()
     system_path: str | None = None
     files: list[Stamp] = field(default_factory=list)
 
@@ -63,9 +66,14 @@ class Meta:
 
         return Renderer(self.folders, self.variables)
 
+    @property
+    def config_folders(self) -> list[str]:
+        """Where the configurations are."""
+        return [os.path.join(folder, self.config_prefix) for folder in self.searchpath]
+
     def configs(self) -> list[str]:
         """The names of the project's configurations, sorted."""
-        bases = [Path(folder, self.config_prefix) for folder in self.searchpath]
+        bases = map(Path, self.config_folders)
         found = {path.relative_to(base) for base in bases for path in base.rglob("*.yaml")}
         return sorted(str(path) for path in found if not any(p[0] == "." for p in path.parts))
 
@@ -76,20 +84,27 @@ class Meta:
             ForgatherError: ``missing_template``, where the project has no such configuration.
         """
         names = self.configs()
-        bases = [os.path.join(folder, self.config_prefix) for folder in self.searchpath]
         if not name and not names:
             message = "the project has no configuration"
-            hint = f"put one into {', '.join(bases)}"
+            hint = f"put one into {', '.join(self.config_folders)}"
             raise ForgatherError("missing_template", message, hint=hint)
-        name = name or self.default_config or names[0]
-        for found in (name, f"{name}.yaml"):
-            if any(os.path.isfile(os.path.join(base, found)) for base in bases):
+        wanted = os.path.normpath(name or self.default_config or names[0])
+        for found in () if wanted.startswith(os.pardir) else (wanted, f"{wanted}.yaml"):
+            if any(os.path.isfile(os.path.join(base, found)) for base in self.config_folders):
                 return found
-        raise ForgatherError(
+        raise self._no_config(name, names)
+
+    def _no_config(self, name: str, names: list[str]) -> ForgatherError:
+        wanted = name or self.default_config
+        error = ForgatherError(
             "missing_template",
-            f"the project has no configuration {name!r}",
-            hint=did_you_mean(name, names) or f"it has {', '.join(names) or 'none'}",
+            f"the project has no configuration {wanted!r}",
+            hint=did_you_mean(wanted, names) or f"it has {', '.join(names) or 'none'}",
         )
+        if not name and self.default_origin:
+            error.path = "default_config"
+            error.template, error.line, error.file = self.default_origin
+        return error
 
     def add_system_path(self) -> None:
         """Let the project's own code be imported; what is installed comes first."""

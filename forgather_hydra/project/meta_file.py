@@ -52,9 +52,10 @@ def read_meta(project_dir: str) -> Meta:
             values = materialize(config.config)
             _check(config, values := {} if values is None else values)
             _warn_unread(config, values)
+            meta = _meta(project_dir, root, config, values)
+            _warn_missing(meta, config, values)
     finally:
         tell(message)
-    meta = _meta(project_dir, root, config, values)
     if not message:
         _keep(meta, folders, config)
     return meta
@@ -73,6 +74,7 @@ def _meta(project_dir: str, root: str, config: Config, values: dict[str, Any]) -
         searchpath=[os.path.normpath(os.path.join(project_dir, entry)) for entry in entries],
         config_prefix=known.get("config_prefix") or "configs",
         default_config=known.get("default_config"),
+        default_origin=tuple(_origin(config, "default_config") or ()),
         system_path=system_path and os.path.normpath(os.path.join(project_dir, system_path)),
         files=config.files,
     )
@@ -123,12 +125,28 @@ def _check(config: Config, values: Any) -> None:
         if _SYNONYMS.get(key, key) in _KEYS:
             wanted = "a folder or a list of folders" if key == "searchdir" else "text"
             message = f"it is {wanted}, not {type(value).__name__}"
-            raise ForgatherError("bad_meta", message, path=key).locate(_origin(config, key))
+            hint = "write it in quotes" if isinstance(value, (int, float)) else None
+            error = ForgatherError("bad_meta", message, path=key, hint=hint)
+            raise error.locate(_origin(config, key))
 
 
 def _origin(config: Config, key: Any) -> Origin | None:
     lines = getattr(config.config, "_lines_", None) or {}
     return config.source_map.origin(lines.get(key, [1])[-1])
+
+
+def _warn_missing(meta: Meta, config: Config, values: dict[Any, Any]) -> None:
+    """Warn of folders that the file names, and that are not there."""
+    named = {"searchdir": meta.searchpath, "system_path": [meta.system_path or ""]}
+    for key, folders in named.items():
+        for number, folder in enumerate(folders if values.get(key) else ()):
+            if not os.path.isdir(folder):
+                lines = getattr(config.config.get(key), "_lines_", None) or {}
+                line = lines.get(number)
+                origin = config.source_map.origin(line[-1]) if line else _origin(config, key)
+                message = f"{key}: there is no folder {folder}"
+                hint = "make it, or correct its name"
+                warn("missing_folder", message, origin or Origin(META_FILE, 1), hint)
 
 
 def _warn_unread(config: Config, values: dict[Any, Any]) -> None:

@@ -27,6 +27,7 @@ Token = tuple[int, str, str]
 _OPENING = re.compile(r"\{(?:\{|%|#)")
 _BRACKET = re.compile(r"\{(?P<opening>[{%#])|[}%#]\}")
 _END_LINE = re.compile(r"\s*(?:(?:--|<<|>>)\s+|\{%[-+]?\s*)end")
+_ALMOST = re.compile(r"\s*(?:[-<>=][ \t]+|(?:--|<<|>>)(?=\w))(\w+)")
 _ODD = {
     "#": "a comment behind a statement begins with ##",
     "&": "write 'and' rather than &&, and ~ to put texts together",
@@ -122,11 +123,11 @@ def _unbalanced(statements: list[_Statement], lines: list[str]) -> Mistake | Non
     for each in statements:
         word = each.keyword
         if word in _CONTINUING and not (stack and stack[-1].keyword in ("if", "for")):
-            return _stray(each, stack)
+            return _stray(each, stack, lines)
         if word.startswith("end") and word in KEYWORDS:
             if not stack:
                 return _closes_nothing(each, closed, lines)
-            if mistake := _mismatch(stack, each):
+            if mistake := _mismatch(stack, each, lines):
                 return mistake
             closed.append((stack.pop(), each))
         elif word in _NESTING and not (word == "set" and "=" in each.words):
@@ -134,13 +135,25 @@ def _unbalanced(statements: list[_Statement], lines: list[str]) -> Mistake | Non
     if not stack:
         return None
     word, line = stack[-1].keyword, stack[-1].line
+    if almost := _almost(lines, line, len(lines), f"end{word}"):
+        return almost
     message = f"'{word}' is never closed: 'end{word}' is missing"
     return Mistake(message, line, f"add '-- end{stack[-1]}'", len(lines) + 1)
 
 
-def _stray(each: _Statement, stack: list[_Statement]) -> Mistake:
+def _almost(lines: list[str], after: int, before: int, word: str) -> Mistake | None:
+    """The last line between two that would be a statement but for a character."""
+    for number in range(before, after, -1):
+        almost = _ALMOST.match(lines[number - 1]) if number <= len(lines) else None
+        if almost and almost[1] == word:
+            message = f"'{lines[number - 1].strip()}' is read as text"
+            return Mistake(message, number, "a statement begins with -- and a blank", before)
+    return None
+
+
+def _stray(each: _Statement, stack: list[_Statement], lines: list[str]) -> Mistake:
     if any(opened.keyword in ("if", "for") for opened in stack):
-        return _still_open(stack[-1], each)
+        return _still_open(stack[-1], each, lines)
     message = f"'{each.keyword}' belongs to an 'if' or a 'for', and none is open here"
     return Mistake(message, each.line, "remove it, or write '-- if CONDITION' above", each.line)
 
@@ -155,23 +168,29 @@ def _closes_nothing(
             message = f"{header} ends by itself, at the next header or the end of the template"
             return Mistake(message, closing.line, f"remove '{closing}'", end.line)
     opening = end.keyword.removeprefix("end")
+    if almost := _almost(lines, 0, end.line, opening):
+        return almost
+    message = f"'{end.keyword}' closes nothing: no '{opening}' is open"
     hint = f"remove it, or open the '{opening}' that it closes above"
-    return Mistake(
-        f"'{end.keyword}' closes nothing: no '{opening}' is open", end.line, hint, end.line
-    )
+    return Mistake(message, end.line, hint, end.line)
 
 
-def _mismatch(stack: list[_Statement], end: _Statement) -> Mistake | None:
+def _mismatch(stack: list[_Statement], end: _Statement, lines: list[str]) -> Mistake | None:
     opened, closing = stack[-1], end.keyword.removeprefix("end")
     if opened.keyword == closing and end.name in ("", opened.name):
         return None
     if any(each.keyword == closing and end.name in ("", each.name) for each in stack):
-        return _still_open(opened, end)
+        return _still_open(opened, end, lines)
     message = f"'{end}' does not close what is open, '{opened}' of line {opened.line}"
-    return Mistake(message, end.line, f"write '-- end{opened}'", end.line)
+    hint = f"write '-- end{opened}'"
+    if opened.keyword == closing:
+        hint += f", or name the block {end.name!r}"
+    return Mistake(message, end.line, hint, end.line)
 
 
-def _still_open(opened: _Statement, at: _Statement) -> Mistake:
+def _still_open(opened: _Statement, at: _Statement, lines: list[str]) -> Mistake:
+    if almost := _almost(lines, opened.line, at.line, f"end{opened.keyword}"):
+        return almost
     message = f"'{opened}' is not closed where '{at}' of line {at.line} stands"
     return Mistake(message, opened.line, f"add '-- end{opened}' before that", at.line)
 
@@ -256,6 +275,7 @@ def _of_statement(message: str, words: str) -> tuple[str | None, str | None]:
 
 # What statements look like that are none, and the cure; the first that fits counts.
 _FORMS: Mapping[str, str] = {
+    r"(?:end)?block\s+\w": "the name of a block is one word of letters, digits and _",
     r"else\s+if\b": "write: elif CONDITION",
     r"(?:extends|include)\s*(?:[%-].*)?\Z": "name a template: -- extends 'name.yaml'",
     r"block\s*(?:[%-].*)?\Z": "name the block: -- block NAME",

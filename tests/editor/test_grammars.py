@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from forgather_hydra.graph.words import WORDS
-from forgather_hydra.template import diagnose, split, syntax
+from forgather_hydra.template import mistakes, split, syntax
 
 ROOT = Path(__file__).parents[2]
 VSCODE = ROOT / "editors/vscode"
@@ -71,7 +71,7 @@ def test_every_tag_is_one(word: str) -> None:
 @pytest.mark.parametrize("grammar", [RULES["statement"]["match"], VIM])
 def test_every_statement_is_there(grammar: str) -> None:
     words = set(re.findall(r"\w+", grammar))
-    missing = [word for word in diagnose.KEYWORDS if word.removeprefix("end") not in words]
+    missing = [word for word in mistakes.KEYWORDS if word.removeprefix("end") not in words]
     assert missing == []
 
 

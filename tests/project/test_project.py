@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 import forgather_hydra as fg
+from forgather_hydra.editor.check import problems_of
 from forgather_hydra.errors import ForgatherError, ForgatherWarning
 from forgather_hydra.project.listing import projects_below
+from forgather_hydra.project.meta_file import read_meta
 from forgather_hydra.project.workspace import WORKSPACE
 
 Layout = Callable[[dict[str, str]], Path]
@@ -145,6 +147,46 @@ def test_keys_that_nothing_reads_warn_with_the_line(layout: Layout) -> None:
     with pytest.warns(ForgatherWarning, match="did you mean 'searchdir'") as caught:
         fg.Project(project_dir=str(root / "p"))
     assert (Path(caught[0].filename).name, caught[0].lineno) == ("meta.yaml", 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("name: P\nsearchdir: nowhere\n", "searchdir: there is no folder"),
+        ("name: P\nsearchdir:\n    - templates\n    - tmeplates\n", "p/tmeplates"),
+        ("name: P\nsystem_path: nowhere\n", "system_path: there is no folder"),
+    ],
+)
+def test_folders_that_are_not_there_warn_with_the_line(
+    layout: Layout, text: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {"forgather_workspace/x": "", "p/meta.yaml": text, "p/templates/configs/a.yaml": "m: 1"}
+    root = layout(files)
+    with pytest.warns(ForgatherWarning, match=told) as caught:
+        read_meta(str(root / "p"))
+    lines = text.count("\n")
+    assert (Path(caught[0].filename).name, caught[0].lineno) == ("meta.yaml", lines)
+    assert [(p.kind, p.line) for p in problems_of([str(root / "p/meta.yaml")])] == [
+        ("missing_folder", lines)
+    ]
+
+
+@pytest.mark.parametrize("name", ["nosuch", "../a.yaml", "x/../../a"])
+def test_a_default_configuration_that_is_not_there(layout: Layout, name: str) -> None:
+    files = {
+        "forgather_workspace/meta_defaults.yaml": f"-- set x = 1\ndefault_config: {name}\n",
+        "p/meta.yaml": "-- extends 'meta_defaults.yaml'\n",
+        "p/templates/configs/b.yaml": "main: 1\n",
+        "p/templates/a.yaml": "main: 1\n",
+    }
+    root = layout(files)
+    with pytest.raises(ForgatherError, match="default_config: the project has no") as caught:
+        fg.Project(project_dir=str(root / "p"))
+    assert (caught.value.template, caught.value.line) == ("meta_defaults.yaml", 2)
+    assert [p.line for p in problems_of([str(root / "p/meta.yaml")])] == [2]
+    assert fg.Project("b", str(root / "p"))() == 1
+    with pytest.raises(ForgatherError, match=r"^the project has no configuration 'c'"):
+        fg.Project("c", str(root / "p"))
 
 
 @pytest.mark.parametrize(
