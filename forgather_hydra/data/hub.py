@@ -22,6 +22,7 @@ from forgather_hydra.data.corpus import (
     select_split,
 )
 from forgather_hydra.data.stories import StoryCorpus
+from forgather_hydra.data.tables import no_text, without_nulls
 from forgather_hydra.limits import Count, Share
 
 logger = logging.getLogger(__name__)
@@ -126,11 +127,12 @@ class HubCorpus:
     def rows(self, split: Split) -> Iterator[Row]:
         """The rows of a split, whole and without a limit."""
         if self.eval_split is not None:
-            yield from self._rows(self.train_split if split == "train" else self.eval_split)
+            rows = self._rows(self.train_split if split == "train" else self.eval_split)
+            yield from map(without_nulls, rows)
             return
         for index, row in enumerate(self._rows(self.train_split)):
             if held_out(index, self.eval_fraction) == (split == "eval"):
-                yield row
+                yield without_nulls(row)
 
     def _rows(self, hub_split: str) -> Iterable[Row]:
         found: Iterable[Row] = load_dataset(
@@ -149,7 +151,14 @@ class HubCorpus:
                     f"dataset {self.path} has no column {self.text_field!r}; it has "
                     f"{', '.join(row)}: name the column of the text with data.corpus.text_field="
                 )
-            yield row[self.text_field]
+            text = row[self.text_field]
+            if isinstance(text, str):
+                yield text
+            elif text is not None:  # an empty cell of a table
+                raise ValueError(
+                    f"dataset {self.path}: {no_text(self.text_field, text)}: name the column of "
+                    "the text with data.corpus.text_field="
+                )
 
     def _unreachable(self, error: Exception) -> str:
         return (

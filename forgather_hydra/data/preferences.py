@@ -1,5 +1,6 @@
 """Pairs of answers, of which one is preferred, from files."""
 
+import logging
 from collections.abc import Iterator
 from itertools import takewhile
 from typing import Any
@@ -11,8 +12,12 @@ from forgather_hydra.data.corpus import Row, Split, check_eval_fraction, held_ou
 from forgather_hydra.data.tables import FileRows, Paths, no_text
 from forgather_hydra.limits import Share
 
+logger = logging.getLogger(__name__)
+
 _ANSWERS = ("chosen", "rejected")
 _COLUMNS = ("prompt", *_ANSWERS)
+_MODEL = "assistant"
+_USES = {"train": "train on", "eval": "evaluate on"}
 # By its own lights, a table gives each message the keys of all others, and each call of a tool
 # their arguments, as None, which chat templates write out.
 _AS_SAID = Features({name: List(Json()) for name in _COLUMNS})
@@ -47,6 +52,12 @@ def preference_files(
     ]
     if not found:
         raise ValueError(f"split {split!r} of {rows} has no pair of answers")
+    if alike := sum(row["chosen"] == row["rejected"] for row in found):
+        logger.warning(
+            "%s: of %d pairs to %s, %d have the same answer twice, from which nothing is learned: "
+            "leave them out",
+            *(rows, len(found), _USES[split], alike),
+        )
     return Dataset.from_list(found, features=_AS_SAID)
 
 
@@ -65,7 +76,7 @@ def _pair(row: Row) -> Row:
     """
     told = _messages(row.get("system") or [], "system")
     prompt = _messages(row.get("prompt") or [], "user")
-    chosen, rejected = (_messages(row[name], "assistant") for name in _ANSWERS)
+    chosen, rejected = (_messages(row[name], _MODEL) for name in _ANSWERS)
     shared = _shared(chosen, rejected)
     said = [message["content"] for message in shared]
     repeated = all(message["content"] in said for message in prompt)
@@ -89,6 +100,10 @@ def _fault(row: Row) -> str | None:
             return no_text(name, said)
         if isinstance(said, list) and (fault := fault_of_messages(said)):
             return f"{name}: {fault}"
+        if name in _ANSWERS and isinstance(said, list) and said[-1:] and said[-1]["role"] != _MODEL:
+            return (
+                f"{name} ends with a message of {said[-1]['role']!r}: an answer is the {_MODEL}'s"
+            )
     missing = [name for name in _COLUMNS if not row.get(name)]
     if missing == ["prompt"] and all(isinstance(row[name], list) for name in _ANSWERS):
         missing = [] if _shared(*(row[name] for name in _ANSWERS)) else missing

@@ -48,7 +48,11 @@ def table_suffix(file: Path) -> str:
 
 
 def columns(suffix: str, file: Path) -> tuple[str, ...]:
-    """The columns of the first row: `datasets` reads only files of the same columns together."""
+    """The columns of the first row: `datasets` reads only files of the same columns together.
+
+    Raises:
+        ValueError: a .csv file has more cells in its first row, so that texts would be moved.
+    """
     kind = TABLES[suffix]
     if kind.builder not in ("csv", "json"):
         return ()
@@ -56,9 +60,16 @@ def columns(suffix: str, file: Path) -> tuple[str, ...]:
         if kind.builder == "json":
             # An array is read by itself: its rows may hold what those of another do not.
             return _keys(table.readline(_FIRST_LINE)) or (str(file),)
-        from pandas import read_csv
+        from pandas import RangeIndex, read_csv
 
-        return tuple(read_csv(table, nrows=0, **kind.options).columns)
+        first = read_csv(table, nrows=1, dtype=str, **kind.options)
+        if not isinstance(first.index, RangeIndex):  # the cells too many, by which rows are named
+            sign = kind.options.get("sep", ",")
+            raise ValueError(
+                f"the first row of {file.name} has more cells than the header: write texts in "
+                f"which {sign!r} stands in quotes"
+            )
+        return tuple(first.columns)
 
 
 def _keys(line: bytes) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ Fault = Callable[[Row], str | None]
 
 
 _LINES = (".jsonl", ".ndjson")
+_TYPED = (".parquet", ".arrow")
 _BATCH = 1000  # rows read at once
 
 # What it logs of a file that cannot be read is raised too, and told with its line.
@@ -57,7 +58,7 @@ class FileRows:
         """
         for path in self.paths:
             if is_saved(path):
-                yield from _batched(self._saved(path))
+                yield from map(without_nulls, _batched(self._saved(path)))
             else:
                 for suffix, files in groupby(self._files(path), table_suffix):
                     yield from self._rows_of(suffix, list(files))
@@ -73,7 +74,8 @@ class FileRows:
     def _rows_of(self, suffix: str, files: list[Path]) -> Iterator[Row]:
         try:
             for names, alike in groupby(files, partial(columns, suffix)):
-                yield from _batched(stream(suffix, list(alike), names))
+                rows = _batched(stream(suffix, list(alike), names))
+                yield from map(without_nulls, rows) if suffix in _TYPED else rows
         # Whatever the reader of that kind raises.
         except Exception as error:
             message = next((t for f in files if (t := _unreadable(f))), None)
@@ -142,6 +144,20 @@ def column(rows: FileRows, name: str) -> Iterator[str]:
         text = text.removeprefix("\ufeff")
         if text.strip():
             yield text
+
+
+def without_nulls(row: Row) -> Row:
+    """A row of a table whose columns have types, without keys that only others of its column have.
+
+    The arguments of a call, for example: a column has a key for each of any row, and null in it.
+    """
+    return {name: _given(value) for name, value in row.items()}
+
+
+def _given(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _given(each) for key, each in value.items() if each is not None}
+    return [_given(each) for each in value] if isinstance(value, list) else value
 
 
 def no_text(name: str, value: Any) -> str:

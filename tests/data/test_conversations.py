@@ -274,3 +274,24 @@ def test_answers_that_are_dates_stay_texts_and_numbers_are_told(tmp_path: Path) 
     path.write_text(json.dumps({"prompt": "how many?", "completion": 7}), encoding="utf-8")
     with pytest.raises(ValueError, match=r"a\.jsonl:1: field 'completion' holds int, not a string"):
         list(conversation_files(tmp_path, eval_fraction=0.0).conversations("train"))
+
+
+def test_calls_of_a_table_have_the_arguments_that_they_were_given(tmp_path: Path) -> None:
+    """A column with types has each argument of any call, and null in all others."""
+
+    def calling(**arguments: object) -> dict[str, object]:
+        call = {"type": "function", "function": {"name": "f", "arguments": arguments}}
+        return {"messages": [{"role": "assistant", "content": "", "tool_calls": [call]}]}
+
+    rows = [calling(city="x"), calling(day=1)]
+    Dataset.from_list(rows).save_to_disk(tmp_path / "saved")
+    Dataset.from_list(rows).to_parquet(tmp_path / "a.parquet")
+    rows[1] = calling(day=None)  # said so, in lines
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+
+    def arguments(name: str) -> list[object]:
+        found = conversation_files(tmp_path / name, eval_fraction=0).conversations("train")
+        return [each[0]["tool_calls"][0]["function"]["arguments"] for each in found]
+
+    assert arguments("saved") == arguments("a.parquet") == [{"city": "x"}, {"day": 1}]
+    assert arguments("a.jsonl") == [{"city": "x"}, {"day": None}]

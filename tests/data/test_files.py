@@ -135,6 +135,19 @@ def test_words_of_a_table_that_pandas_takes_for_nothing_are_texts(tmp_path: Path
     assert texts(tmp_path) == words * 3
 
 
+@pytest.mark.parametrize("table", ["text\nhello, world\nx\n", "text,n\nfoo,1,\nbar,2,\n"])
+def test_a_comma_that_moves_the_cells_of_a_table_is_told(tmp_path: Path, table: str) -> None:
+    """Pandas takes the first cell for the name of its row, and the next for that of the text."""
+    (tmp_path / "a.csv").write_text(table, encoding="utf-8")
+    message = (
+        r"a\.csv: the first row of a\.csv has more cells than the header: write texts in which"
+    )
+    with pytest.raises(ValueError, match=message):
+        texts(tmp_path)
+    (tmp_path / "a.csv").write_text('text\n"hello, world"\n', encoding="utf-8")
+    assert texts(tmp_path) == ["hello, world"]
+
+
 @pytest.mark.parametrize("written", [["2020-01-01", "1999-12-31"], ["2021-05-06 11:00"], ["10:30"]])
 def test_texts_that_look_like_times_stay_as_they_are_written(tmp_path: Path, written) -> None:
     lines = "\n".join(json.dumps({"text": each, "id": 1}) for each in written)

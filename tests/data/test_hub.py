@@ -46,7 +46,9 @@ def fake_hub() -> ModuleType:
 def hub(fake_hub: ModuleType, tmp_path: Path) -> Iterator[dict[str, str]]:
     """Environment in which the Hub is a local server with one dataset."""
     lines = "".join(json.dumps({"text": f"tale {number}"}) + "\n" for number in range(20))
-    files = {"README.md": "a dataset", "train.jsonl": lines, "validation.jsonl": '{"text": "eval"}'}
+    lines = lines.replace("}", ', "empty": null, "number": 7}')
+    held_out = '{"text": "eval", "empty": null, "number": 7}'
+    files = {"README.md": "a dataset", "train.jsonl": lines, "validation.jsonl": held_out}
     server = fake_hub.FakeHub({name: text.encode() for name, text in files.items()})
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -78,6 +80,10 @@ def test_wrong_column_is_named(hub: dict[str, str], fake_hub: ModuleType) -> Non
     kind, message = read(hub, path=fake_hub.REPO, text_field="story")
     assert kind == "ValueError"
     assert "'story'; it has text" in message
+    kind, message = read(hub, path=fake_hub.REPO, text_field="number")
+    assert (kind, message.partition(":")[0]) == ("ValueError", f"dataset {fake_hub.REPO}")
+    assert "field 'number' holds int, not a string: name the column" in message
+    assert read(hub, path=fake_hub.REPO, text_field="empty")[1:] == [[], []]
 
 
 def test_unknown_dataset_is_not_taken_for_a_missing_network(hub: dict[str, str]) -> None:

@@ -74,10 +74,20 @@ def test_a_system_message_is_said_and_odd_messages_are_told(tmp_path) -> None:
         ({"prompt": said("q")[0] | {"content": None}}, "field 'prompt' holds dict"),
         ({"prompt": [said("q")[0] | {"content": None}]}, "prompt: message 0 has no text 'content'"),
         ({"rejected": [{"role": "me", "content": "x"}]}, "rejected: message 0 has role 'me'"),
+        ({"chosen": said("q", "yes", "and?")}, "chosen ends with a message of 'user'"),
     ):
         file.write_text(f"{json.dumps(pair)}\n{json.dumps(pair | odd)}")
         with pytest.raises(ValueError, match=rf"pairs\.jsonl:2: {message}"):
             preference_files(file, "train", eval_fraction=0)
+
+
+def test_pairs_of_the_same_answer_are_counted(tmp_path, caplog) -> None:
+    pair = {"prompt": "q", "chosen": "yes", "rejected": "no"}
+    rows = [pair, pair | {"rejected": "yes"}, pair | {"chosen": said("q", "no")[1:]}]
+    file = tmp_path / "pairs.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert len(preference_files(file, "train", eval_fraction=0)) == 3
+    assert "of 3 pairs to train on, 2 have the same answer twice" in caplog.text
 
 
 def test_one_answer_comes_to_be_preferred_and_a_stopped_run_goes_on(tmp_path, monkeypatch) -> None:
