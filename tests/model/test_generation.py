@@ -63,6 +63,13 @@ def test_cache_changes_nothing_with_a_sliding_window(build, random_ids):
     assert torch.equal(greedy(model, ids, use_cache=True), greedy(model, ids, use_cache=False))
 
 
+def test_embeddings_are_generated_from(build, random_ids):
+    model, ids = sharp(build()), random_ids(2, 6)
+    embeddings = model.get_input_embeddings()(ids)
+    assert torch.equal(greedy(model, None, inputs_embeds=embeddings), greedy(model, ids)[:, 6:])
+    assert torch.equal(greedy(model, ids, inputs_embeds=embeddings), greedy(model, ids))
+
+
 def test_cache_filled_in_pieces_gives_the_same_logits(model, random_ids):
     ids, cache = random_ids(2, 9), DynamicCache()
     with torch.no_grad():
