@@ -104,6 +104,7 @@ class CommandLine(Application):
             UsageExit: the configuration cannot be composed.
         """
         from forgather_hydra.config.hints import as_our_error, misspelt_group, no_option
+        from forgather_hydra.config.meant_keys import twin_of_number
 
         if wrong := no_option(settling):
             raise UsageExit(wrong)
@@ -111,7 +112,8 @@ class CommandLine(Application):
             composed = settling.run(is_sweep)
         except FAILURES as error:
             raise UsageExit(as_our_error(error, settling)) from error
-        if wrong := misspelt_group(settling):
+        wrong = misspelt_group(settling) or twin_of_number(settling.parsed, composed.cfg)
+        if wrong:
             raise UsageExit(wrong)
         return composed
 

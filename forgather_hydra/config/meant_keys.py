@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any
 
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from forgather_hydra.config.synonyms import synonyms
@@ -53,8 +54,32 @@ def _arguments(parent: str, path: str, cfg: DictConfig) -> list[str]:
 def advice_on(definition: str, cfg: DictConfig) -> str | None:
     """What the target at the place of a key says of it, if it knows that from another program."""
     parent, _, name = definition.rpartition(".")
+    if _is_no_text(parent, name, cfg):
+        return _in_braces(parent, name)
     known = getattr(_target_at(parent, cfg), "instead_of_argument", None)
     return known(name) if known else None
+
+
+def twin_of_number(overrides: Iterable[Override], cfg: DictConfig) -> ForgatherError | None:
+    """The error for a key that was added as a text where the configuration has it as a number."""
+    for override in overrides:
+        parent, _, name = override.key_or_group.rpartition(".")
+        adds = override.is_add() or override.is_force_add()
+        if adds and _is_no_text(parent, name, cfg):
+            message = f"{override.input_line}: {parent} has {name} as a number, and this is a text"
+            return ForgatherError("bad_override", message, hint=_in_braces(parent, name))
+    return None
+
+
+def _is_no_text(parent: str, name: str, cfg: DictConfig) -> bool:
+    place: Any = place_in(cfg, parent) if parent else cfg
+    return isinstance(place, DictConfig) and any(
+        str(key) == name and not isinstance(key, str) for key in place
+    )
+
+
+def _in_braces(parent: str, name: str) -> str:
+    return f"what stands between dots is a text, and a number in braces: {parent}={{{name}:VALUE}}"
 
 
 def _target_at(parent: str, cfg: DictConfig) -> Any:

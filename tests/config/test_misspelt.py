@@ -35,3 +35,12 @@ def test_hint(override: str, meant: str) -> None:
         pass
     assert meant in str(caught.value.hint)
     assert "preflight" not in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("sign", ["", "+", "++"])
+def test_a_number_is_not_given_as_a_text_beside_it(sign: str) -> None:
+    override = f"{sign}optimizer.rates.1=0.2"
+    words = ["+experiment=stories", "+optimizer.rates={1:0.1}", override]
+    with pytest.raises(ForgatherError, match=r"optimizer\.rates") as caught, composed(words):
+        pass
+    assert "optimizer.rates={1:VALUE}" in str(caught.value.hint)
