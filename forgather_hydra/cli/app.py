@@ -77,11 +77,9 @@ def main() -> None:
     except UsageExit as stop:
         _tell(stop.error)
         sys.exit(exit_code(stop.error))
-    except KeyboardInterrupt:
-        print(
-            "\ninterrupted; the same command with resume=auto goes on from the last checkpoint",
-            file=sys.stderr,
-        )
+    except KeyboardInterrupt as stop:
+        way_on = "the same command with resume=auto goes on from the last checkpoint"  # of a run
+        print("\ninterrupted;", *getattr(stop, "__notes__", [way_on]), file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
 
 

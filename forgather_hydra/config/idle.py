@@ -8,7 +8,7 @@ from dataclasses import is_dataclass
 from typing import Any
 
 from hydra.conf import HydraConf, JobConf
-from omegaconf import MISSING, DictConfig
+from omegaconf import MISSING, DictConfig, OmegaConf
 
 from forgather_hydra.config.given import hydra_overrides, key_of, task_overrides, undone
 from forgather_hydra.errors import did_you_mean, warn
@@ -39,6 +39,7 @@ def tell_idle(hydra: DictConfig, is_swept: bool) -> None:
     overrides = hydra_overrides(hydra)
     for kind, message, hint in (
         *_unused_directory({*map(key_of, overrides)}, is_swept),
+        *(_resumed_elsewhere(hydra) if is_swept else ()),
         *_set_by_hydra(overrides, is_swept),
         *_unknown(overrides),
         *_undone(task_overrides(hydra)),
@@ -53,6 +54,15 @@ def _unused_directory(given: set[str], is_swept: bool) -> Iterator[tuple[str, st
     if kinds[other] in given and kinds[present] not in given:
         message = f"{kinds[other]} has no effect: this is {present}"
         yield "run_directory", message, f"write {kinds[present]}="
+
+
+def _resumed_elsewhere(hydra: DictConfig) -> Iterator[tuple[str, str, str]]:
+    """A sweep that is to go on, and has a new directory."""
+    sweep_dir = OmegaConf.to_container(hydra, resolve=False)["sweep"]["dir"]  # type: ignore[index,call-overload]
+    words = {"resume=auto", "resume=true"}.intersection(task_overrides(hydra))
+    if words and "${now:" in str(sweep_dir):
+        message = f"{words.pop()} has no effect: this sweep begins in a new directory"
+        yield "sweep_directory", message, "name that of the sweep to go on with: hydra.sweep.dir="
 
 
 def _undone(overrides: list[str]) -> Iterator[tuple[str, str, None]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -124,11 +125,25 @@ class JobSweeper(Sweeper):
             batch: the overrides of each job.
             first: the number of the first one.
         """
-        returns = self.launcher.launch([list(job) for job in batch], initial_job_idx=first)
+        try:
+            returns = self.launcher.launch([list(job) for job in batch], initial_job_idx=first)
+        except KeyboardInterrupt as stop:
+            stop.add_note(self.way_on())
+            raise
+        except OSError as error:  # such as a full disk, or an output that nobody reads
+            error.add_note(self.way_on())
+            self.application.fail(error)
         self.returns.append(returns)
         for returned in returns:
             _keep_traceback(returned)
         return returns
+
+    def way_on(self) -> str:
+        """How the user goes on with the sweep: another command would begin one of its own."""
+        sweep_dir = os.path.relpath(directory_of(self.config, "hydra.sweep.dir"))
+        is_kept = hasattr(self.launcher, "validate")  # one of our own goes on by itself
+        more = "" if is_kept or not self.application.is_ours else " resume=auto"
+        return f"the same command with hydra.sweep.dir={sweep_dir}{more} goes on where it was"
 
     def report(self, results: Sequence[Any], sweep_dir: Path) -> None:
         """Save and print the results, best first."""

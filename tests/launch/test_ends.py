@@ -66,7 +66,8 @@ def test_an_output_that_nobody_reads_ends_the_jobs(start: Run, tmp_path: Path) -
     assert process.wait(60) == 1
     assert error == (
         "error: [Errno 32] Broken pipe\n"
-        "  its jobs have been ended; the same command goes on with them\n"
+        "  what had been started has been ended\n"
+        "  the same command with hydra.sweep.dir=out goes on where it was\n"
     )
     assert all_gone(jobs)
 
@@ -84,6 +85,9 @@ def test_processes_of_a_job_end_however_the_first_of_them_does(start: Run, tmp_p
     process.send_signal(signal.SIGTERM)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130, error
+    assert error.endswith(
+        "interrupted; the same command with hydra.sweep.dir=out goes on where it was\n"
+    )
     assert all_gone(again)
 
 

@@ -76,7 +76,8 @@ def test_an_output_that_nobody_reads_leaves_the_jobs_alone(start: Run, tmp_path:
     assert process.wait(60) == 1
     assert error == (
         "error: [Errno 32] Broken pipe\n"
-        "  the jobs go on without this command; the same command waits for them again\n"
+        "  the jobs go on without this command\n"
+        "  the same command with hydra.sweep.dir=out goes on where it was\n"
     )
     assert (tmp_path / "out/0/.launch/result.json").exists()
 

@@ -223,6 +223,7 @@ def test_a_directory_of_the_other_kind_has_no_effect(
             False,
             r"^trainer.args.seed=3 has no effect: ~trainer.args.seed del",
         ),
+        ("resume=auto", True, r"resume=auto has no effect.*new directory.*hydra.sweep.dir="),
         ("+hydra.jobs.chdir=true", False, r"nothing reads hydra.jobs.chdir.*mean 'job'"),
         ("+hydra.job.name_=x", False, r"nothing reads hydra.job.name_.*mean 'name'"),
     ],
@@ -234,12 +235,19 @@ def test_an_override_without_effect(word: str, is_swept: bool, told: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "word", ["hydra.job.num=7", "+hydra.job.env_set.X=1", "hydra.verbose=true"]
+    ("words", "is_swept"),
+    [
+        ("hydra.job.num=7", False),
+        ("+hydra.job.env_set.X=1", False),
+        ("hydra.verbose=true", False),
+        ("resume=auto", False),
+        ("resume=auto hydra.sweep.dir=mine", True),
+    ],
 )
-def test_an_override_that_hydra_takes(word: str) -> None:
-    with warnings.catch_warnings(), composed([STORIES, word]) as job:
+def test_an_override_that_hydra_takes(words: str, is_swept: bool) -> None:
+    with warnings.catch_warnings(), composed([STORIES, *words.split()]) as job:
         warnings.simplefilter("error", ForgatherWarning)
-        check_job(job)
+        check_job(job, is_swept)
 
 
 def test_an_option_that_there_is_not_is_told_at_the_line_that_asks(experiments: str) -> None:

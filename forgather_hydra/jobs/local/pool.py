@@ -131,7 +131,8 @@ class LocalPool:
                     self.starter.wait(POLL_S)
             except BaseException as reason:
                 self.end_all()
-                reason.add_note("its jobs have been ended; the same command goes on with them")
+                if isinstance(reason, OSError):
+                    reason.add_note("what had been started has been ended")
                 raise
         return [self.returns[id(job)] for job in self.jobs]
 

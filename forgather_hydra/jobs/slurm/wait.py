@@ -79,9 +79,7 @@ class Waiting:
                 self.cluster.tell()
                 raise
             except OSError as reason:  # such as an output that nobody reads
-                reason.add_note(
-                    "the jobs go on without this command; the same command waits for them again"
-                )
+                reason.add_note("the jobs go on without this command")
                 raise
         self.clear()
         return [self.returns[id(job)] for job in self.jobs]

@@ -68,14 +68,10 @@ class ProcessLauncher(Launcher):
         if not job_overrides:
             return []
         jobs, options = self.prepared(job_overrides, initial_job_idx)
-        application = application_of(self.hydra_context.config_loader)
-        with application.reporting():
+        with application_of(self.hydra_context.config_loader).reporting():
             sweep_dir = directory_of(self.config, "hydra.sweep.dir")
             launch = Launch(jobs, sweep_dir, self.hydra_context, self.task_function)
-            try:
-                return run_jobs(launch, options)
-            except OSError as error:  # such as a full disk, or an output that nobody reads
-                application.fail(error)
+            return run_jobs(launch, options)
 
     def prepared(
         self, job_overrides: Sequence[Sequence[str]], first: int
