@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.plugins.config_source import ConfigSource
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from forgather_hydra.config.composition import Composed, Composition
 from forgather_hydra.config.difference import leaves
@@ -22,6 +24,8 @@ from forgather_hydra.errors import ForgatherError, did_you_mean, display_path
 from forgather_hydra.graph.explain import explain as explain_graph
 from forgather_hydra.graph.parse import parse
 from forgather_hydra.template.source_map import Origin, Place, SourceMap, join, piece
+
+_READS = re.compile(r"\$\{(?:oc\.select:)?(\w[\w.]*)(?:,.*)?\}\Z")
 
 
 @dataclass
@@ -76,7 +80,14 @@ def explain(path: str, overrides: list[str], composed: Composed) -> Explanation:
     cfg, record = composed.cfg, composed.record
     definition = definition_of(path, record.references)
     value = _shown(cfg, path)
-    steps = [*layers(definition, cfg, record), *_overriding(definition, overrides, record)]
+    steps: list[Step] = []
+    seen: set[str] = set()
+    source: str | None = definition
+    while source is not None and source not in seen:
+        seen.add(source)
+        steps += [*layers(source, cfg, record), *_overriding(source, overrides, record)]
+        source = _read_from(cfg, source)
+    steps = [step for step, _ in groupby(steps)]
     return Explanation(path, definition, passed_through(path, record.references), value, steps)
 
 
@@ -146,6 +157,18 @@ def _overriding(path: str, overrides: list[str], record: Composition) -> Iterato
         target = definition_of(override.key_or_group, record.references)
         if target == path or path.startswith(f"{target}."):
             yield Step(str(override.input_line))
+
+
+def _read_from(cfg: DictConfig, path: str) -> str | None:
+    """The path of the value that is used at another one, such as that of a variable."""
+    if OmegaConf.is_config(OmegaConf.select(cfg, path)):  # an alias has no history of its own
+        return None
+    above, _, key = path.rpartition(".")
+    place = OmegaConf.select(cfg, above) if above else cfg
+    step = int(key) if isinstance(place, ListConfig) else key
+    node = place._get_node(step, validate_access=False)
+    match = _READS.match(str(node._value())) if node is not None else None
+    return match[1] if match else None
 
 
 def _below(path: str, package: str) -> str | None:

@@ -43,6 +43,33 @@ def test_explain_covers_plain_yaml(capsys: pytest.CaptureFixture[str]) -> None:
     assert "conf/config.yaml:7" in lines(capsys)[1]
 
 
+@pytest.mark.parametrize(
+    ("path", "override", "steps"),
+    [
+        ("mine.v", "+vars.size=5", ["v: !var", "+vars.size=5"]),
+        ("mine.v", "mine.read=7", ["v: !var"]),
+        ("mine.other", "mine.v=6", ["other: ", "v: !var", "mine.v=6"]),
+        ("mine.read", "deep.b.0=7", ["read: ", "b: [8]", "deep.b.0=7"]),
+        ("mine.read", "mine.read=7", ["read: ", "mine.read=7"]),
+        ("mine.alias", "deep.b.0=7", ["alias: "]),
+        ("deep", "mine.read=7", ["deep: "]),
+    ],
+)
+def test_explain_goes_on_to_what_a_value_is_read_from(
+    path: str, override: str, steps: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "extra").mkdir()
+    (tmp_path / "extra/mine.yaml").write_text(
+        "deep: &deep !call:dict\n  b: [8]\nmine:\n  v: !var {name: size, default: 3}\n"
+        "  other: ${mine.v}\n  read: ${deep.b.0}\n  alias: *deep\n"
+    )
+    main(["explain", path, "+extra@_global_=mine", override, "--config-dir", str(tmp_path)])
+    told = [line for line in lines(capsys) if "mine.yaml:" in line or "command line" in line]
+    assert len(told) == len(steps)
+    assert all(step in line for step, line in zip(steps, told, strict=True))
+    assert told[-1].endswith("<- wins")
+
+
 def test_explain_of_an_unknown_key_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["explain", "optimizr.lr", BASELINE])
