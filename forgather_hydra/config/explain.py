@@ -161,10 +161,11 @@ def _overriding(path: str, overrides: list[str], record: Composition) -> Iterato
 
 def _read_from(cfg: DictConfig, path: str) -> str | None:
     """The path of the value that is used at another one, such as that of a variable."""
-    if OmegaConf.is_config(OmegaConf.select(cfg, path)):  # an alias has no history of its own
-        return None
     above, _, key = path.rpartition(".")
     place = OmegaConf.select(cfg, above) if above else cfg
+    # An alias has no history of its own; a variable may have no value but its default.
+    if place is None or OmegaConf.is_config(OmegaConf.select(cfg, path)):
+        return None
     step = int(key) if isinstance(place, ListConfig) else key
     node = place._get_node(step, validate_access=False)
     match = _READS.match(str(node._value())) if node is not None else None
