@@ -175,7 +175,9 @@ def _tell_depth(problem: SyntaxProblem, lines: list[str], column: int) -> None:
     while first and _ITEM.match(lines[first - 1]):
         first = _line_above(lines, first)
     if first and not _KEY.search(lines[first - 1]):
-        problem.tell_at(first, "a key needs a colon: this line and the next are read as one text")
+        problem.tell_at(
+            first, "a key needs a colon and a blank: this line and the next are read as one text"
+        )
 
 
 def _depth(line: str) -> int:

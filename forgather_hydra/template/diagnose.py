@@ -16,8 +16,6 @@ from forgather_hydra.template.mistakes import Names, explain_syntax
 from forgather_hydra.template.outline import LINE_END
 from forgather_hydra.template.source_map import Origin
 
-_GIVE_A_VALUE = "give it a value, or write {{ ... | default(VALUE) }}"
-
 
 def diagnose(
     error: Exception, environment: TemplateEnvironment, load: Load, variables: dict[str, Any]
@@ -33,7 +31,7 @@ def diagnose(
         found = _runtime(error, environment, load, variables, trail)
         if found.kind == "undefined_variable" and frames:
             text = _text(load, *frames[-1])
-            found.hint = _unquoted(found.message, text) or found.hint or _GIVE_A_VALUE
+            found.hint = _unquoted(found.message, text) or found.hint or _give(found.message)
     if found.template is None and trail:
         found.locate(trail[-1])
         found.chain += [f"rendering {o.template}:{o.line}" for o in reversed(trail[:-1])][:8]
@@ -79,6 +77,14 @@ def _undefined(
     return error_like(error, "undefined_variable", message, hint=hint)
 
 
+def _give(message: str) -> str:
+    if message == "'super' is undefined":
+        return "super() is the text of a parent's block: it stands in a block"
+    if "has no attribute" in message:
+        return "check the name, or write {{ ... | default(VALUE) }}"
+    return "give it a value, or write {{ ... | default(VALUE) }}"
+
+
 def _unquoted(message: str, text: str) -> str | None:
     """The cure where a template is named without quotes."""
     name = re.match(r"'(\w+)' is undefined", message)
@@ -101,7 +107,7 @@ def _refused(error: TemplateRuntimeError, message: str) -> ForgatherError:
         hint = "put the second template below a marker, #---- name ----, and include 'name'"
         message = "a template extends one parent, and this is its second 'extends'"
         return error_like(error, "template_syntax", message, hint=hint)
-    cure = None
+    cure = "name it in quotes, or by a variable with a text" if "is text, not" in message else None
     if message == "cannot assign attribute on non-namespace object":
         message = "a name with a dot is set in a namespace, and there is none of that name yet"
         cure = "make it first: -- set ns = namespace()"
@@ -117,6 +123,8 @@ def _missing(
         hint = "it is a folder: name a file in it"
     elif ".." in name.split("/"):
         hint = "a name cannot leave the search path with '..'"
+    elif marker := _marker_of(name, load):
+        hint = f"{marker!r} is no marker: write #---- name ----, with letters, digits, _ . and /"
     folders = ", ".join(environment.search_path.folders) or "no folder"
     return error_like(
         error,
@@ -124,6 +132,15 @@ def _missing(
         f"there is no template {name!r}",
         hint=hint or f"the search path is {folders}",
     )
+
+
+def _marker_of(name: str, load: Load) -> str | None:
+    """A line that was meant to begin a part of that name."""
+    looks = (
+        re.compile(rf"(?m)^[ \t]*#[# \t]*-+[ \t]*{re.escape(name)}(?![\w/]).*$") if name else None
+    )
+    found = (looks.search(source.text) for source in load.sources.values()) if looks else ()
+    return next((match[0].strip() for match in found if match), None)
 
 
 def _cycle(trail: list[Origin]) -> ForgatherError:

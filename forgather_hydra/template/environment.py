@@ -7,7 +7,14 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateNotFound, TemplateSyntaxError, nodes
+from jinja2 import (
+    StrictUndefined,
+    Template,
+    TemplateNotFound,
+    TemplateRuntimeError,
+    TemplateSyntaxError,
+    nodes,
+)
 from jinja2.environment import TemplateModule
 from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
@@ -102,6 +109,8 @@ class TemplateEnvironment(SandboxedEnvironment):
     ) -> Template:
         if isinstance(name, Template):
             return name
+        if not isinstance(name, str):
+            raise _no_name(name)
         load = CURRENT.get()
         load.budget.step(STEPS_OF_TEMPLATE)
         source = load.parts.get(name)
@@ -118,6 +127,8 @@ class TemplateEnvironment(SandboxedEnvironment):
     def select_template(
         self, names: Iterable[str | Template], parent: str | None = None, globals: Any = None
     ) -> Template:
+        if not isinstance(names, (list, tuple)):
+            raise _no_name(names)
         candidates = list(names)
         for name in candidates:
             try:
@@ -206,6 +217,10 @@ class TemplateEnvironment(SandboxedEnvironment):
     def extended(self, child: str, parent: Template) -> None:
         """Called by compiled templates: `child` extends `parent`."""
         CURRENT.get().parents[child] = parent.name or ""
+
+
+def _no_name(value: object) -> TemplateRuntimeError:
+    return TemplateRuntimeError(f"the name of a template is text, not {type(value).__name__}")
 
 
 def _budget() -> Budget:

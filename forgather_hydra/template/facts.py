@@ -8,7 +8,7 @@ from typing import NamedTuple
 from jinja2 import nodes
 from jinja2.meta import find_referenced_templates
 
-from forgather_hydra.template.syntax import swallowed_lines
+from forgather_hydra.template.syntax import lists_as_headers, swallowed_lines
 
 
 class Facts(NamedTuple):
@@ -19,6 +19,7 @@ class Facts(NamedTuple):
         references: the names of templates that it uses.
         outside: (line, text) of what it prints outside of blocks although it extends another one.
         swallowed: (line, what it is taken for) of lines in block scalars that are not printed.
+        lists: (line, word) of blocks that were probably meant as a list below its key.
         assigned: the variables of ``ns`` that it sets, with the line.
         read: those that it reads.
     """
@@ -27,6 +28,7 @@ class Facts(NamedTuple):
     references: frozenset[str]
     outside: tuple[tuple[int, str], ...]
     swallowed: tuple[tuple[int, str], ...]
+    lists: tuple[tuple[int, str], ...]
     assigned: dict[str, int]
     read: frozenset[str]
 
@@ -45,8 +47,14 @@ def read_facts(tree: nodes.Template, text: str) -> Facts:
     assigned = {n.attr: n.lineno for n in tree.find_all(nodes.NSRef) if n.name == "ns"}
     of_ns = (n for n in tree.find_all(nodes.Getattr) if isinstance(n.node, nodes.Name))
     read = frozenset(n.attr for n in of_ns if n.node.name == "ns")  # type: ignore[attr-defined]
-    message = tuple(_outside(tree)), tuple(swallowed_lines(text))
-    return Facts(blocks, references, *message, assigned, read)
+    swallowed = tuple(swallowed_lines(text))
+    known = {line for line, _ in swallowed}
+    lists = tuple(
+        (line, word)
+        for line, word in lists_as_headers(text)
+        if line not in known and blocks.get(word, (0, 0))[0] == line
+    )
+    return Facts(blocks, references, tuple(_outside(tree)), swallowed, lists, assigned, read)
 
 
 def _outside(tree: nodes.Template) -> Iterator[tuple[int, str]]:

@@ -53,6 +53,7 @@ def report(
         _orphan_blocks(environment, load, handed),
         _unused_parts(environment, load),
         _swallowed_lines(environment, load),
+        _lists_as_headers(environment, load),
         _misspelt(environment, load),
     )
     for kind, message, hint, origin in chain.from_iterable(found):
@@ -93,6 +94,14 @@ def _swallowed_lines(environment: TemplateEnvironment, load: Load) -> Iterator[F
                 "between lines '-- raw' and '-- endraw' it would be",
                 load.origin(key, line),
             )
+
+
+def _lists_as_headers(environment: TemplateEnvironment, load: Load) -> Iterator[Finding]:
+    for key in sorted(load.used & {*environment.facts}):
+        for line, word in environment.facts[key].lists:
+            message = f"[{word}] is taken for the header of a block, and the key above has no value"
+            hint = f"write [ {word} ] for a list"
+            yield Finding("swallowed_line", message, hint, load.origin(key, line))
 
 
 def _misspelt(environment: TemplateEnvironment, load: Load) -> Iterator[Finding]:

@@ -18,6 +18,8 @@ _TRAILING = re.compile(
 )
 _STATEMENT = re.compile(r"[ \t]*(--|<<|>>|==|=>)[ \t]+(.*?)[ \t]*\Z")
 _HEADER = re.compile(r"(?P<indent>[ \t]*)\[(?P<name>\w+)(?P<trim>!?)\][ \t]*\Z")
+_SEEN = re.compile(r"[ \t]*[^#\s]")
+_BARE_KEY = re.compile(r"(?P<indent>[ \t]*)[^\s#].*:[ \t]*\Z")
 _RAW = re.compile(r"(?:\{%[-+]?|\A(?P<line>[ \t]*--)|\A[ \t]*(?:<<|>>))\s*(?P<end>end)?raw\b")
 _ASSIGNMENT = re.compile(r"[ \t]*(?:--|<<|>>)[ \t]+set\b.*=")
 
@@ -63,6 +65,19 @@ def swallowed_lines(text: str) -> Iterator[tuple[int, str]]:
         is_text = place.inside is Inside.BLOCK and not was_raw and not translator.raw
         if is_text and (taken := _taken_for(line)):
             yield number, taken
+
+
+def lists_as_headers(text: str) -> Iterator[tuple[int, str]]:
+    """(line, word) for each list of one word that is below its key, and reads as a header."""
+    lines = [line for line in enumerate(LINE_END.split(text), start=1) if _SEEN.match(line[1])]
+    for (_, above), (number, line), (_, below) in zip(lines, lines[1:], lines[2:], strict=False):
+        header, key = _HEADER.match(line), _BARE_KEY.match(above)
+        if header is None or key is None or _STATEMENT.match(above):
+            continue
+        depth = len(key["indent"])
+        is_left = len(below) - len(below.lstrip()) <= depth < len(header["indent"])
+        if is_left and not _HEADER.match(below) and not _STATEMENT.match(below):
+            yield number, header["name"]
 
 
 def _taken_for(line: str) -> str | None:

@@ -70,7 +70,14 @@ def message_of(folder: Path, text: str, **others: str) -> ForgatherError:
         ("a: {{ 3 is eveen }}\n", 1, "did you mean 'even'"),
         ("a: 1\nb: {{ dict(x=1, x=2) }}\n", 2, "'x' is given twice"),
         ("[a]\nx: 1\n[a]\ny: 1\n", 3, "use super() in one"),
-        ("a: {{ foo }}\n", 1, "default(VALUE)"),
+        ("a: {{ foo }}\n", 1, "give it a value"),
+        ("-- set x = {}\na: {{ x.y }}\n", 2, "check the name"),
+        ("a: {{ super() }}\n", 1, "stands in a block"),
+        ("-- set x = none\n-- include x\n", 2, "text, not NoneType"),
+        ("-- extends 3\n", 1, "text, not int"),
+        ("-- include 'p-q'\n#---- p-q ----\na: 1\n", 1, "'#---- p-q ----' is no marker"),
+        ("-- include 'p'\n# -- p --\na: 1\n", 1, "'# -- p --' is no marker"),
+        ("-- include 'p'\n#---- p ---- x\na: 1\n", 1, "is no marker: write #---- name ----"),
     ],
 )
 def test_a_statement(tmp_path: Path, text: str, line: int, told: str) -> None:

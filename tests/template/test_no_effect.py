@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,28 @@ def test_definitions_of_child_and_parent_are_both_kept(tmp_path: Path) -> None:
     )
     graph = ConfigEnvironment(tmp_path, strict=True).load("main.yaml").config
     assert [each.value for each in graph.main] == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a:\n    [b]\nc: 1\n", 2),
+        ("m:\n  a:\n    [b]\n\n  ## note\n  c: 1\n", 3),
+        ("a:\n    [ b ]\nc: 1\n", None),
+        ("a:\n    [b]\n    x: 1\nc: 1\n", None),
+        ("a:\n    [b]\n[c]\nc: 1\n", None),
+        ("a:\n    [b]\n-- if 1\nc: 1\n-- endif\n", None),
+        ("-- if 1:\n    [b]\nc: 1\n-- endif\n", None),
+        ("-- raw\na:\n    [b]\nc: 1\n-- endraw\n", None),
+        ("a:\n    [b]\n", None),
+    ],
+)
+def test_a_list_of_one_word_that_reads_as_a_header(
+    tmp_path: Path, text: str, line: int | None
+) -> None:
+    (tmp_path / "main.yaml").write_text(text)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        Renderer(tmp_path).render("main.yaml")
+    assert [each.lineno for each in caught] == ([line] if line else [])
+    assert all("write [ b ] for a list" in str(each.message) for each in caught)
