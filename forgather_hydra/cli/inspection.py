@@ -137,7 +137,7 @@ def _trefs(options: argparse.Namespace) -> None:
         from forgather_hydra.cli.references import files, tree
 
         with _composed(options) as composed:
-            documents = [document.rendered for _, document in composed.record.documents.values()]
+            documents = [*composed.record.rendered.values()]
         if options.files:
             return files(documents), composed
         return [line for document in documents for line in tree(document)], composed

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from forgather_hydra.config.document import Document, Positions, References
     from forgather_hydra.config.jobs import Recipe
     from forgather_hydra.config.looked_up import LookedUp
+    from forgather_hydra.template.rendered import Rendered
 
 
 Documents = Mapping[str, "tuple[str, Document]"]
@@ -45,6 +46,8 @@ class Composition:
         plain: the files of other configs that took part, by config name without an ending.
         graph: the node graph by which the job was checked, for who needs it next.
         recipe: how the configuration was made, if it starts from one that others share.
+        package: where the config goes that is read now, once Hydra knows that.
+        standing: the names of the documents that have their place in the configuration.
     """
 
     pins: dict[str, Any] = field(default_factory=dict)
@@ -57,6 +60,8 @@ class Composition:
     plain: dict[str, str] = field(default_factory=dict)
     graph: Any = None
     recipe: Recipe | None = None
+    package: str | None = None
+    standing: set[str] = field(default_factory=set)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Composition:
         """Itself: a record does not change once it has been made."""
@@ -64,6 +69,23 @@ class Composition:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "graph": None, "recipe": None}
+
+    @contextmanager
+    def reading_for(self, package: str) -> Iterator[None]:
+        """Have what is read meanwhile stand in a package, whatever it says itself."""
+        self.package = package
+        try:
+            yield
+        finally:
+            self.package = None
+
+    def add(self, name: str, package: str, document: Document) -> None:
+        """Note a document; one that stands in several packages is noted for each."""
+        key = name
+        if self.package is not None:
+            key = f"{name}@{package}" if name in self.standing else name
+            self.standing.add(name)
+        self.documents = {**self.documents, key: (package, document)}
 
     def take(self, other: Composition) -> None:
         """Tell what templates did while another composition was made."""
@@ -96,9 +118,15 @@ class Composition:
         return made
 
     @property
+    def rendered(self) -> dict[str, Rendered]:
+        """What rendering each template that took part has left, by config name."""
+        found = self.documents.items()
+        return {name.partition("@")[0]: document.rendered for name, (_, document) in found}
+
+    @property
     def texts(self) -> dict[str, str]:
         """The rendered text of each template that took part."""
-        return {name: document.rendered.text for name, (_, document) in self.documents.items()}
+        return {name: rendered.text for name, rendered in self.rendered.items()}
 
     @cached_property
     def positions(self) -> Positions:
@@ -112,7 +140,7 @@ class Composition:
     @cached_property
     def hands(self) -> bool:
         """Whether a template has blocks for the parts that it chooses."""
-        return any(document.rendered.handed for _, document in self.documents.values())
+        return any(rendered.handed for rendered in self.rendered.values())
 
     @cached_property
     def references(self) -> References:

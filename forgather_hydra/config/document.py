@@ -59,7 +59,7 @@ class Document:
             typed.
         """
         package = package_path(self.package, name) or ""
-        composition.documents = {**composition.documents, name: (package, self)}
+        composition.add(name, package, self)
         for variable, value in self.rendered.assigned.items():
             composition.assigned.setdefault(variable, []).append(value)
         config = self.config()

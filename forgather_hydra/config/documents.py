@@ -35,6 +35,7 @@ def load_document(
     package: str | None = None,
     strict: bool = False,
     handed: Handover = _NOTHING,
+    moved: str | None = None,
 ) -> Document:
     """The document for a template, from memory when nothing has changed.
 
@@ -45,14 +46,15 @@ def load_document(
         package: where it goes if its header does not say so; None for the place of its group.
         strict: whether what has no effect is an error rather than a warning.
         handed: what those that choose it hand to it.
+        moved: where it goes whatever its header says; None if no defaults list says so.
     """
     pins = pins or {}
-    key = (renderer, name, repr(sorted(pins.items())), package, strict, handed.key)
+    key = (renderer, name, repr(sorted(pins.items())), package, strict, handed.key, moved)
     known = _documents.get(key)
     if known is None or not known.is_current():
         if key not in _documents and len(_documents) >= MAX_DOCUMENTS:
             del _documents[next(iter(_documents))]
-        make = partial(_make, renderer, name, pins, package, strict, handed)
+        make = partial(_make, renderer, name, pins, package, strict, handed, moved)
         known = _documents[key] = _noting_warnings(make)
     return known
 
@@ -82,6 +84,7 @@ def _make(
     package: str | None,
     strict: bool,
     handed: Handover,
+    moved: str | None,
 ) -> Document:
     errors = KINDS if strict else frozenset(("text_outside_blocks",))
     rendered = renderer.render(name, pins=pins, errors=errors, handed=handed)
@@ -94,7 +97,7 @@ def _make(
         raise ForgatherError(
             "unsupported_type", "a Hydra config is a mapping or a list", template=name, line=1
         )
-    package = _package(rendered) or package
+    package = moved if moved is not None else _package(rendered) or package
     at_root = package_path(package, name) == ""
     if at_root:
         check_root(graph, name)

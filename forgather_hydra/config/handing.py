@@ -16,7 +16,7 @@ def handover(record: Composition) -> Handover:
     """What the templates that have been read so far hand to those read after them."""
     from forgather_hydra.template.handed import Handover
 
-    rendered = [document.rendered for _, document in record.documents.values()]
+    rendered = [*record.rendered.values()]
     giving = [each for each in rendered if each.handed]
     return Handover(
         tuple(block for each in giving for block in each.handed),
@@ -32,7 +32,7 @@ def report_unplaced_blocks(record: Composition) -> None:
     """
     if not record.hands:
         return
-    rendered = [document.rendered for _, document in record.documents.values()]
+    rendered = [*record.rendered.values()]
     for number, each in enumerate(rendered):
         placed = frozenset[str]().union(*(later.blocks for later in rendered[number + 1 :]))
         _report(each, placed, record.strict)

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from forgather_hydra.config.command_line import Application
 from forgather_hydra.config.composition import Composed, Composition
 from forgather_hydra.config.given import hydra_overrides
+from forgather_hydra.config.moved import watch_packages
 from forgather_hydra.config.parsed import parsed_overrides
 from forgather_hydra.config.resolvers import register
 from forgather_hydra.config.search_path import (
@@ -47,6 +48,7 @@ class ForgatherConfigLoader(ConfigLoader):
 
     def __init__(self, inner: ConfigLoader, application: Application | None = None) -> None:
         self.inner = inner
+        watch_packages(inner)
         self.application = application or Application()
         self._folders = folders_of(inner.get_search_path())
         self._validated: dict[tuple[Any, ...], tuple[bytes, Composition]] = {}

@@ -86,6 +86,7 @@ class ForgatherSource(ConfigSource):
             record.pins,
             strict=record.strict,
             handed=handover(record),
+            moved=record.package,
         )
         if looked := LOOKING.get():
             looked.take(found, (*folders, *map(str, library_dirs())))

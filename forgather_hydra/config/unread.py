@@ -75,7 +75,7 @@ def unread_variables(cfg: DictConfig, raw: dict[Any, Any], record: Composition) 
         raw: its content.
         record: what templates did.
     """
-    documents = [document.rendered for _, document in record.documents.values()]
+    documents = [*record.rendered.values()]
     if not documents or not isinstance(raw.get("ns"), dict):
         return
     read = frozenset[str]().union(*(rendered.read for rendered in documents))

@@ -76,5 +76,12 @@ class ProjectSource(ForgatherSource):
 
         package = "_global_" if config_path.startswith(_PREFIX) else None
         name = self.template_name(config_path)
-        renderer, handed = self.meta.renderer, handover(record)
-        return load_document(renderer, name, record.pins, package, record.strict, handed)
+        return load_document(
+            self.meta.renderer,
+            name,
+            record.pins,
+            package,
+            record.strict,
+            handover(record),
+            record.package,
+        )
