@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from forgather_hydra.cli.dashes import (
     options_first,
+    part_to_resolve,
     refuse_contradiction,
     refuse_missing_folders,
     refuse_options,
@@ -69,7 +70,7 @@ def main() -> None:
         sys.argv[1:] = options_first(sys.argv[1:])
         if os.getcwd() not in sys.path and "" not in sys.path:
             sys.path.append(os.getcwd())  # where python -m, too, finds modules
-        with command_line():
+        with command_line(part_to_resolve(sys.argv[1:])):
             application()
     except ForgatherError as error:
         _tell(error)

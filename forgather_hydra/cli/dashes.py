@@ -115,3 +115,13 @@ def meant(name: str, equals: str, value: str, words: Sequence[str]) -> str:
         return f"write hydra.launcher.{key}={value}"
     sign = "+" if (key in _ADDED and (conf_dir() / key).is_dir()) or key == "project" else ""
     return f"overrides have no dashes: write {sign}{key}={value}"
+
+
+def part_to_resolve(words: list[str]) -> str | None:
+    """The path of what a command line asks to be shown with all values; None if it does not."""
+    if "--resolve" not in words:
+        return None
+    from hydra._internal.utils import get_args_parser
+
+    options = get_args_parser().parse_known_args(words)[0]
+    return (options.package or "").replace("_global_", "")

@@ -79,9 +79,16 @@ class Application:
 
 
 class CommandLine(Application):
-    """Our own: with early checks, hints, and the overrides of earlier runs."""
+    """Our own: with early checks, hints, and the overrides of earlier runs.
+
+    Args:
+        resolved: the path of what is to be shown with all values, if anything is.
+    """
 
     is_ours = True
+
+    def __init__(self, resolved: str | None = None) -> None:
+        self.resolved = resolved
 
     def all_overrides(self, overrides: list[str], config_name: str | None) -> list[str]:
         from forgather_hydra.config.saved_overrides import with_saved_overrides
@@ -103,7 +110,12 @@ class CommandLine(Application):
         Raises:
             UsageExit: the configuration cannot be composed.
         """
-        from forgather_hydra.config.hints import as_our_error, misspelt_group, no_option
+        from forgather_hydra.config.hints import (
+            as_our_error,
+            misspelt_group,
+            no_item_of_list,
+            no_option,
+        )
         from forgather_hydra.config.meant_keys import twin_of_number
 
         if wrong := no_option(settling):
@@ -112,10 +124,21 @@ class CommandLine(Application):
             composed = settling.run(is_sweep)
         except FAILURES as error:
             raise UsageExit(as_our_error(error, settling)) from error
+        except (TypeError, ValueError) as error:  # of the list, which Hydra lets pass
+            if wrong := no_item_of_list(settling):
+                raise UsageExit(wrong) from error
+            raise
         wrong = misspelt_group(settling) or twin_of_number(settling.parsed, composed.cfg)
-        if wrong:
+        if wrong := wrong or self._unresolvable(composed):
             raise UsageExit(wrong)
         return composed
+
+    def _unresolvable(self, composed: Composed) -> ForgatherError | None:
+        if self.resolved is None:
+            return None
+        from forgather_hydra.config.resolved import unresolvable
+
+        return unresolvable(composed, self.resolved)
 
     def check(self, job: Composed, is_swept: bool = False) -> None:
         from forgather_hydra.config.check import check_job
@@ -139,8 +162,11 @@ def application_of(loader: ConfigLoader | None = None) -> Application:
 
 
 @contextmanager
-def command_line() -> Iterator[None]:
+def command_line(resolved: str | None = None) -> Iterator[None]:
     """While this is open, what Hydra composes belongs to our command line.
+
+    Args:
+        resolved: the path of what is to be shown with all values, if anything is.
 
     Hydra makes its config loader by itself, and so what holds that is put in place beforehand.
     """
@@ -149,7 +175,7 @@ def command_line() -> Iterator[None]:
     outer = GlobalHydra.instance()  # that of the run which asks for this, if any does
     before = outer.before if isinstance(outer, ForgatherGlobalHydra) else outer
     hydra = before.hydra
-    GlobalHydra.set_instance(ForgatherGlobalHydra.around(before, CommandLine()))
+    GlobalHydra.set_instance(ForgatherGlobalHydra.around(before, CommandLine(resolved)))
     try:
         yield
     finally:

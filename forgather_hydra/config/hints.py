@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError
 
 from forgather_hydra.config.asked import line_that_asks
+from forgather_hydra.config.list_items import no_item
 from forgather_hydra.config.meant_keys import SIMILAR, advice_on, meant_keys, place_in
 from forgather_hydra.config.package import join
 from forgather_hydra.config.references import definition_of, passed_through
@@ -25,6 +27,7 @@ from forgather_hydra.template.source_map import Origin
 
 _USUAL = ("conf", "configs", "config", ".")  # where projects have their configurations
 _UNKNOWN = re.compile(r"Could not (?:override|delete from config\.) '([^']+)'")
+_NO_ITEM = re.compile("list index out of range|Index .* is not an int")
 _CURES = {
     r"Multiple values for (\S+)\. ": "{0} is chosen already; on the command line leave out the +",
     r"Could not override '([^']+)'\. No match": "nothing has chosen {0} yet; write it without "
@@ -52,6 +55,8 @@ def as_our_error(error: Exception, settling: Settling) -> ForgatherError:
             or "quote special characters for Hydra too: 'key=\"value, with signs\"'",
         )
     message = str(error).strip()
+    if _NO_ITEM.search(f"{message} {error.__cause__}") and (wrong := no_item_of_list(settling)):
+        return wrong
     if match := re.match(r"Ambiguous value for argument '(~[^=]+)=.*'", message):
         cure = f"write {match[1]}: it deletes the key, whatever it holds"
         word = match[0].partition("'")[2].rstrip("'")
@@ -124,6 +129,11 @@ def _torn_apart(word: str, words: list[str]) -> str | None:
         return f"an override has a value: {word}=VALUE" if is_bare else None
     whole += words[place + 2] if whole.endswith("=") and place + 2 < len(words) else ""
     return f"an override is one word, without a blank around '=': {whole}"
+
+
+def no_item_of_list(settling: Settling) -> ForgatherError | None:
+    """The error for an override of an item that a list has not, or that is to be deleted."""
+    return no_item(settling.parsed, partial(_composed_without, settling=settling))
 
 
 def no_option(settling: Settling) -> ForgatherError | None:
@@ -254,6 +264,15 @@ def _unknown_key(key: str, settling: Settling) -> ForgatherError:
     definition = definition_of(key, references)
     cfg = _composed_without(str(override), settling)
     parent = definition.rpartition(".")[0]
+    value = place_in(cfg, parent) if parent else None
+    if OmegaConf.is_list(value):
+        error.message = f"{override}: {parent} is a tuple, whose items are not set one by one"
+        error.hint = f"{parent}=[...] sets all of them, and makes it a list"
+        return error
+    if value is not None and not OmegaConf.is_dict(value):
+        error.message = f"{override}: {parent} is {value!r}, which has no keys"
+        error.hint = f"{parent}=VALUE sets it"
+        return error
     if advice := advice_on(definition, cfg):
         error.hint = advice
         return error

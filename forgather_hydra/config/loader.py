@@ -29,7 +29,7 @@ from forgather_hydra.config.search_path import (
     may_be_group_in,
     sources_of,
 )
-from forgather_hydra.config.settle import Compose, Settling
+from forgather_hydra.config.settle import FAILURES, Compose, Settling
 
 if TYPE_CHECKING:
     from forgather_hydra.config.jobs import Base, JobComposer
@@ -152,7 +152,7 @@ class ForgatherConfigLoader(ConfigLoader):
         """What some overrides choose, by config group."""
 
         def choices(run_mode: RunMode = run_mode) -> dict[str, Any]:
-            found = self.compute_defaults_list(config_name, overrides, run_mode)
+            found = self.inner.compute_defaults_list(config_name, overrides, run_mode)
             return dict(found.overrides.known_choices)
 
         if self._kept is None:
@@ -227,7 +227,12 @@ class ForgatherConfigLoader(ConfigLoader):
     def compute_defaults_list(
         self, config_name: str | None, overrides: list[str], run_mode: RunMode
     ) -> Any:
-        return self.inner.compute_defaults_list(config_name, overrides, run_mode)
+        try:
+            return self.inner.compute_defaults_list(config_name, overrides, run_mode)
+        except FAILURES:
+            if self.application.is_ours:  # it is told as when a configuration is composed
+                self.load_configuration(config_name, overrides, run_mode)
+            raise
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_validated": {}, "_bases": {}, "_kept": None}

@@ -101,7 +101,8 @@ def _taken_at(parent: str, cfg: DictConfig) -> list[str]:
 
 
 def place_in(cfg: DictConfig, path: str) -> Any:
-    return OmegaConf.select(cfg, path, throw_on_missing=False)
+    """What stands at a path, if that can be told before the job has begun."""
+    return OmegaConf.select(cfg, path, throw_on_missing=False, throw_on_resolution_failure=False)
 
 
 def _candidates(key: str, definition: str, cfg: DictConfig) -> list[str]:

@@ -45,6 +45,8 @@ def traced(problem: ForgatherError, overrides: list[str], record: Composition) -
         at = definition_of(f"{problem.path}.{problem.key}", record.references)
         path = at.rpartition(".")[0]
     problem.path = path
+    keys = (place[len(path) + 1 :] for place in record.positions if place.startswith(f"{path}."))
+    has_keys = any(not key.partition(".")[0].isdigit() for key in keys)
     for override in reversed(parsed_overrides(overrides)):
         target = definition_of(override.key_or_group, record.references)
         is_mapping = isinstance(override.value(), dict)
@@ -52,6 +54,7 @@ def traced(problem: ForgatherError, overrides: list[str], record: Composition) -
             problem.path = override.input_line
             break
         is_how = target in (f"{path}._target_", f"{path}._partial_")
+        is_how |= not has_keys and target.startswith(f"{path}.")  # it was a plain value
         if target == path or is_how or (is_mapping and path.startswith(f"{target}.")):
             problem.template, problem.path = None, override.input_line
             problem.hint = _AS_OVERRIDES.get(problem.hint, problem.hint)

@@ -35,8 +35,6 @@ def check_policy(graph: Any, allowed: list[str] | None, overrides: Iterable[str]
     Raises:
         ForgatherError: ``security``, with the first target that is refused.
     """
-    for target in targets_in(overrides):
-        _refuse_blocked(target)
     if allowed is not None:
         prefixes = (*allowed, *OURS)
         for path, element in with_paths(graph):
@@ -48,6 +46,14 @@ def check_policy(graph: Any, allowed: list[str] | None, overrides: Iterable[str]
                     path=path_text(path),
                     hint=f"forgather.allow_targets allows {', '.join(allowed) or 'nothing'}",
                 ).locate(origin_of(element))
+    given = [*targets_in(overrides)]
+    for target in given:
+        if "${" not in target:
+            _refuse_blocked(from_target(target)[1])
+    if any("${" in target for target in given):  # it is known by what it gives alone
+        for _, element in with_paths(graph):
+            if isinstance(element, Call):
+                _refuse_blocked(element.spec)
 
 
 def allowed_targets(cfg: DictConfig) -> list[str] | None:
@@ -78,8 +84,7 @@ def _targets(key: str, value: Any) -> Iterator[str]:
         yield value
 
 
-def _refuse_blocked(target: str) -> None:
-    spec = from_target(target)[1]
+def _refuse_blocked(spec: str) -> None:
     parts = split_spec(spec)
     if parts.is_file or parts.is_relative:
         return
@@ -90,6 +95,6 @@ def _refuse_blocked(target: str) -> None:
         if "blocklist" in str(error):
             raise ForgatherError(
                 "security",
-                f"an override must not set the target {target}: Hydra's block-list has it",
+                f"an override must not set the target {spec}: Hydra's block-list has it",
                 hint="write it in a template, which is code that you trust, if you mean it",
             ) from error

@@ -197,7 +197,7 @@ def test_a_command_gets_what_hydra_alone_composes(
     command_line: ForgatherConfigLoader, words: list[str], mode: RunMode, validate: bool
 ) -> None:
     def choices(loader: Any, name: Any, words: list[str], mode: RunMode) -> dict[str, Any]:
-        return dict(loader.compute_defaults_list(name, words, mode).overrides.known_choices)
+        return dict(loader.inner.compute_defaults_list(name, words, mode).overrides.known_choices)
 
     ours = loaded(command_line, words, mode, validate)
     with pytest.MonkeyPatch.context() as patch:

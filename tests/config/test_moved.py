@@ -22,7 +22,7 @@ FILES = {
     "part.yaml": SHARED,
     "group/at_root.yaml": f"# @package _global_\n{SHARED}",
     "group/in_group.yaml": SHARED,
-    "group/here.yaml": f"# @package _here_.deeper\n{SHARED}",
+    "outer/here.yaml": "defaults: [/group@_here_: at_root]\n",
     "outer/nested.yaml": "defaults: [/group@inner: at_root]\nown: &own !dict {a: 1}\nl: *own\n",
     "rest.yaml": "optimizer: {lr: 1}\nact: {kind: another}\nlayer: another\n",
 }
@@ -31,7 +31,7 @@ PLACES = {
     "group@moved: at_root": "moved",
     "group@moved.below: in_group": "moved.below",
     "group@_global_: in_group": "",
-    "group: here": "deeper",
+    "outer: here": "outer",
     "outer@moved: nested": "moved.inner",
 }
 

@@ -42,6 +42,27 @@ def test_one_message_that_names_the_override(overrides: str) -> None:
     assert re.search(REFUSED[overrides], message), message
 
 
+ITEMS = {
+    "~optimizer.betas.0": "~optimizer.betas.0: an item of the list optimizer.betas cannot be del",
+    "optimizer.betas=[1,2] ~optimizer.betas.1": r"give the whole list: optimizer.betas=\[",
+    "optimizer.betas=[1,2] optimizer.betas.x=3": "betas is a list, and has items 0 to 1\n",
+    "+optimizer.betas.x=3": r"\+optimizer.betas.x=3: optimizer.betas is a list",
+    "callbacks.samples.prompts.99=x": "prompts.99=x: .* a list, and has item",
+    "+callbacks.samples.prompts.99=x": "prompts.99=x: .* a list, and has item",
+    "optimizer.betas.0=3": "betas.0=3: optimizer.betas is a tuple, .*\n  hint: optimizer.betas=",
+    "optimizer.lr.x=3": "optimizer.lr.x=3: optimizer.lr is 0.0\\d+, which has no keys",
+    "++optimizer.lr.x=3": r"^\+\+optimizer.lr.x=3: .* a number, not a mapping",
+    "++optimizer.betas.0=3": r"^\+\+optimizer.betas.0=3: .* a list of 2, not a mapping",
+}
+
+
+@pytest.mark.parametrize("overrides", ITEMS)
+def test_below_a_list_or_a_value_there_are_no_keys(overrides: str) -> None:
+    with pytest.raises(ForgatherError) as caught:
+        check(*overrides.split())
+    assert re.search(ITEMS[overrides], str(caught.value)), str(caught.value)
+
+
 @pytest.mark.parametrize(
     "overrides",
     [

@@ -136,5 +136,13 @@ def test_hydras_block_list_holds_for_overrides(target: str) -> None:
         check_policy(graph, None, [f"a._target_={target}"])
 
 
+@pytest.mark.parametrize("given", ["${foo}", "${oc.select:foo,builtins.dict}", "${..x}.${y}"])
+def test_a_target_that_is_put_together_is_known_by_what_comes_out(given: str) -> None:
+    graph: Any = parse("a: {b: !partial:os:remove []}\n")  # as composed
+    with pytest.raises(ForgatherError, match="must not set the target os:remove"):
+        check_policy(graph, None, [f"a.b._target_='{given}'", "+foo=os.remove"])
+    check_policy(parse("a: {b: !partial:os.path:join [x]}\n"), None, [f"a.b._target_='{given}'"])
+
+
 def test_a_template_is_code_and_may_name_anything() -> None:
     check_policy(parse("a: !partial:os:remove []\n"), None, ["b=1"])

@@ -222,3 +222,27 @@ def test_a_value_that_a_library_refuses_is_told_without_a_traceback(tmp_path: Pa
     assert "Traceback" not in done.stderr
     for part in ("error: invalid literal", "in the call of int", "HYDRA_FULL_ERROR=1"):
         assert part in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--cfg", "job", "--resolve", "optimizer.lr=${oc.env:NOT_THERE}"), "error: optimizer.lr="),
+        (
+            ("--cfg", "job", "--resolve", "-p", "trainer", "trainer.args.seed=${nothing}"),
+            "error: trainer.args.seed=${nothing}: Interpolation key 'nothing' not found",
+        ),
+        (("--info", "defaults", "optimizer=adamv"), "error: there is no optimizer 'adamv'\n"),
+    ],
+)
+def test_what_cannot_be_shown_is_told_in_one_message(
+    words: tuple[str, ...], message: str, forgather: Run, tmp_path: Path
+) -> None:
+    done = forgather(BASELINE, *words, cwd=tmp_path, expect=2)
+    assert done.stderr.startswith(message)
+    assert "Traceback" not in done.stderr
+
+
+def test_a_part_is_shown_whatever_stands_beside_it(forgather: Run, tmp_path: Path) -> None:
+    words = "--cfg", "job", "--resolve", "-p", "data", "trainer.args.seed=${nothing}"
+    assert "vocab_size: 2000" in forgather(BASELINE, *words, cwd=tmp_path).stdout
