@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 
 from forgather_hydra.config.plain import fault_of
 from forgather_hydra.graph.words import WORDS
@@ -41,13 +42,20 @@ def is_template_file(path: str) -> bool:
 
 def holds_claimed(folder: str) -> bool:
     """Whether a YAML file in a folder or below it is a template, or cannot be read."""
+    return any(is_template_file(file) or fault_of(file) for file in _yaml_files(folder))
+
+
+def holds_template(folder: str) -> bool:
+    """Whether a YAML file in a folder or below it is a template."""
+    return any(map(is_template_file, _yaml_files(folder)))
+
+
+def _yaml_files(folder: str) -> Iterator[str]:
     for root, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
-            file = os.path.join(root, name)
-            if name.endswith((".yaml", ".yml")) and (is_template_file(file) or fault_of(file)):
-                return True
-    return False
+            if name.endswith((".yaml", ".yml")):
+                yield os.path.join(root, name)
 
 
 def _is_template_now(path: str) -> bool:

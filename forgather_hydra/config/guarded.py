@@ -10,9 +10,10 @@ from hydra.core.config_search_path import ConfigSearchPath, SearchPathElement
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 
+from forgather_hydra.config.claim import holds_template
 from forgather_hydra.config.composition import CURRENT, LOOKING
 from forgather_hydra.config.plain import told_of
-from forgather_hydra.config.search_path import folder_of
+from forgather_hydra.config.search_path import add_overlays, folder_of, folders_of
 
 
 class GuardedRepository(IConfigRepository):
@@ -71,6 +72,9 @@ class GuardedRepository(IConfigRepository):
     def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
         if looked := LOOKING.get():
             looked.is_known = False  # places that are added may be of any kind
+        add_overlays(config_search_path, holds_template)
+        if composition := CURRENT.get():
+            composition.folders = folders_of(config_search_path)
         self.inner.initialize_sources(config_search_path)
 
     def __getattr__(self, name: str) -> Any:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from yaml import MarkedYAMLError
 
-from forgather_hydra.config.claim import is_template_file
 from forgather_hydra.errors import ForgatherError, did_you_mean
 from forgather_hydra.graph.words import WORDS
 from forgather_hydra.template.mistakes import KEYWORDS
@@ -47,8 +46,6 @@ def _cure(message: ForgatherError, file: str) -> str | None:
 
 
 def _hint(file: str) -> str | None:
-    if is_template_file(file):
-        return "it is a template: name its folder as forgather://FOLDER, or by --config-dir"
     lines = [line.structure for line in outline(Path(file).read_text("utf-8-sig", "replace"))]
     for line in lines:
         if statement := _STATEMENT.search(line):

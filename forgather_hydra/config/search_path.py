@@ -64,7 +64,7 @@ class ForgatherGlobalHydra(GlobalHydra):
         super().initialize(hydra)
         if not isinstance(hydra.config_loader, ForgatherConfigLoader):
             search_path = hydra.config_loader.get_search_path()
-            if _add_overlays(search_path):
+            if add_overlays(search_path, holds_claimed):
                 loader_class: Any = type(hydra.config_loader)
                 hydra.config_loader = loader_class(config_search_path=search_path)
             inner: Any = hydra.config_loader
@@ -74,6 +74,24 @@ class ForgatherGlobalHydra(GlobalHydra):
     def clear(self) -> None:
         self.before.clear()
         super().clear()
+
+
+def add_overlays(search_path: ConfigSearchPath, is_ours: Callable[[str], bool]) -> bool:
+    """Put an overlay before each folder that holds something of ours.
+
+    Where there is none, nothing changes: neither what Hydra finds nor what it says.
+    """
+    elements = search_path.get_path()
+    added = False
+    for element in list(elements):
+        folder = folder_of(element)
+        overlay = f"forgather-auto://{folder}"
+        if folder is None or any(e.path in (overlay, f"forgather://{folder}") for e in elements):
+            continue
+        if is_ours(folder):
+            elements.insert(elements.index(element), SearchPathElement("forgather", overlay))
+            added = True
+    return added
 
 
 def folders_of(search_path: ConfigSearchPath) -> tuple[str, ...]:
@@ -115,24 +133,6 @@ def may_be_group_in(sources: Sequence[ConfigSource]) -> Callable[[str], bool]:
     """The same where the primary config may add sources that are not known yet."""
     is_group = is_group_in(sources)
     return lambda key: "." not in key or is_group(key)
-
-
-def _add_overlays(search_path: ConfigSearchPath) -> bool:
-    """Put an overlay before each folder of the application that holds a template.
-
-    Where there is none, nothing changes: neither what Hydra finds nor what it says.
-    """
-    elements = search_path.get_path()
-    added = False
-    for element in list(elements):
-        folder = folder_of(element)
-        overlay = f"forgather-auto://{folder}"
-        if folder is None or any(e.path in (overlay, f"forgather://{folder}") for e in elements):
-            continue
-        if holds_claimed(folder):
-            elements.insert(elements.index(element), SearchPathElement("forgather", overlay))
-            added = True
-    return added
 
 
 def folder_of(element: SearchPathElement) -> str | None:

@@ -97,3 +97,42 @@ def _written(folder: Path) -> dict[str, str]:
         str(path.relative_to(folder)): path.read_text().replace(str(folder), "APP")
         for path in sorted(files)
     }
+
+
+SHARED = """\
+-- set ns = namespace(size=3)
+-- include 'lines.inc'
+one: &one {size: {{ ns.size }}}
+two: *one
+"""
+PLACES = ["pkg://added.conf", "file://added/conf", "added/conf", "forgather://added/conf"]
+
+
+def test_templates_on_the_search_path(application: Any, run_commands: Any) -> None:
+    """Each place that the search path may name is a folder of the application like any other."""
+    folder = application(
+        {
+            "config.yaml": "defaults: [{optional db: null}]\n",
+            "main.yaml": "hydra: {searchpath: ['pkg://added.conf']}\ndefaults: [{db: mine}]\n",
+            "lines.inc": "name: of the application\n",
+        }
+    )
+    for name, text in {"db/mine": SHARED, "db/tag": "x: !partial:dict {y: 1}\n"}.items():
+        file = folder / f"added/conf/{name}.yaml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    (folder / "added/__init__.py").touch()
+    words = [
+        ["db=mine", "+ns.size=5", f"hydra.searchpath=[{place}]", "db.two.size=7"]
+        for place in PLACES
+    ]
+    words += [
+        ["--config-name", "main", "db.two.size=7"],
+        ["db=tag", "hydra.searchpath=[added/conf]"],
+    ]
+    done = run_commands(folder, words)
+    for command in words[:-1]:
+        outcome = done.of[" ".join(command)]
+        assert "one:\n    size: 7\n  two:\n    size: 7\n" in outcome.out, outcome
+        assert "name: of the application" in outcome.out
+    assert "_partial_: true" in done.of[" ".join(words[-1])].out

@@ -84,6 +84,3 @@ def test_a_file_that_is_no_yaml_is_told_with_its_line(hydra_restore_singletons, 
     (tmp_path / "data/mine.yaml").write_text("a: 1\nb 2\nc: 3\n")
     with pytest.raises(ForgatherError, match=r"mine.yaml:2: [^\n]*\n  hint: a key needs a colon"):
         fg.launch(f"hydra.searchpath=[file://{tmp_path}]", "+experiment=stories", "data=mine")
-    (tmp_path / "data/mine.yaml").write_text("-- set a = 1\na: b\n")
-    with pytest.raises(ForgatherError, match="template: name its folder as forgather://"):
-        fg.launch(f"hydra.searchpath=[file://{tmp_path}]", "+experiment=stories", "data=mine")
