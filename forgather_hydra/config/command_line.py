@@ -110,12 +110,8 @@ class CommandLine(Application):
         Raises:
             UsageExit: the configuration cannot be composed.
         """
-        from forgather_hydra.config.hints import (
-            as_our_error,
-            misspelt_group,
-            no_item_of_list,
-            no_option,
-        )
+        from forgather_hydra.config.hints import as_our_error, misspelt_group, no_option
+        from forgather_hydra.config.list_items import no_item
         from forgather_hydra.config.meant_keys import twin_of_number
 
         if wrong := no_option(settling):
@@ -125,7 +121,7 @@ class CommandLine(Application):
         except FAILURES as error:
             raise UsageExit(as_our_error(error, settling)) from error
         except (TypeError, ValueError) as error:  # of the list, which Hydra lets pass
-            if wrong := no_item_of_list(settling):
+            if wrong := no_item(settling):
                 raise UsageExit(wrong) from error
             raise
         wrong = misspelt_group(settling) or twin_of_number(settling.parsed, composed.cfg)

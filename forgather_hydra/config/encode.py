@@ -249,7 +249,9 @@ class _Encoder:
         mark = value._mark_ if isinstance(value, Element) else None
         if mark is None:
             return
-        self.positions.setdefault(path_text(path), []).append(mark)
+        marks = self.positions.setdefault(path_text(path), [])
+        if not marks or marks[-1].origin != mark.origin:  # else the line of its key is noted
+            marks.append(mark)
         for key, lines in (value._lines_ or {}).items():
             below = path_text((*path, key))
             self.positions[below] = [Mark(mark.source, line, 1) for line in lines]

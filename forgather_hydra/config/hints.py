@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError
 
 from forgather_hydra.config.asked import line_that_asks
-from forgather_hydra.config.list_items import no_item
+from forgather_hydra.config.list_items import composed_of, no_item
 from forgather_hydra.config.meant_keys import SIMILAR, advice_on, meant_keys, place_in
 from forgather_hydra.config.package import join
 from forgather_hydra.config.references import definition_of, passed_through
@@ -55,7 +53,7 @@ def as_our_error(error: Exception, settling: Settling) -> ForgatherError:
             or "quote special characters for Hydra too: 'key=\"value, with signs\"'",
         )
     message = str(error).strip()
-    if _NO_ITEM.search(f"{message} {error.__cause__}") and (wrong := no_item_of_list(settling)):
+    if _NO_ITEM.search(f"{message} {error.__cause__}") and (wrong := no_item(settling)):
         return wrong
     if match := re.match(r"Ambiguous value for argument '(~[^=]+)=.*'", message):
         cure = f"write {match[1]}: it deletes the key, whatever it holds"
@@ -129,11 +127,6 @@ def _torn_apart(word: str, words: list[str]) -> str | None:
         return f"an override has a value: {word}=VALUE" if is_bare else None
     whole += words[place + 2] if whole.endswith("=") and place + 2 < len(words) else ""
     return f"an override is one word, without a blank around '=': {whole}"
-
-
-def no_item_of_list(settling: Settling) -> ForgatherError | None:
-    """The error for an override of an item that a list has not, or that is to be deleted."""
-    return no_item(settling.parsed, partial(_composed_without, settling=settling))
 
 
 def no_option(settling: Settling) -> ForgatherError | None:
@@ -293,8 +286,5 @@ def _unknown_key(key: str, settling: Settling) -> ForgatherError:
 def _composed_without(override: str, settling: Settling) -> DictConfig:
     """What there is to override: the structure, and what is added to it."""
     added = [str(o.input_line) for o in settling.parsed if o.is_add()]
-    overrides = [o for o in dict.fromkeys([*settling.structure(), *added]) if o != override]
-    try:
-        return settling.settle(overrides).cfg
-    except (ForgatherError, HydraException, OmegaConfBaseException):
-        return DictConfig({})
+    others = [o for o in dict.fromkeys([*settling.structure(), *added]) if o != override]
+    return composed_of(others, settling)

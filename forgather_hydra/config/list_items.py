@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
-
 from hydra.core.override_parser.types import Override
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from forgather_hydra.config.meant_keys import place_in
+from forgather_hydra.config.settle import FAILURES, Settling
 from forgather_hydra.errors import ForgatherError
 
 
-def no_item(
-    overrides: Iterable[Override], composed_without: Callable[[str], Any]
-) -> ForgatherError | None:
-    """The error for the first override that asks for more than a list can do.
-
-    Args:
-        overrides: all of them.
-        composed_without: composes what there is to override by one of them.
-    """
-    for override in overrides:
+def no_item(settling: Settling) -> ForgatherError | None:
+    """The error for the first override that asks for more than a list can do."""
+    lines = [str(override.input_line) for override in settling.parsed]
+    chosen = settling.structure()
+    for place, override in enumerate(settling.parsed):
         parent, _, item = override.key_or_group.rpartition(".")
         if not parent:
             continue
-        items = place_in(composed_without(str(override.input_line)), parent)
+        # Values are set in their order, after all choices.
+        before = [line for i, line in enumerate(lines) if i < place or line in chosen]
+        items = place_in(composed_of(before, settling), parent)
         if OmegaConf.is_list(items) and (problem := _problem(override, parent, item, len(items))):
             cure = f"give the whole list: {parent}=[...]"
             return ForgatherError("bad_override", f"{override.input_line}: {problem}", hint=cure)
     return None
+
+
+def composed_of(overrides: list[str], settling: Settling) -> DictConfig:
+    """What some of the overrides alone compose, if anything."""
+    try:
+        return settling.settle(overrides).cfg
+    except FAILURES:
+        return DictConfig({})
 
 
 def _problem(override: Override, parent: str, item: str, count: int) -> str | None:
