@@ -96,6 +96,9 @@ COMPOSING = {
         "a YAML layer writes below a reference", "write to the definition that it names"
     ),
     "missing_key": Meaning("a value that must be given is missing", "give it as an override"),
+    "missing_value": Meaning(
+        "a `???`, or an interpolation that gives no value", "set what it names"
+    ),
     "preflight_failed": Meaning(
         "values that cannot work together", "see the message; nothing has been run"
     ),
