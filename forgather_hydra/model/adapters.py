@@ -237,7 +237,7 @@ def merge(directory: Path, target: Path) -> None:
 
     Raises:
         FileNotFoundError: there is no adapter.
-        FileExistsError: `target` holds a model.
+        FileExistsError: `target` holds a model, or an adapter.
         ValueError: for a prefix, and for one of embeddings that are the head's weights too.
     """
     if not (directory / ADAPTER_CONFIG).is_file():
@@ -250,7 +250,7 @@ def merge(directory: Path, target: Path) -> None:
             f"{directory} holds a prefix, which stands before a text and is not put into weights",
             hint="forgather chat and generate take it as it is",
         )
-    if (target / "config.json").exists():
+    if any((target / name).exists() for name in ("config.json", ADAPTER_CONFIG)):
         raise FileExistsError(f"{target} holds a model already: name another directory")
     adapted = load_adapted(directory)
     if _changes_one_end(adapted.get_base_model()):

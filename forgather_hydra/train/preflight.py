@@ -78,6 +78,23 @@ def check_training(
         raise Refused("metric_for_best_model", f"an evaluation has no metric {metric!r}: {cure}")
 
 
+def check_preferences(
+    trainer: Mapping[str, Any] | None = None, callbacks: Mapping[str, Any] | None = None
+) -> None:
+    """Refuse what only a trainer of ours reads, as `+debug`, `+callback` and `+tracker` have it.
+
+    Raises:
+        Refused: there is some.
+    """
+    for key, given in (("trainer", trainer), ("callbacks", callbacks)):
+        if given is not None:
+            raise Refused(
+                key,
+                f"trl's DPOTrainer reads no {key}, so this has no effect: its settings stand in "
+                "main, such as main.max_steps=3",
+            )
+
+
 def check_result(optimized_metric: str | None, main: str | None, has_metrics: bool = False) -> None:
     """Refuse a metric to optimize that no training returns.
 

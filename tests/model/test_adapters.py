@@ -36,3 +36,5 @@ def test_weights_that_would_be_others_are_refused(tmp_path, tokenizer) -> None:
     with pytest.raises(ValueError, match="whose head is its embeddings"):
         merge(tmp_path, tmp_path / "merged")
     assert not (tmp_path / "merged").exists()
+    with pytest.raises(FileExistsError, match="name another directory"):
+        merge(tmp_path, tmp_path)  # beside the adapter, which would be put on it once more

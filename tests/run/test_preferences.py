@@ -128,6 +128,12 @@ def test_one_answer_comes_to_be_preferred_and_a_stopped_run_goes_on(tmp_path, mo
     said_of = [metrics(Path(run))[0]["logps/chosen"] for run in ("adapted", "taken")]
     assert said_of[0] == pytest.approx(said_of[1], rel=1e-5)
 
+    for option in ("debug=fast", "debug=limit", "debug=profile", "callback=ema", "tracker=csv"):
+        with pytest.raises(
+            ForgatherError, match="so this has no effect: its settings stand in main"
+        ):
+            fg.launch(*WORDS, f"+{option}", "hydra.run.dir=refused")
+
     Path("pairs.jsonl").write_text('{"prompt": "x", "chosen": "y"}\n')
     with pytest.raises(ForgatherError, match=r"pairs\.jsonl:1: no rejected; it has prompt, chosen"):
         fg.launch(*WORDS, "hydra.run.dir=refused")
