@@ -44,17 +44,20 @@ def report_results(
         ForgatherError: ``missing_extra``, where plotly is wanted and not installed.
     """
     groups = grouped(results, direction)
-    _print(sweep_dir, results, groups, metric, direction, are_failures_reported)
-    try:
+    page, problem = sweep_dir / RESULTS_PAGE, None
+    try:  # before anything is printed, since nobody may be there to read it
         columns = columns_with_evaluations(CSV, sweep_dir, results, all_of_them=True)
         save(sweep_dir, results, metric, direction, columns)
-        page = sweep_dir / RESULTS_PAGE
         write_page(page, sweep_dir, results, metric, direction, is_interactive)
         if groups:
             save_seeds(sweep_dir / SEEDS_CSV, groups, metric)
-        print(f"\npage: {page}")
     except OSError as error:  # somebody else's sweep, or a full disk
-        print(f"the results are not saved: {error}", file=sys.stderr)
+        problem = error
+    _print(sweep_dir, results, groups, metric, direction, are_failures_reported)
+    if problem:
+        print(f"the results are not saved: {problem}", file=sys.stderr)
+    else:
+        print(f"\npage: {page}")
 
 
 def console_for_tables() -> Console:

@@ -55,6 +55,7 @@ def test_a_terminal_that_is_closed_ends_the_jobs(start: Run, tmp_path: Path) -> 
     process.stderr.read()
     assert process.wait(60) != 0
     assert all_gone(jobs)
+    assert "interrupted" in (tmp_path / "out/results.csv").read_text()
 
 
 def test_an_output_that_nobody_reads_ends_the_jobs(start: Run, tmp_path: Path) -> None:
