@@ -54,3 +54,13 @@ def test_a_pickle_of_another_user_is_not_read(tmp_path: Path) -> None:
     with pytest.raises(ForgatherError) as caught:
         read_own(file)
     assert caught.value.kind == "security"
+
+
+def test_a_job_of_two_processes_gets_two_devices(tmp_path: Path) -> None:
+    slots = Slots(["0", "0", "1", "1"], tmp_path)  # two jobs may share each
+    taken = [slots.take(2) for _ in range(3)]
+    assert [[slots.names[number] for number, _ in each or ()] for each in taken] == [
+        ["0", "1"],
+        ["0", "1"],
+        [],
+    ]

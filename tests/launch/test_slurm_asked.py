@@ -6,13 +6,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hydra_plugins.forgather_launcher._options import SLURM
 
+from forgather_hydra.errors import ForgatherError
 from forgather_hydra.jobs.options import SlurmOptions, read_options
 from forgather_hydra.jobs.slurm import scheduler
+from forgather_hydra.jobs.slurm.cluster import topology_on_cluster
 from forgather_hydra.jobs.slurm.script import executor, in_container
 from forgather_hydra.jobs.snapshot import site_packages
 from forgather_hydra.jobs.topology import Topology
@@ -130,3 +133,40 @@ def test_jobs_that_have_been_forgotten_are_just_not_listed(answers: Any) -> None
         watcher = scheduler.Watcher(grace_s=-1, has_accounts=False)
         assert watcher.look([job])["7"].state == state
         assert watcher.answers == is_answered
+
+
+def test_more_gpus_than_a_node_has(answers: Any) -> None:
+    answers("gpu:4\n")
+    topology = Topology("AccelTrainer", 1, 4, 2)
+    job = SimpleNamespace(topology=topology, options=options(), number=3, overrides=["a=1"])
+    with pytest.raises(ForgatherError, match=r"job 3 \(a=1\) asks for 8 GPUs .* have 4"):
+        topology_on_cluster(job)  # type: ignore[arg-type]
+    answers("gpu:8\n")
+    assert topology_on_cluster(job) == topology  # type: ignore[arg-type]
+
+
+def test_accounts_do_not_say_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = {"squeue": "", "sacct": "7|RUNNING|None|n1|sbatch /x/\n8|FAILED|None|n1|sbatch /x/\n"}
+
+    def run(words: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(words, 0, rows[words[0]], "")
+
+    monkeypatch.setattr(scheduler.subprocess, "run", run)
+    seen = scheduler.Watcher(grace_s=-1).look(
+        [scheduler.Submission("7"), scheduler.Submission("8")]
+    )
+    assert (seen["7"].state, seen["8"].state) == (scheduler.GONE, "FAILED")
+
+
+def test_a_job_of_somebody_else_is_not_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[list[str]] = []
+
+    def run(words: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        called.append(words)
+        rows = "7|RUNNING|None|n1|sbatch /a/submit-1/0/a.sh\n8|RUNNING|None|n1|sbatch /b/c.sh\n"
+        return subprocess.CompletedProcess(words, 0, rows if words[0] == "squeue" else "", "")
+
+    monkeypatch.setattr(scheduler.subprocess, "run", run)
+    asked = [scheduler.Submission(name, "/submit-1/") for name in ("7", "8", "9")]
+    assert scheduler.cancel_queued(asked)
+    assert [words for words in called if words[0] == "scancel"] == [["scancel", "7"]]

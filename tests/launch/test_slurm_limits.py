@@ -32,6 +32,14 @@ def test_an_option_that_only_the_sweep_could_tell(sweep: Run) -> None:
     assert "'where' not found" in done.stderr
 
 
+def test_jobs_that_are_submitted_one_by_one(sweep: Run) -> None:
+    plan = (*SLURM, "hydra.launcher.dry_run=true", "resources.gpus_per_proc=0", "+main.x=1,2")
+    assert sweep("told", *plan).stdout.count("#!/bin/bash") == 1
+    done = sweep("told", *plan, "hydra.launcher.array=false")
+    assert done.stdout.count("#!/bin/bash") == 2
+    assert "#SBATCH --array" not in done.stdout
+
+
 @pytest.mark.slurm
 @on_cluster
 def test_a_job_waits_for_what_there_is_not_and_another_fails_before_it_starts(
@@ -47,10 +55,11 @@ def test_a_job_waits_for_what_there_is_not_and_another_fails_before_it_starts(
 
 @pytest.mark.slurm
 @on_cluster
-def test_requeues_that_are_used_up(sweep: Run, saved: Run) -> None:
+def test_requeues_that_are_used_up(sweep: Run, saved: Run, tmp_path: Path) -> None:
     done = sweep("unfinished", *QUICK, "hydra.launcher.max_requeues=0", expect=1)
     assert "as often as hydra.launcher.max_requeues allows" in done.stdout
     assert saved()["jobs"][0]["status"] == "failed"
+    assert len(list((tmp_path / "out/0/.launch").glob("attempt_*"))) == 1
 
 
 @pytest.mark.slurm
