@@ -12,8 +12,10 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 
 from forgather_hydra.config.claim import holds_template
 from forgather_hydra.config.composition import CURRENT, LOOKING
-from forgather_hydra.config.plain import told_of
+from forgather_hydra.config.plain import refused, told_of
 from forgather_hydra.config.search_path import add_overlays, folder_of, folders_of
+from forgather_hydra.config.source import ForgatherSource
+from forgather_hydra.errors import ForgatherError
 
 
 class GuardedRepository(IConfigRepository):
@@ -37,14 +39,22 @@ class GuardedRepository(IConfigRepository):
     def loaded(self, config_path: str) -> ConfigResult | None:
         """A config, unless its file has a fault."""
         sources = self.inner.get_sources()
-        if any(source.scheme().startswith("forgather") for source in sources):
-            file = _file_of(config_path, sources)
-            if file:
-                if composition := CURRENT.get():
-                    composition.plain[config_path.removesuffix(".yaml")] = file
-                with told_of(file):
-                    return self.inner.load_config(config_path)
-        return self.inner.load_config(config_path)
+        source = next((each for each in sources if each.is_config(config_path)), None)
+        is_guarded = any(each.scheme().startswith("forgather") for each in sources)
+        file = _file_of(config_path, source) if source and is_guarded else None
+        if source is None or file is None:
+            return self.inner.load_config(config_path)
+        try:
+            if isinstance(source, ForgatherSource):
+                return self.inner.load_config(config_path)
+            if composition := CURRENT.get():
+                composition.plain[config_path.removesuffix(".yaml")] = file
+            with told_of(file):
+                return self.inner.load_config(config_path)
+        except ForgatherError:
+            raise
+        except ValueError as error:
+            raise refused(file, error) from error
 
     def get_schema_source(self) -> ConfigSource:
         return self.inner.get_schema_source()
@@ -83,10 +93,11 @@ class GuardedRepository(IConfigRepository):
         return getattr(self.inner, name)
 
 
-def _file_of(config_path: str, sources: list[ConfigSource]) -> str | None:
-    """The file that Hydra reads for a config, if one of its own sources has it."""
-    source = next((each for each in sources if each.is_config(config_path)), None)
-    if source is None or source.scheme() not in ("file", "pkg"):
+def _file_of(config_path: str, source: ConfigSource) -> str | None:
+    """The file that is read for a config."""
+    if isinstance(source, ForgatherSource):
+        return source.file_of(config_path)
+    if source.scheme() not in ("file", "pkg"):
         return None
     folder = folder_of(SearchPathElement(source.provider, f"{source.scheme()}://{source.path}"))
     file = folder and os.path.join(folder, source._normalize_file_name(config_path))

@@ -5,14 +5,20 @@ from __future__ import annotations
 import os
 import re
 
-_PACKAGE = re.compile(r"^#\s*@package\s+(\S+)\s*$")
+_PACKAGE = re.compile(r"\s*#\s*@package\s+(\S.*)")
 
 
 def header_package(text: str) -> str | None:
-    """The package that the comments at the head of a file ask for, or None."""
+    """The package that the comments at the head of a file ask for, or None.
+
+    Raises:
+        ValueError: the comment says more, which Hydra refuses in the same words.
+    """
     for line in text.splitlines():
         if match := _PACKAGE.match(line):
-            return match[1]
+            if len(match[1].split()) > 1:
+                raise ValueError(f"Too many components in '{line.strip().lstrip('# ')}'")
+            return match[1].strip()
         if line.strip() and not line.lstrip().startswith("#"):
             return None
     return None

@@ -35,6 +35,10 @@ def fault_of(path: str) -> ForgatherError | None:
     return known[2]
 
 
+_HEADER = "a header is '# @package PACKAGE' alone"
+_DEFAULTS = "it is a list of NAME, GROUP: OPTION, or GROUP: [OPTION, OPTION]"
+
+
 @contextmanager
 def told_of(path: str) -> Iterator[None]:
     """While this is open, a file is read, unless it has a fault.
@@ -165,3 +169,12 @@ def _too_deep(path: str, line: int) -> ForgatherError:
 
 def _at(path: str, line: int, message: str, hint: str) -> ForgatherError:
     return ForgatherError("invalid_yaml", message, template=path, file=path, line=line, hint=hint)
+
+
+def refused(path: str, error: ValueError) -> ForgatherError:
+    """The error for what Hydra says of the header or the defaults list of a file."""
+    is_header = "omponents in" in str(error) or "header" in str(error)
+    about, hint = ("# *@package", _HEADER) if is_header else ("defaults *:", _DEFAULTS)
+    with open(path, encoding="utf-8-sig") as file:
+        found = [line for line, text in enumerate(file, 1) if re.match(rf"\s*{about}", text)]
+    return _at(path, found[0] if found else 1, str(error), hint)

@@ -114,6 +114,34 @@ def test_an_ordinary_application_with_a_template(application: Any, run_commands:
         assert "Traceback" not in outcome.error
 
 
+REFUSED_BY_HYDRA = {
+    "a: 1\ndefaults: base\n": "2: Invalid defaults list in 'db/NAME', defaults must be a list",
+    "defaults: {db: base}\n": "1: Invalid defaults list in 'db/NAME', defaults must be a list",
+    "a: 1\n\ndefaults: [{a: 1, b: 2}]\n": "3: In db/NAME: Too many keys in default item",
+    "defaults: [{/db@x: 3}]\n": "1: Unsupported item value in defaults : int",
+    "#\n# @package _global_  # for all\na: 1\n": "2: Too many components in '@package _global_",
+}
+
+
+def test_a_header_or_a_defaults_list_that_hydra_refuses(
+    application: Any, run_commands: Any
+) -> None:
+    """The file and its line are told, of templates and of plain files beside them."""
+    files, lines = {"config.yaml": "x: 1\n"}, {}
+    for number, (text, line) in enumerate(REFUSED_BY_HYDRA.items()):
+        for name, more in ((f"plain{number}", ""), (f"template{number}", "-- set z = 1\n")):
+            is_header = "@package" in text  # which Hydra looks for on the first lines alone
+            files[f"db/{name}.yaml"] = (text if more or not is_header else text[2:]) + more
+            lines[name] = f"db/{name}.yaml:{line}".replace("NAME", name)
+            if is_header and not more:
+                lines[name] = lines[name].replace(":2:", ":1:")
+    done = run_commands(application(files), [[f"+db={name}"] for name in lines])
+    for name, line in lines.items():
+        outcome = done.of[f"+db={name}"]
+        assert line in outcome.error
+        assert "Traceback" not in outcome.error
+
+
 def test_an_application_without_templates(application: Any, run_commands: Any) -> None:
     """There, what Hydra can read is read."""
     folder = application({"config.yaml": "x: 1\n"})
