@@ -121,6 +121,11 @@ class CasualLM(nn.Module):
         inputs = input_ids if inputs_embeds is None else inputs_embeds
         if inputs is None:
             raise ValueError("the model needs input_ids or inputs_embeds, got neither")
+        if input_ids is not None and inputs_embeds is not None:
+            raise ValueError("the model needs input_ids or inputs_embeds, got both")
+        if inputs.ndim < 2:
+            shape = tuple(inputs.shape)
+            raise ValueError(f"inputs are (batch, tokens), got {shape}: add an axis, as by [None]")
         if past_key_values is not None and position_ids is None:
             position_ids = _positions_after(past_key_values, inputs)
         if self.input_encoder is None:

@@ -5,6 +5,7 @@ Shapes: B batch, T tokens, D model width.
 
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from torch import Tensor, nn
@@ -62,16 +63,18 @@ class LayerStack(nn.Module):
         *,
         past_key_values: Any = None,
         all_hidden_states: list[Tensor] | None = None,
+        num_layers: int | None = None,
         **kwargs: Any,
     ) -> Tensor:
         """(B, T, D) -> (B, T, D); keywords go to every layer.
 
         `all_hidden_states` is extended by what enters the first layer and what leaves each of them,
-        the last after the final norm, if there is such a list.
+        the last after the final norm, if there is such a list. `num_layers` leaves out the layers
+        after so many.
         """
         # A layer that runs twice would also write its keys into the cache twice.
         checkpointing = self.gradient_checkpointing and self.training and past_key_values is None
-        for layer in self.layers:
+        for layer in islice(self.layers, num_layers):
             if all_hidden_states is not None:
                 all_hidden_states.append(x_BTD)
             if checkpointing:

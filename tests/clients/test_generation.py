@@ -10,6 +10,7 @@ WAYS = {
     "static cache": {"cache_implementation": "static", "disable_compile": True},
     "prompt lookup": {"prompt_lookup_num_tokens": 3},
     "chunked prefill": {"prefill_chunk_size": 4},
+    "its first layer drafts": {"assistant_early_exit": 1},
 }
 
 
@@ -41,7 +42,7 @@ def test_greedy(model, ids, greedy):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_another_way(model, ids, greedy, way):
-    if way == "prompt lookup":  # takes one text
+    if way in ("prompt lookup", "its first layer drafts"):  # these take one text
         ids, greedy = ids[:1], greedy[:1]
     same(model, ids, greedy, **WAYS[way])
 

@@ -70,6 +70,17 @@ def test_embeddings_are_generated_from(build, random_ids):
     assert torch.equal(greedy(model, ids, inputs_embeds=embeddings), greedy(model, ids))
 
 
+def test_a_draft_of_the_first_layer_changes_nothing(build, random_ids):
+    model, ids = sharp(build()), random_ids(1, 6)
+    calls = []
+    model.causal_lm.layer_stack.layers[1].register_forward_hook(lambda *_: calls.append(1))
+    expected = greedy(model, ids)
+    alone = len(calls)
+    assert torch.equal(greedy(model, ids, assistant_early_exit=1), expected)
+    assert len(calls) - alone <= alone  # none for a draft
+    assert model.config.num_hidden_layers == 2
+
+
 def test_cache_filled_in_pieces_gives_the_same_logits(model, random_ids):
     ids, cache = random_ids(2, 9), DynamicCache()
     with torch.no_grad():

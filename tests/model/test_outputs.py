@@ -179,3 +179,14 @@ def test_every_matrix_of_a_layer_is_in_the_plan_for_tensor_parallelism(build):
     }
     # The oldest transformers that we allow finds the head's by another way.
     assert planned | {"lm_head"} == matrices
+
+
+def test_inputs_that_are_none_or_two_are_refused(build, random_ids):
+    model, ids = build(), random_ids(1, 4)
+    embeddings = model.get_input_embeddings()(ids)
+    with pytest.raises(ValueError, match="got neither"):
+        model()
+    with pytest.raises(ValueError, match="got both"):
+        model(ids, inputs_embeds=embeddings)
+    with pytest.raises(ValueError, match=r"got \(4,\): add an axis"):
+        model(ids[0])
