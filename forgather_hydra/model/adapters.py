@@ -113,6 +113,7 @@ def with_adapter(model: PreTrainedModel, adapter: Adapter) -> Any:
     adapted.save_dtype = None  # that of the model is for its own weights
     adapted.create_or_update_model_card = lambda directory: None  # the run writes one
     adapted.base_is_kept = True  # so checkpoints need not hold it
+    adapted.adapter_alpha = getattr(config, "lora_alpha", None)  # by which its weights count
     adapted.is_out_of_base = _is_out_of_base(config)
     adapted.save_options = {"save_embedding_layers": False}
     return _generating(adapted)

@@ -303,6 +303,8 @@ def test_an_adapter_does_not_go_on_with_another_model(base, chats) -> None:
     shutil.copytree(base, "own-base")
     words = ("+adapter=lora", "trainer.args.lr_scheduler_type=constant")
     tune("own-base", chats, "left-behind", *words, "trainer.args.max_steps=2")
+    with pytest.raises(ValueError, match=r"of an adapter with alpha=16, which is 32 now"):
+        tune("own-base", chats, "left-behind", *words, "adapter.alpha=32", "resume=true")
     file = Path("own-base/model/model.safetensors")
     weights = load_file(file)
     name = next(name for name in weights if "linear" in name)

@@ -124,7 +124,8 @@ def collect(trainer: Trainer) -> Share:
     if strategy.rank == 0:
         files[OPTIMIZER_VALUES] = _pickled(values)
         files[SCHEDULER] = _pickled(trainer.lr_scheduler.state_dict())
-        content = _plain_state(trainer) | {"sum_elsewhere": sum_elsewhere}
+        alpha = getattr(model, "adapter_alpha", None)
+        content = _plain_state(trainer) | {"sum_elsewhere": sum_elsewhere, "adapter_alpha": alpha}
         text = json.dumps(exact(content), default=_exact_plain, indent=2, allow_nan=False)
         files[STATE] = text.encode()
     return Share(tensors | more_tensors, files, aliases)
@@ -214,6 +215,12 @@ def restore_state(trainer: Trainer, directory: Path) -> None:
     saved = NamedState(StoredTensors(directory, OPTIMIZER), _load(directory / OPTIMIZER_VALUES))
     content = _content(directory)
     _check_elsewhere(model, directory, content.get("sum_elsewhere"), strategy)
+    former, alpha = content.get("adapter_alpha"), getattr(model, "adapter_alpha", None)
+    if former not in (None, alpha):
+        raise ValueError(
+            f"{directory} is of an adapter with alpha={former}, which is {alpha} now, so that what "
+            "was learned would count otherwise: put it back, or begin a new run"
+        )
     schedule = _load(directory / SCHEDULER)
     rates = advance(trainer.lr_scheduler, schedule)
     changed = load_named_state(
