@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
+from forgather_hydra import __version__
 from forgather_hydra.cli import (
     comparison,
     control,
@@ -26,8 +28,8 @@ from forgather_hydra.cli import (
     use,
 )
 from forgather_hydra.cli.dashes import meant
-from forgather_hydra.cli.selection import selected
-from forgather_hydra.errors import ForgatherError
+from forgather_hydra.cli.selection import require_choice, selected
+from forgather_hydra.errors import ForgatherError, did_you_mean
 from forgather_hydra.garbage import look_seldom
 
 EXIT_USAGE = 2
@@ -41,6 +43,16 @@ _EXAMPLES = """examples:
   forgather project create work/first                      a project that trains
   forgather -p work/first train -m optimizer.lr=1e-3,3e-3  sweep it
 """
+
+
+class _Parser(argparse.ArgumentParser):
+    """Names the nearest of the words that it knows."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with a message, as argparse does."""
+        choice = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        near = choice and did_you_mean(choice[1], re.findall(r"[\w-]+", choice[2]))
+        super().error(f"{message}; {near}" if near else message)
 
 
 def main(words: list[str] | None = None) -> None:
@@ -68,6 +80,7 @@ def main(words: list[str] | None = None) -> None:
     options.words = rest
     try:
         if options.about == CONFIGURATION:
+            require_choice(options)
             sys.path.append(os.getcwd())  # where python -m, too, finds modules
             if not getattr(options, "is_json", False):  # which may be about files
                 _select(options)
@@ -99,7 +112,7 @@ def _interact(parser: Any, commands: Any, options: argparse.Namespace) -> None:
 
 def _parser() -> tuple[argparse.ArgumentParser, Any]:
     """The parser, and what holds the parsers of all commands."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="forgather",
         description="Look at configurations, run them, and compare the runs.",
         epilog=_EXAMPLES,
@@ -110,6 +123,7 @@ def _parser() -> tuple[argparse.ArgumentParser, Any]:
         "-p", "--project-dir", metavar="DIR", help="a project; default: this folder, if it is one"
     )
     parser.add_argument("-t", "--config", metavar="CONFIG", help="a configuration of the project")
+    parser.add_argument("--version", action="version", version=f"forgather-hydra {__version__}")
     parser.add_argument("-i", "--interactive", action="store_true", help="ask for commands")
     parser.set_defaults(about=None)
     commands = parser.add_subparsers(metavar="COMMAND", dest="name")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
+import os
+from pathlib import Path
+
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.project.workspace import is_project
 
@@ -41,6 +45,25 @@ def selected(project: str | None, config: str | None, words: list[str]) -> list[
     if config is not None or not _keys(words) & {"experiment", "project"}:
         ours.append(choice(meta.config(config or "")))
     return _inserted(ours, rest)
+
+
+def require_choice(options: argparse.Namespace) -> None:
+    """Refuse a command about a configuration where nothing chooses one.
+
+    Raises:
+        ForgatherError: ``no_project``, with the project around the working directory, if any.
+    """
+    names = ("overrides", "config", "config_dir", "config_name", "project_dir")
+    if not hasattr(options, "overrides") or any(getattr(options, name, None) for name in names):
+        return
+    if not is_project("."):
+        above = (os.path.join(*[os.pardir] * steps) for steps in range(1, len(Path.cwd().parts)))
+        found = next(filter(is_project, above), None)
+        message = "no configuration is chosen, and this folder is no project"
+        hint = "-p DIR, or words such as +experiment=baseline"
+        if found:
+            hint = f"its project is above: -p {found}"
+        raise ForgatherError("no_project", message, hint=hint)
 
 
 def _inserted(ours: list[str], words: list[str]) -> list[str]:

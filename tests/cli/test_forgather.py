@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from forgather_hydra import __version__
 from forgather_hydra.cli.forgather import main
 
 BASELINE = "+experiment=baseline"
@@ -75,6 +76,42 @@ def test_explain_of_an_unknown_key_names_the_nearest(capsys: pytest.CaptureFixtu
         main(["explain", "optimizr.lr", BASELINE])
     assert caught.value.code == 2
     assert "optimizer.lr" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [["check"], ["code"], ["targets"], ["check", "--json"], ["explain", "optimizer.lr"]]
+)
+def test_a_configuration_has_to_be_chosen(
+    words: list[str],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "forgather_workspace").mkdir()
+    (tmp_path / "p/templates/configs").mkdir(parents=True)
+    (tmp_path / "p/meta.yaml").write_text("name: P\n")
+    for folder, told in {"p/templates/configs": f"-p {Path('../..')}", ".": "-p DIR"}.items():
+        monkeypatch.chdir(tmp_path / folder)
+        with pytest.raises(SystemExit) as caught:
+            main(words)
+        assert caught.value.code == 2
+        assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"), [(["trian"], "'train'"), (["control", "lsit"], "'list'")]
+)
+def test_a_misspelt_word(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(words)
+    assert f"did you mean {told}" in capsys.readouterr().err
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert lines(capsys) == [f"forgather-hydra {__version__}"]
 
 
 def test_diff_lists_paths_that_differ(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
