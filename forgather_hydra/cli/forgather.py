@@ -7,9 +7,9 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Any, NoReturn
 
-from forgather_hydra import __version__
 from forgather_hydra.cli import (
     comparison,
     control,
@@ -60,6 +60,9 @@ def main(words: list[str] | None = None) -> None:
     look_seldom()
     parser, commands = _parser()
     options, rest = parser.parse_known_args(words)
+    if options.version:
+        print(f"forgather-hydra {version('forgather-hydra')}")
+        return None
     if options.interactive:
         return _interact(parser, commands, options)
     if options.name is None:
@@ -123,7 +126,7 @@ def _parser() -> tuple[argparse.ArgumentParser, Any]:
         "-p", "--project-dir", metavar="DIR", help="a project; default: this folder, if it is one"
     )
     parser.add_argument("-t", "--config", metavar="CONFIG", help="a configuration of the project")
-    parser.add_argument("--version", action="version", version=f"forgather-hydra {__version__}")
+    parser.add_argument("--version", action="store_true", help="print the version")
     parser.add_argument("-i", "--interactive", action="store_true", help="ask for commands")
     parser.set_defaults(about=None)
     commands = parser.add_subparsers(metavar="COMMAND", dest="name")
