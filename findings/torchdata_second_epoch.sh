@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # A StatefulDataLoader that goes on from its state has the rest of the epoch right, and another order than the uninterrupted one from the next
-# epoch on, where it has a generator and no workers: the state has the generator as it was before the epoch, and what the loader draws from it
-# for itself at the beginning of an epoch is drawn once less, or once more. Seen with torchdata 0.11.0 (stateful_dataloader/sampler.py and
-# stateful_dataloader.py), torch 2.13.0 and Python 3.11, for a state that is taken after two of five batches:
+# epoch on, where it has a generator and no workers: the state keeps the generator as it was when the order of this epoch was drawn. Seen
+# with torchdata 0.11.0 (stateful_dataloader/sampler.py, _StatefulRandomSamplerIterator), torch 2.13.0 and Python 3.11, for a state that is
+# taken after two of five batches:
 #   generator=g, num_workers=0   rest of the epoch equal, the two after it not
 #   generator=g, num_workers=2   all equal
 #   num_workers=0, no generator  all equal under one torch.manual_seed
