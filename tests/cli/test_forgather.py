@@ -47,7 +47,7 @@ def test_explain_covers_plain_yaml(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("path", "override", "steps"),
     [
-        ("mine.v", "+vars.size=5", ["v: !var", "+vars.size=5"]),
+        ("mine.v", "++vars.size=5", ["v: !var", "++vars.size=5"]),
         ("mine.v", "mine.read=7", ["v: !var"]),
         ("mine.other", "mine.v=6", ["other: ", "v: !var", "mine.v=6"]),
         ("mine.read", "deep.b.0=7", ["read: ", "b: [8]", "deep.b.0=7"]),
