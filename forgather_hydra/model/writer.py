@@ -27,7 +27,8 @@ def load_for_use(directory: str | os.PathLike[str], device: str | None = None) -
     """
     disable_progress_bar()  # it would stand amid what is printed
     set_verbosity_error()
-    accelerator = torch.accelerator.current_accelerator()
+    # Torch may have been built for an accelerator that is not there.
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
     place = device or (str(accelerator) if accelerator else "cpu")
     tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=True)
     model: Any

@@ -78,6 +78,18 @@ def test_texts_are_continued_by_the_likeliest_words(run, capsys) -> None:
     assert "no token at which it ends" not in written.err
 
 
+def test_torch_that_was_built_for_a_device_which_is_not_there_writes_on_the_cpu(
+    run, capsys, monkeypatch
+) -> None:
+    monkeypatch.setattr(
+        torch.accelerator,
+        "current_accelerator",
+        lambda check_available=False: None if check_available else torch.device("cuda"),
+    )
+    main(["generate", str(run), "a b", "--plain", "--max-new-tokens", "1"])
+    assert capsys.readouterr().out.startswith("a b")
+
+
 def test_a_model_that_never_ends_is_told_of(run, tmp_path, capsys) -> None:
     config = GPT2Config(vocab_size=len(WORDS), n_embd=8, n_layer=1, n_head=1, eos_token_id=None)
     GPT2LMHeadModel(config).save_pretrained(tmp_path)
