@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 
 import pytest
 from toys import Rows, losses
@@ -58,6 +59,8 @@ def test_wandb(train, tmp_path, monkeypatch) -> None:
 
 def test_trackio(train, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("TRACKIO_DIR", str(tmp_path))  # read when trackio is imported
+    for name in [name for name in sys.modules if name.partition(".")[0] == "trackio"]:
+        monkeypatch.delitem(sys.modules, name)
     trainer = train(integrations.TrackioCallback)
     with sqlite3.connect(tmp_path / "forgather.db") as database:
         rows = database.execute("select run_name, metrics from metrics order by step").fetchall()
