@@ -40,6 +40,13 @@ class CommandLine:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # A shell that starts the tests in the background has them ignore Ctrl-C.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=_hear_signals,
         )
+
+
+def _hear_signals() -> None:
+    """As in a terminal: a shell that starts tests in the background has them ignore Ctrl-C, and
+    `nohup` that it is closed.
+    """
+    for each in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(each, signal.SIG_DFL)
