@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError
 
 from forgather_hydra.config.asked import line_that_asks
@@ -20,6 +22,7 @@ from forgather_hydra.config.package import join
 from forgather_hydra.config.references import definition_of, passed_through
 from forgather_hydra.config.saved_overrides import config_dir_of_run
 from forgather_hydra.config.settle import Settling
+from forgather_hydra.config.unreadable import how_to_choose, what_was_meant
 from forgather_hydra.errors import ForgatherError, did_you_mean
 from forgather_hydra.template.source_map import Origin
 
@@ -49,7 +52,7 @@ def as_our_error(error: Exception, settling: Settling) -> ForgatherError:
         return ForgatherError(
             "bad_override",
             f"cannot read the override {error.override}: {error.message.splitlines()[0]}",
-            hint=_torn_apart(str(error.override), settling.overrides)
+            hint=what_was_meant(str(error.override), settling.overrides)
             or "quote special characters for Hydra too: 'key=\"value, with signs\"'",
         )
     message = str(error).strip()
@@ -102,33 +105,6 @@ def _line_of_other_kind(name: str, settling: Settling) -> Origin | None:
     return None
 
 
-def _torn_apart(word: str, words: list[str]) -> str | None:
-    """The cure for a word that was a part of an override until a blank parted them."""
-    place = words.index(word) if word in words else 0
-    before, behind = words[place - 1 : place], words[place + 1 : place + 2]
-    whole = None
-    if word.endswith(",") and "=" in word:
-        if not behind or "=" in behind[0]:
-            return "a value is missing behind the last comma, or the comma is one too many"
-        whole = word + behind[0]
-    elif ",," in word:
-        return "a value is missing between two commas"
-    elif word.startswith("=") and before:
-        whole = before[0] + word
-    elif "=" not in word:
-        is_value = bool(before) and before[0].endswith("=")
-        is_key = bool(behind) and behind[0].startswith("=")
-        whole = before[0] + word if is_value else word + behind[0] if is_key else None
-    if whole is None and word.endswith((".yaml", ".yml")):
-        file = Path(word) if len(Path(word).parts) > 1 else Path("FOLDER/experiment", word)
-        return f"a configuration is an option of a group: {_how_to_choose(file)}"
-    if whole is None:
-        is_bare = re.fullmatch(r"\+{0,2}[\w./@-]+", word)
-        return f"an override has a value: {word}=VALUE" if is_bare else None
-    whole += words[place + 2] if whole.endswith("=") and place + 2 < len(words) else ""
-    return f"an override is one word, without a blank around '=': {whole}"
-
-
 def no_option(settling: Settling) -> ForgatherError | None:
     """The error for an override that gives a config group something else than options' names."""
     for override in settling.parsed:
@@ -146,6 +122,23 @@ def no_option(settling: Settling) -> ForgatherError | None:
                 else f"~{key} leaves the group out"
                 + ("" if value is None else f"; a name like {value} is quoted"),
             )
+        if is_choice and (found := next(filter(None, map(_no_name, names)), None)):
+            return ForgatherError(
+                "bad_override",
+                f"{override.input_line}: {key} is a config group, and takes the name of an option; "
+                f"this gives {found}",
+                hint="write the name of an option, or an interpolation that gives one",
+            )
+    return None
+
+
+def _no_name(value: Any) -> str | None:
+    """What an interpolation gives that is no text, where that is known before all is composed."""
+    if "${" not in str(value):
+        return None
+    with suppress(OmegaConfBaseException):
+        found = OmegaConf.create({"value": value}).value
+        return None if isinstance(found, str) else str(found)
     return None
 
 
@@ -180,7 +173,7 @@ def _missing_config(error: MissingConfigException, settling: Settling) -> Forgat
     known = f"{group} is one of: {', '.join(options)}" if options else None
     hint = "; ".join(part for part in (did_you_mean(option, options), known) if part) or None
     if (file := _file_beside(name)) is not None:
-        hint = f"{file} is here: add {_how_to_choose(file)}"
+        hint = f"{file} is here: add {how_to_choose(file)}"
     if (folder := config_dir_of_run(settling.overrides)) and folder not in settling.folders:
         hint = f"the run that is to go on had --config-dir {folder}: give it again"
     what = f"no {group} {option!r}" if group else f"no config {option!r}"
@@ -228,12 +221,6 @@ def _file_beside(name: str) -> Path | None:
     given = Path(f"{option.removesuffix('.yaml')}.yaml")
     found = (path for path in (Path(folder, group, given) for folder in _USUAL) if path.is_file())
     return given if given.is_file() and group in given.parts else next(found, None)
-
-
-def _how_to_choose(file: Path) -> str:
-    """The words that choose the option of a config group which a file is, ``FOLDER/GROUP/NAME``."""
-    *folder, group = file.parent.parts
-    return f"--config-dir {Path(*folder)} +{group}={file.stem}"
 
 
 def _unknown_key(key: str, settling: Settling) -> ForgatherError:

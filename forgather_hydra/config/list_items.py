@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from forgather_hydra.config.meant_keys import place_in
@@ -15,15 +14,22 @@ def no_item(settling: Settling) -> ForgatherError | None:
     lines = [str(override.input_line) for override in settling.parsed]
     chosen = settling.structure()
     for place, override in enumerate(settling.parsed):
-        parent, _, item = override.key_or_group.rpartition(".")
-        if not parent:
+        steps = override.key_or_group.split(".")
+        if len(steps) == 1:
             continue
         # Values are set in their order, after all choices.
         before = [line for i, line in enumerate(lines) if i < place or line in chosen]
-        items = place_in(composed_of(before, settling), parent)
-        if OmegaConf.is_list(items) and (problem := _problem(override, parent, item, len(items))):
-            cure = f"give the whole list: {parent}=[...]"
-            return ForgatherError("bad_override", f"{override.input_line}: {problem}", hint=cure)
+        cfg = composed_of(before, settling)
+        for depth in range(1, len(steps)):
+            parent, item = ".".join(steps[:depth]), steps[depth]
+            items = place_in(cfg, parent)
+            if not OmegaConf.is_list(items):
+                continue
+            is_deleted = override.is_delete() and depth == len(steps) - 1
+            if problem := _problem(parent, item, len(items), is_deleted):
+                what = f"{override.input_line}: {problem}"
+                cure = f"give the whole list: {parent}=[...]"
+                return ForgatherError("bad_override", what, hint=cure)
     return None
 
 
@@ -35,8 +41,8 @@ def composed_of(overrides: list[str], settling: Settling) -> DictConfig:
         return DictConfig({})
 
 
-def _problem(override: Override, parent: str, item: str, count: int) -> str | None:
-    if override.is_delete():
+def _problem(parent: str, item: str, count: int, is_deleted: bool) -> str | None:
+    if is_deleted:
         return f"an item of the list {parent} cannot be deleted by itself"
     if item.isdigit() and int(item) < count:
         return None

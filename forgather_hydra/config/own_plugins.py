@@ -32,6 +32,7 @@ def with_own_plugins(overrides: list[str], choices: Choices) -> list[str]:
         ValueError,
         TypeError,
         RecursionError,
+        AssertionError,
     ):  # reported when the configuration is composed
         return overrides
     given = {*map(key_of, overrides)}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback, set_seed
 
+from forgather_hydra.errors import ForgatherError, did_you_mean
 from forgather_hydra.permissions import follow_umask
 from forgather_hydra.rundir.card import write_card
 from forgather_hydra.rundir.files import append_line
@@ -50,9 +52,10 @@ def run_preferences(
 
     Raises:
         ModuleNotFoundError: `trl` is not installed.
-        TypeError: for a setting that it does not take.
+        ForgatherError: `bad_arguments`, for a setting that it does not take.
     """
     config_class, trainer_class = _trl()
+    _check_settings(settings, config_class)
     directory = Path(output_dir)
     checkpoints = directory / "checkpoints"
     settings.setdefault("logging_nan_inf_filter", False)  # which shows no number as a loss of 0
@@ -111,6 +114,17 @@ class _Lines(TrainerCallback):
     ) -> None:
         if state.is_world_process_zero:
             append_line(self.path, {"step": state.global_step, **(logs or {})})
+
+
+def _check_settings(settings: Iterable[str], config_class: Any) -> None:
+    known = inspect.signature(config_class).parameters
+    for name in settings:
+        if name not in known:
+            raise ForgatherError(
+                "bad_arguments",
+                f"main.{name}: trl's {config_class.__name__} takes no {name!r}",
+                hint=did_you_mean(name, known) or "its documentation lists what it takes",
+            )
 
 
 def _trl() -> tuple[Any, Any]:

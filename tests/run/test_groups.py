@@ -47,6 +47,8 @@ WRONG = {
     "callbak=ema": "no config group 'callbak'\n  hint: did you mean callback?",
     "+model/nom=rms_norm": "no config group 'model/nom'\n  hint: did you mean model/norm?",
     "model=null": "model is a config group, and takes the name of an option",
+    'model="${oc.create:{a:1}}"': "name of an option; this gives {'a': 1}",
+    "model=${oc.env:NO_SUCH,null}": "name of an option; this gives None\n  hint: write the name",
     "model={a: 1}": "a mapping goes into a file FOLDER/model/NAME.yaml",
     "+data.blocksize=12": r"\+data.blocksize=12: nothing reads .*\n.* mean data.block_size\?",
     "+model/flavour=plain": "hint: model has the groups model/attention, ",

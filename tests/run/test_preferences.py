@@ -128,11 +128,22 @@ def test_one_answer_comes_to_be_preferred_and_a_stopped_run_goes_on(tmp_path, mo
     said_of = [metrics(Path(run))[0]["logps/chosen"] for run in ("adapted", "taken")]
     assert said_of[0] == pytest.approx(said_of[1], rel=1e-5)
 
-    for option in ("debug=fast", "debug=limit", "debug=profile", "callback=ema", "tracker=csv"):
+    for option in (
+        "debug=fast",
+        "debug=limit",
+        "debug=profile",
+        "debug=overfit",
+        "callback=ema",
+        "tracker=csv",
+    ):
         with pytest.raises(
             ForgatherError, match="so this has no effect: its settings stand in main"
         ):
             fg.launch(*WORDS, f"+{option}", "hydra.run.dir=refused")
+
+    told = r"main\.label_smothing: trl's DPOConfig takes no 'label_smothing'\n.*label_smoothing"
+    with pytest.raises(ForgatherError, match=told):
+        fg.launch(*WORDS, "+main.label_smothing=0.1", "hydra.run.dir=refused")
 
     Path("pairs.jsonl").write_text('{"prompt": "x", "chosen": "y"}\n')
     with pytest.raises(ForgatherError, match=r"pairs\.jsonl:1: no rejected; it has prompt, chosen"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 import pytest
@@ -84,3 +85,19 @@ def test_warm_up_and_decay_may_fill_the_run() -> None:
     wsd(optimizer, 40, warmup_steps=10, decay_steps=30)
     with pytest.raises(ValueError, match=r"\(10\) and decay_steps \(31\) exceed the 40 steps"):
         wsd(optimizer, 40, warmup_steps=10, decay_steps=31)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"warmup_steps": 8}, "warmup_steps is 8 and the run has 4 steps: .* ends at 0.38 of its"),
+        ({"lr_scheduler_factory": partial(linear, warmup_steps=5)}, "warmup_steps is 5 and"),
+        ({"warmup_steps": 4}, None),
+        ({"warmup_steps": 8, "lr_scheduler_type": "constant"}, None),
+    ],
+)
+def test_a_warm_up_longer_than_the_run_is_told(make_trainer, caplog, options, told) -> None:
+    make_trainer(max_steps=4, **options).train()
+    found = [text for text in caplog.messages if "warmup_steps" in text]
+    assert len(found) == (told is not None)
+    assert told is None or re.match(told, found[0])

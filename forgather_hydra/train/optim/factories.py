@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -20,6 +21,8 @@ from forgather_hydra.train.optim.multi_optimizer import (
     OptimizerFactory,
 )
 from forgather_hydra.train.optim.state import Named
+
+logger = logging.getLogger(__name__)
 
 # They equal those of transformers where no more is said of them.
 _SCHEDULES = {name: getattr(schedules, name) for name in OWN_SCHEDULES}
@@ -166,9 +169,14 @@ def build_scheduler(
                 f"{type(made).__name__} follows a metric, and a schedule is told of steps: choose "
                 "another"
             )
+        _tell_of_long_warmup(
+            getattr(factory, "keywords", {}).get("warmup_steps"), num_training_steps
+        )
         return made
 
     warmup = args.warmup(num_training_steps)
+    if args.lr_scheduler_type != "constant":  # which has none
+        _tell_of_long_warmup(warmup, num_training_steps)
     own = _SCHEDULES.get(args.lr_scheduler_type)
     if own and not args.lr_scheduler_kwargs:
         return own(optimizer, num_training_steps, warmup_steps=warmup)
@@ -182,6 +190,15 @@ def build_scheduler(
         num_training_steps=num_training_steps,
         scheduler_specific_kwargs=args.lr_scheduler_kwargs,
     )
+
+
+def _tell_of_long_warmup(warmup: Any, num_training_steps: int) -> None:
+    if isinstance(warmup, (int, float)) and warmup > num_training_steps > 0:
+        logger.warning(
+            "warmup_steps is %d and the run has %d steps: the learning rate ends at %.2g of its "
+            "value; set fewer, or a share of the run such as 0.1",
+            *(warmup, num_training_steps, (num_training_steps - 1) / warmup),
+        )
 
 
 def _required(function: Callable[..., Any]) -> set[str]:
