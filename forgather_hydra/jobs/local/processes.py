@@ -23,18 +23,24 @@ OF_OTHERS = (
 )
 
 
-def worker_command(directory: Path, attempt: Path, procs: int) -> list[str]:
+def worker_command(
+    directory: Path, attempt: Path, procs: int, modules: Sequence[str] = ()
+) -> list[str]:
     """The command that runs a job in `procs` processes.
 
     ``-P`` keeps the working directory out of the way of a snapshot.
+
+    Args:
+        directory: of the job.
+        attempt: the folder of its logs.
+        procs: how many processes it has.
+        modules: what they need, for several to be forked with.
     """
-    python = [sys.executable, "-P"]
-    worker = ["-m", "forgather_hydra.jobs.worker", str(directory), str(attempt)]
+    python, words = [sys.executable, "-P", "-m"], [str(directory), str(attempt)]
     if procs == 1:
-        return [*python, *worker]
-    folder = str(attempt / "torchrun")
-    run = ["-m", "forgather_hydra.jobs.local.ranks", folder, f"--nproc-per-node={procs}"]
-    return [*python, *run, "--no-python", *python, *worker]
+        return [*python, "forgather_hydra.jobs.worker", *words]
+    folder, needed = str(attempt / "torchrun"), ",".join(modules)
+    return [*python, "forgather_hydra.jobs.local.ranks", folder, str(procs), needed, *words]
 
 
 def worker_environment(

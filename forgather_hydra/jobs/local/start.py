@@ -86,7 +86,7 @@ class Starter:
             forked = self.server.start(job.directory, own, log, keep_open)
             if forked:
                 return forked
-        command = worker_command(job.directory, attempt, procs)
+        command = worker_command(job.directory, attempt, procs, self.needed())
         return SpawnedJob(command, self.environment(procs, own), log, keep_open)
 
     def can_be_forked(self, job: Job) -> bool:
@@ -103,11 +103,14 @@ class Starter:
         """What jobs of one process are forked from."""
         server = fork_server(self.environment(1, variables(self.jobs[0].options)))
         if not self.devices:
-            trains = _TRAINER in sys.modules
-            server.have_imported(
-                FOR_TRAINING if trains else [name for name in _HEAVY if name in sys.modules]
-            )
+            server.have_imported(self.needed())
         return server
+
+    def needed(self) -> list[str]:
+        """What jobs import that takes long."""
+        if _TRAINER in sys.modules:
+            return [*FOR_TRAINING]
+        return [name for name in _HEAVY if name in sys.modules]
 
     def wait(self, seconds: float) -> None:
         """Wait until a job may have ended, at most for so long."""
