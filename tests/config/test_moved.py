@@ -74,3 +74,12 @@ def test_a_file_that_writes_below_a_reference_is_told(tmp_path: Path, compose_in
     write_files(tmp_path, files)
     with pytest.raises(ForgatherError, match=r"moved\.seen refers to optimizer, but a config file"):
         composed(compose_in, tmp_path, ["part@moved", "late"])
+
+
+def test_one_that_stands_elsewhere_too_is_told_of_at_its_own_place(
+    tmp_path: Path, compose_in: Any
+) -> None:
+    write_files(tmp_path, {"late.yaml": "group: {stack: 3, seen: {lr: 3}}\n"})
+    entries = ["group: in_group", "group@one: in_group", "late"]
+    with pytest.raises(ForgatherError, match=r"group\.seen refers to optimizer, but a config file"):
+        composed(compose_in, tmp_path, entries)

@@ -67,6 +67,15 @@ def test_below_a_list_or_a_value_there_are_no_keys(overrides: str) -> None:
     assert re.search(ITEMS[overrides], str(caught.value)), str(caught.value)
 
 
+def test_a_list_may_be_that_of_a_choice_further_on() -> None:
+    told = "main.prompts.1=x: main.prompts is a list, and has item 0 alone"
+    with (
+        pytest.raises(ForgatherError, match=told),
+        composed(["main.prompts.1=x", "+experiment=stories"]),
+    ):
+        pass
+
+
 @pytest.mark.parametrize(
     "overrides",
     [

@@ -75,3 +75,10 @@ def test_a_single_document_is_cut_at_a_paragraph() -> None:
 
 def test_a_single_document_without_spaces_is_cut_too() -> None:
     assert list(select_split(["x" * 100], 0.1, "eval")) == ["x" * 10]
+
+
+def test_a_single_document_is_cut_near_the_share_whatever_comes_later() -> None:
+    text = "x" * 90 + "\n\n" + "x" * 8
+    assert list(select_split([text], 0.5, "eval")) == [text[50:]]
+    text = "x" * 60 + " " + "x" * 30 + "\n\n" + "x" * 7
+    assert list(select_split([text], 0.5, "eval")) == [text[61:]]

@@ -25,7 +25,9 @@ def test_reads_both_kinds_recursively_in_sorted_order(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("\ufefffirst", encoding="utf-8")
     (tmp_path / "blank.txt").write_text(" \n", encoding="utf-8")
     (tmp_path / "notes.md").write_text("not read", encoding="utf-8")
-    assert texts(tmp_path) == ["first", "deep\n\ntext", "one", "zwölf"]
+    (tmp_path / "b-2").mkdir()
+    (tmp_path / "b-2" / "after.txt").write_text("after all of b", encoding="utf-8")
+    assert texts(tmp_path) == ["first", "deep\n\ntext", "after all of b", "one", "zwölf"]
     assert texts(tmp_path, pattern="*.jsonl") == ["one", "zwölf"]
 
 

@@ -44,3 +44,24 @@ def test_a_sample_follows_from_seed_and_index() -> None:
 def test_what_cannot_be_mixed_is_refused(parts, weights) -> None:
     with pytest.raises(ValueError, match="short"):
         MixedDataset(parts, weights)
+
+
+def test_each_dataset_has_an_order_of_its_own_that_follows_from_the_seed() -> None:
+    twins = {"a": list(range(50)), "b": list(range(50))}
+
+    def orders(seed: int) -> list[list[int]]:
+        mixed = MixedDataset(
+            {n: [(n, i) for i in twins[n]] for n in twins}, {"a": 1, "b": 1}, length=200, seed=seed
+        )
+        samples = [mixed[i] for i in range(200)]
+        return [[i for name, i in samples if name == n][:50] for n in twins]
+
+    first, second = orders(1), orders(2)
+    assert sorted(first[0]) == sorted(first[1]) == twins["a"]
+    assert first[0] != first[1]
+    alone = [
+        [MixedDataset(twins | {"b": [0]}, {"a": 1, "b": 1e-9}, 50, seed)[i] for i in range(50)]
+        for seed in (1, 2)
+    ]
+    assert alone[0] != alone[1]
+    assert first != second

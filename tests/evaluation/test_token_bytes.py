@@ -58,3 +58,9 @@ def test_words_count_with_the_space_between_them() -> None:
     backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="</s>")
     assert token_bytes(tokenizer, [1, 0, 2]) == [5, 2, 0]
+
+
+def test_a_place_of_the_model_for_no_token_has_no_bytes() -> None:
+    """A model's vocabulary may be padded to a round number."""
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=byte_level(), eos_token="</s>")
+    assert token_bytes(tokenizer, [len(tokenizer) + 3]) == [0]

@@ -118,3 +118,19 @@ def test_a_launch_from_another_thread_leaves_signals_alone() -> None:
     thread.start()
     thread.join()
     assert not failures
+
+
+def test_a_terminal_tells_it_twice_and_is_heard_once() -> None:
+    """The shell and the kernel both do; the second time jobs are being ended."""
+    before = {each: signal.signal(each, signal.SIG_DFL) for each in (signal.SIGHUP, signal.SIGTERM)}
+    try:
+        with taken_as_ctrl_c():
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGHUP)
+            signal.raise_signal(signal.SIGHUP)
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGTERM)
+        assert {signal.getsignal(each) for each in before} == {signal.SIG_DFL}
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

@@ -41,6 +41,7 @@ def test_whole_numbers_stay_whole_in_files(tmp_path: Path) -> None:
     write_json(tmp_path / "x.json", values)
     assert json.loads((tmp_path / "x.json").read_text()) == {"a": 2, "b": 2.5, "c": 2, "d": "x"}
     assert isinstance(plain(numpy.int64(2)), int)
+    assert isinstance(plain(numpy.float32(2)), float)
 
 
 def sweep(tmp_path: Path, main: str) -> Any:

@@ -17,7 +17,8 @@ from forgather_hydra.errors import ForgatherError
 from forgather_hydra.report.bands import over_seeds
 from forgather_hydra.report.parameters import is_wide, parameters
 from forgather_hydra.report.plot import Series, plot
-from forgather_hydra.report.results import JobResult, brief
+from forgather_hydra.report.results import JobResult, best_of, brief, differing, ranked
+from forgather_hydra.report.runs import link
 from forgather_hydra.report.save import report_results
 from forgather_hydra.report.seeds import grouped
 from forgather_hydra.rundir import evaluations
@@ -252,3 +253,40 @@ def test_experiments_are_ranked_in_the_direction_that_is_asked_for() -> None:
 )
 def test_an_axis_is_logarithmic_from_one_power_of_ten_on(numbers, is_log: bool) -> None:
     assert is_wide(numbers) == is_log
+
+
+def test_what_is_no_number_is_not_best_in_either_direction() -> None:
+    values = [float("inf"), 2.0, float("nan"), 3.0, float("-inf")]
+    jobs = [JobResult(n, [], "finished", value) for n, value in enumerate(values)]
+    for direction, order in (("minimize", [1, 3, 0, 2, 4]), ("maximize", [3, 1, 0, 2, 4])):
+        assert [job.number for job in ranked(jobs, direction)] == order
+        assert best_of(jobs, direction) is jobs[order[0]]
+
+
+def test_a_single_job_is_named_by_all_its_overrides() -> None:
+    assert differing([["a=1", "b=2"]]) == [["a=1", "b=2"]]
+    assert differing([["a=1", "b=2"], ["a=1", "b=3"]]) == [["b=2"], ["b=3"]]
+
+
+def test_what_lies_elsewhere_has_no_link() -> None:
+    assert (link("a b/0"), link("/elsewhere/0"), link(None)) == ("a%20b/0/", None, None)
+
+
+def test_jobs_that_did_not_finish_are_no_seeds() -> None:
+    states = ["finished", "finished", "pruned", "stopped"]
+    jobs = [JobResult(n, [f"seed={n}"], state, float(n)) for n, state in enumerate(states)]
+    (group,) = grouped(jobs)
+    assert group.values == [0.0, 1.0]
+
+
+def test_a_job_without_a_curve_takes_nothing_from_the_others() -> None:
+    jobs = [JobResult(n, [f"seed={n}"], "finished") for n in range(3)]
+    curves = [Series(str(n), [(1.0, float(n))] if n else [], n) for n in range(3)]
+    (mean,) = over_seeds(jobs, curves)
+    assert (mean.name, mean.points) == ("as it is: mean of 2", [(1.0, 1.5)])
+
+
+def test_long_numbers_have_no_labels_of_their_own() -> None:
+    for texts, labels in ((["1", "2"], {1.0: "1", 2.0: "2"}), (["1", "0.123456789"], {})):
+        jobs = [JobResult(n, [f"lr={text}"], "finished") for n, text in enumerate(texts)]
+        assert parameters(jobs)[0].labels == labels

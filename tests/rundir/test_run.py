@@ -11,6 +11,7 @@ import pytest
 
 import forgather_hydra as fg
 from forgather_hydra.rundir import launch, record
+from forgather_hydra.rundir.command import command_of
 from forgather_hydra.rundir.files import locked, write_json
 from forgather_hydra.rundir.names import LOCK, PLACE
 from forgather_hydra.rundir.states import State
@@ -67,6 +68,8 @@ def test_a_job_that_is_not_wanted_is_cancelled_until_it_is_started_again(written
     run = fg.RunDirectory(written(record=dict(STOPPED), result=dict(STOPPED)))
     launch.give_up(run.path)
     assert run.state() == State.CANCELLED  # it had to stop
+    written(result=dict(FINISHED))
+    assert run.state() == State.FINISHED  # it was quicker
     launch.forget_outcome(run.path)
     launch.give_up(run.path)
     begun = record.begin(run.path, "s", [])
@@ -163,3 +166,28 @@ def test_a_job_that_is_started_again_is_wanted_again(written: Written) -> None:
 def test_a_place_of_another_shape_is_none(place: dict[str, Any], tmp_path: Path) -> None:
     write_json(launch.launch_dir(tmp_path) / PLACE, {"time": 1.0, **place})
     assert fg.RunDirectory(tmp_path).place == {}
+
+
+def test_a_place_is_that_of_the_newest_start(tmp_path: Path) -> None:
+    for number in range(1, 11):
+        where = {"host": "h", "pid": number, "time": float(number)}
+        write_json(launch.new_attempt(tmp_path) / PLACE, where)
+    assert launch.place_of(tmp_path)["pid"] == 10
+    write_json(launch.launch_dir(tmp_path) / PLACE, {"id": "31", "time": 11.0})
+    assert launch.place_of(tmp_path)["id"] == "31"
+    write_json(launch.launch_dir(tmp_path) / PLACE, {"id": "31", "time": 9.0})
+    assert launch.place_of(tmp_path)["pid"] == 10
+
+
+def test_the_command_of_a_run_names_what_it_needs() -> None:
+    files = {"schema": "file", "path": "/at/work/conf", "provider": "command-line"}
+    hydra: dict[str, Any] = {
+        "runtime": {"cwd": "/at/work", "config_sources": [files]},
+        "job": {"config_name": "mine"},
+        "overrides": {"hydra": ["hydra.searchpath=[more]", "hydra.run.dir=here"]},
+    }
+    words = ["--config-dir", "conf", "--config-name", "mine", "hydra.searchpath=[more]", "a=1"]
+    assert command_of(["a=1"], hydra) == ["python", "-m", "forgather_hydra", *words]
+    files |= {"schema": "forgather-project", "path": "/at/work", "provider": "project"}
+    given = ["+project='of two words'", "a=1"]
+    assert command_of(given, hydra) == ["forgather", "-t", "of two words", "train", "a=1"]
