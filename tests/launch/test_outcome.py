@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 from pathlib import Path
@@ -77,3 +78,18 @@ def test_a_sweep_that_was_moved_knows_where_its_jobs_are(job: Any, tmp_path: Pat
     assert directory_of_return(known) == job.directory
     assert known.hydra_cfg
     assert known.hydra_cfg.hydra.runtime.output_dir == str(job.directory)
+
+
+class OneWay:
+    """What can be written down, and not read again."""
+
+    def __reduce__(self) -> Any:
+        return int, ("no number",)
+
+
+def test_what_cannot_be_read_again_is_told_when_it_is_written(job: Any) -> None:
+    path = outcome(job, OneWay())
+    assert json.loads(path.with_name("result.json").read_text())["status"] == "failed"
+    returned = return_of(job)
+    assert returned.status == JobStatus.FAILED
+    assert "cannot be sent back: invalid literal" in str(returned._return_value)

@@ -191,3 +191,14 @@ def test_the_command_of_a_run_names_what_it_needs() -> None:
     files |= {"schema": "forgather-project", "path": "/at/work", "provider": "project"}
     given = ["+project='of two words'", "a=1"]
     assert command_of(given, hydra) == ["forgather", "-t", "of two words", "train", "a=1"]
+
+
+@pytest.mark.parametrize("printed", ["", "mine"])
+def test_what_was_planned_only_leaves_what_somebody_else_wrote(
+    tmp_path: Path, printed: str
+) -> None:
+    made = tmp_path / "made"
+    (made / ".hydra").mkdir(parents=True)
+    (made / "job.log").write_text(printed)
+    record.forget_plan(made, "job.log", [made])
+    assert [path.name for path in tmp_path.rglob("*")] == (["made", "job.log"] if printed else [])

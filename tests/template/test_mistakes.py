@@ -24,6 +24,7 @@ def message_of(folder: Path, text: str, **others: str) -> ForgatherError:
     [
         ("[x]\na: 1\n-- endblock x\n[y]\nb: 1\n", 3, "remove 'endblock x'"),
         ("[x]\na: 1\n-- endblock\n", 3, "[x] ends by itself"),
+        ("[x]\na: 1\n-- endblock\n-- endfor\n", 4, "'endfor' closes nothing"),
         ("a: 1\n-- endblock\n", 2, "closes nothing"),
         ("-- block a\nx: 1\n-- endblock\n-- endblock\n", 4, "no 'block' is open"),
         ("-- block a\n-- block b\nx: 1\n-- endblock a\n", 2, "add '-- endblock b' before that"),
@@ -105,6 +106,7 @@ def test_lines_of_a_part_are_counted_in_its_file(tmp_path: Path) -> None:
         ("- a\nb: 2\n", 2, "further left"),
         ("m: 1\n[x] # a note\na: 1\n", 2, "begins with ##"),
         ("[x] # a note\na: 1\n", 1, "begins with ##"),
+        ("m:\n  [x] # a list\nb: 1\n  c: 2\n", 4, "one column"),
         ("m:\n  a: 1\n- b\n", 3, "below a key of their own"),
         ("-- block x\na: 1\n<< endblock\nb: 2\n", 2, "main.yaml:2 and main.yaml:4\n  hint: '<<'"),
     ],
