@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import fields
 
+from forgather_hydra.cli.flags import note_on
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.jobs.options import LocalOptions, SlurmOptions
 from forgather_hydra.paths import conf_dir
@@ -28,7 +29,8 @@ def refuse_options(words: Sequence[str]) -> None:
     for place, word in enumerate(words):
         name, equals, value = word.partition("=")
         is_group = (conf_dir() / name.lstrip("-")).is_dir()
-        is_known = name in known or (not is_group and any(o.startswith(name) for o in known))
+        is_begun = len([option for option in known if option.startswith(name)]) == 1
+        is_known = name in known or (not is_group and is_begun)
         if not name.startswith("--") or is_known:
             continue
         text = f"there is no option {name}"
@@ -105,12 +107,16 @@ def meant(name: str, equals: str, value: str, words: Sequence[str]) -> str:
     """The hint for an option ``NAME=VALUE``, or ``NAME VALUE`` at the beginning of `words`."""
     if name in _OF_HYDRA:
         return f"leave it out, or run: python -m forgather_hydra {name} ..."
-    if not equals:
-        behind = [word for word in words[1:2] if not word.startswith("-") and "=" not in word]
-        value = behind[0] if behind else "VALUE"
     key = name.lstrip("-")
+    if not key:
+        return "leave it out: overrides need nothing before them"
+    behind = [word for word in words[1:2] if not word.startswith("-") and "=" not in word]
+    given = value if equals else next(iter(behind), None)
     if "." not in key and "-" in key:
         key = key.replace("-", "_")
+    if note := note_on(key, given):
+        return note
+    value = "VALUE" if given is None else given
     if key in {option.name for kind in (LocalOptions, SlurmOptions) for option in fields(kind)}:
         return f"write hydra.launcher.{key}={value}"
     sign = "+" if (key in _ADDED and (conf_dir() / key).is_dir()) or key == "project" else ""

@@ -34,6 +34,9 @@ def what_was_meant(word: str, words: list[str]) -> str | None:
         is_value = bool(before) and before[0].endswith("=")
         is_key = bool(behind) and behind[0].startswith("=")
         whole = before[0] + word if is_value else word + behind[0] if is_key else None
+    if whole is None and word.endswith(".json"):
+        path = Path("FOLDER/experiment", f"{Path(word).stem}.yaml")
+        return f"arguments in JSON become a template, {path}: {how_to_choose(path)}"
     if whole is None and word.endswith((".yaml", ".yml")):
         file = Path(word) if len(Path(word).parts) > 1 else Path("FOLDER/experiment", word)
         return f"a configuration is an option of a group: {how_to_choose(file)}"

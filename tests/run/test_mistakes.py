@@ -12,7 +12,12 @@ import pytest
 import forgather_hydra as fg
 from forgather_hydra.cli import app, forgather
 from forgather_hydra.cli.composed import composed
-from forgather_hydra.cli.dashes import options_first, refuse_contradiction, refuse_missing_folders
+from forgather_hydra.cli.dashes import (
+    options_first,
+    refuse_contradiction,
+    refuse_missing_folders,
+    refuse_options,
+)
 from forgather_hydra.config.check import check_job
 from forgather_hydra.config.command_line import UsageExit
 from forgather_hydra.errors import ForgatherError, ForgatherWarning
@@ -416,3 +421,34 @@ def test_an_override_that_is_written_as_an_option(
     told = capsys.readouterr().err
     assert meant in told
     assert meant.partition("=")[0] in told.rpartition("check has no")[2]
+
+
+OPTIONS = {
+    "--learning_rate 1e-4": "write optimizer.lr=1e-4",
+    "--learning-rate=1e-4": "write optimizer.lr=1e-4",
+    "--max_steps 3": r"write \+\+trainer.args.max_steps=3",
+    "--bf16": r"write \+\+trainer.args.bf16=true",
+    "--model_name_or_path gpt2": "write model=pretrained model.path=gpt2",
+    "--dataset_name me/texts": "write data=hub data.name=me/texts",
+    "--train_file a.jsonl": "write data=files data.path=a.jsonl",
+    "--do_train": "leave it out: a run trains",
+    "--deepspeed ds.json": "trainer=fsdp shards",
+    "--config_file a.yaml": "accelerate launch --config_file FILE -m forgather_hydra",
+    "--config a.yaml": r"--config-dir FOLDER \+experiment=NAME",
+    "--devices 1,2": "write hydra.launcher.devices=1,2",
+    "--experiment stories": r"no dashes: write \+experiment=stories",
+    "--no-such": "no dashes: write no_such=VALUE",
+    "-- optimizer.lr=1": "leave it out",
+}
+
+
+@pytest.mark.parametrize("words", OPTIONS)
+def test_an_option_of_another_program_is_told_with_the_override(words: str) -> None:
+    with pytest.raises(ForgatherError, match=OPTIONS[words]):
+        refuse_options([STORIES, *words.split()])
+    refuse_options([STORIES, "--multi", "--cf", "job"])  # Hydra takes what options begin with
+
+
+def test_arguments_in_json_become_a_template() -> None:
+    with pytest.raises(ForgatherError, match=r"FOLDER/experiment/args.yaml: --config-dir FOLDER"):
+        check("some/args.json")
