@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+from forgather_hydra.graph.imports import resolve
+
+_ARGUMENTS = "forgather_hydra.train.arguments.training_arguments:TrainingArguments"
 _OVERRIDES = {
     "learning_rate": "optimizer.lr={}",
     "weight_decay": "optimizer.weight_decay={}",
@@ -41,12 +44,10 @@ def note_on(key: str, value: str | None) -> str | None:
         key: its name, with underscores.
         value: what was given with it, if anything.
     """
-    from forgather_hydra.train.arguments.training_arguments import TrainingArguments
-
     if key in _NOTES:
         return _NOTES[key]
     if key in _OVERRIDES:
         return f"write {_OVERRIDES[key].format('VALUE' if value is None else value)}"
-    if key in {field.name for field in fields(TrainingArguments)}:
+    if key in {field.name for field in fields(resolve(_ARGUMENTS))}:
         return f"write ++trainer.args.{key}={'true' if value is None else value}"
     return None
