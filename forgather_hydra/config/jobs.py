@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MAX_BASES = 200  # of about a hundred kB each
 # Settings of Hydra's that it does not read before the overrides are set.
-_SET_LATE = ("hydra.run.", "hydra.sweep.", "hydra.launcher.", "hydra.sweeper.")
+_SET_LATE = ("hydra.run.", "hydra.sweep.", "hydra.launcher.", "hydra.sweeper.", "hydra.mode")
 
 Compose = Callable[[list[str]], DictConfig]
 

@@ -16,6 +16,8 @@ Logits = Callable[[dict[str, Any]], torch.Tensor | None]
 # rounding, which in a mixture of experts depends on all of a row.
 _ROUNDING = {torch.float32: 0.05, torch.float64: 0.05}
 _COARSE_ROUNDING = 0.5
+# Tokens on either side of where a document begins: what sees any before sees the nearest.
+_NEAR = 16
 
 
 class Document(NamedTuple):
@@ -44,7 +46,7 @@ def second_document(batch: Mapping[str, Any]) -> Document | None:
 def check_documents_apart(
     model: torch.nn.Module, batch: Mapping[str, Any], document: Document, logits: Logits
 ) -> None:
-    """Changes the tokens before a document and compares its logits.
+    """Changes the tokens right before a document and compares its first logits.
 
     Args:
         logits: batch -> logits [B, T, V], in evaluation mode; None where the model has none.
@@ -52,9 +54,11 @@ def check_documents_apart(
     Raises:
         ValueError: if the model lets the document see what is before it.
     """
-    row, start, end = document
-    ids = batch["input_ids"][row]
-    one = {name: _of_row(value, row, len(batch["input_ids"])) for name, value in batch.items()}
+    start = min(document.start, _NEAR)  # in the part that is looked at
+    end = start + min(document.end - document.start, _NEAR)
+    begin = document.start - start
+    one = _part_of_row(batch, document.row, slice(begin, begin + end))
+    ids = one["input_ids"][0]
 
     def seen(first: int, last: int) -> torch.Tensor | None:
         changed = ids.clone()
@@ -83,6 +87,14 @@ def check_documents_apart(
         )
 
 
-def _of_row(value: Any, row: int, rows: int) -> Any:
-    is_by_row = isinstance(value, torch.Tensor) and value.ndim > 0 and len(value) == rows
-    return value[row : row + 1] if is_by_row else value
+def _part_of_row(batch: Mapping[str, Any], row: int, tokens: slice) -> dict[str, Any]:
+    """Some tokens of a row, with what the batch says of them: masks [B, 1, T, T], too."""
+    rows, length = batch["input_ids"].shape
+
+    def part(value: Any) -> Any:
+        if not isinstance(value, torch.Tensor) or value.ndim == 0 or len(value) != rows:
+            return value
+        sizes = value.shape[1:]
+        return value[(slice(row, row + 1), *(tokens if n == length else slice(n) for n in sizes))]
+
+    return {name: part(value) for name, value in batch.items()}

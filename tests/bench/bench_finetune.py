@@ -233,7 +233,8 @@ def commands(what: str, folder: Path, steps: int) -> tuple[list[str], list[str]]
     limit = f"trainer.args.max_steps={steps}"
     mine, theirs = {
         "adapter": (ours(folder, "+adapter=lora", limit), "trl"),
-        "start": (ours(folder, limit), "hugging_face"),
+        # Rows as the peer's, which has a conversation in each.
+        "start": (ours(folder, limit, "data.packed=false"), "hugging_face"),
         "reading": ([sys.executable, __file__, "packed", "--folder", str(folder)], "two_maps"),
     }[what]
     options = ["--folder", str(folder), "--steps", str(steps)]

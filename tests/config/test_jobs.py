@@ -188,6 +188,7 @@ def loaded(loader: ForgatherConfigLoader, words: list[str], mode: RunMode, valid
 @settings(max_examples=15, deadline=None)
 @example(["seed='${places.a}'", "places.a=2"], RunMode.RUN, True)
 @example(["+more=two"], RunMode.RUN, True)  # of a folder that the primary config adds
+@example(["seed=2", "hydra.mode=RUN"], RunMode.RUN, True)  # as Hydra adds it itself
 @given(
     words=st.lists(st.sampled_from([*OVERRIDES, *OF_HYDRA, *OF_HYDRA]), max_size=4),
     mode=st.sampled_from([RunMode.RUN, RunMode.MULTIRUN]),

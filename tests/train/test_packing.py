@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 import transformers
 from torch.nn.functional import cross_entropy
 
 from forgather_hydra.train import PackedCollator
-from forgather_hydra.train.packing import second_document
+from forgather_hydra.train.packing import Document, check_documents_apart, second_document
 
 WORDS, END = 64, 2
 SHAPE = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -19,6 +21,29 @@ def test_a_document_of_one_token_shows_nothing() -> None:
     batch = {"input_ids": torch.zeros_like(positions), "position_ids": positions}
     assert second_document(batch) == (1, 3, 5)
     assert second_document({**batch, "position_ids": torch.tensor([[0] * 5] * 2)}) is None
+
+
+@pytest.mark.parametrize("reach", [0, 2, 1000])
+def test_a_few_tokens_show_how_far_a_model_sees(reach: int) -> None:
+    places = torch.arange(200)
+    batch = {
+        "input_ids": torch.randint(3, WORDS, (2, 200)),
+        "position_ids": (places % 100).expand(2, -1),
+        "mask": torch.ones(2, 1, 200, 200).tril(),
+    }
+    lengths = []
+
+    def logits(part) -> torch.Tensor:
+        ids, mask = part["input_ids"][0].double(), part["mask"][0, 0].double()
+        lengths.append(len(ids))
+        document = (part["position_ids"][0] == 0).cumsum(0)
+        near = places[: len(ids), None] - places[: len(ids)] <= reach
+        return (mask * ((document[:, None] == document) | near) @ ids)[None, :, None]
+
+    refused = pytest.raises(ValueError, match="see each other") if reach else nullcontext()
+    with refused:
+        check_documents_apart(torch.nn.Linear(1, 1), batch, Document(1, 100, 200), logits)
+    assert max(lengths) < 50
 
 
 def documents() -> list[torch.Tensor]:
