@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from warm import COMMAND_LINE, WarmProcess
+from warm import COMMAND_LINE, TRAINING, WarmProcess
 
 collect_ignore = [] if "CLIENT_MODELS" in os.environ else ["clients"]
 
@@ -41,6 +41,15 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 def warm() -> Iterator[WarmProcess]:
     """Runs command lines that train nothing."""
     warm = WarmProcess(os.environ, COMMAND_LINE)
+    yield warm
+    warm.close()
+
+
+@pytest.fixture(scope="session")
+def warm_training() -> Iterator[WarmProcess]:
+    """Runs what trains, or imports torch and transformers for another reason."""
+    offline = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    warm = WarmProcess(offline, TRAINING)
     yield warm
     warm.close()
 

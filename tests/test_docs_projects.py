@@ -10,26 +10,24 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from warm import WarmProcess
 
 ROOT = Path(__file__).resolve().parents[1]
 TUTORIAL = ROOT / "docs/tutorials/projects"
 FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
-FORGATHER = [sys.executable, "-m", "forgather_hydra.cli.forgather"]
 LEFT_BY_RUNS = {"outputs", "widths", "multirun", "runs", "model", "checkpoints"}
 
 
 class Reader:
     """Does what a page says, in a folder."""
 
-    def __init__(self, folder: Path, cache: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, cache: Path, process: WarmProcess) -> None:
         self.here = folder
+        self.process = process
         self.environment = {
             **os.environ,
             "XDG_CACHE_HOME": str(cache),
@@ -49,7 +47,7 @@ class Reader:
                     self.run(command)
                     self.compare(lines)
             elif language == "python":
-                self.call([sys.executable, "-c", body])
+                self.call("-c", body)
             elif language == "text":
                 self.compare(body.splitlines())
 
@@ -59,21 +57,14 @@ class Reader:
             self.here = self.here / words[1]
             self.printed = ""
         elif words[0] == "forgather":
-            self.call([*FORGATHER, *words[1:]])
+            self.call("-m", "forgather_hydra.cli.forgather", *words[1:])
         elif words[0] == "python":
-            self.call([sys.executable, *words[1:]])
+            self.call(*words[1:])
         else:
             raise AssertionError(f"the page says {command}")
 
-    def call(self, words: list[str]) -> None:
-        done = subprocess.run(
-            words,
-            cwd=self.here,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=200,
-        )
+    def call(self, *words: str) -> None:
+        done = self.process.python(*words, cwd=self.here, environment=self.environment)
         self.printed = done.stdout + done.stderr
         assert "Traceback" not in self.printed, self.printed
 
@@ -106,11 +97,15 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-def test_who_follows_the_tutorial_has_the_project_beside_it(tmp_path: Path, cache: Path) -> None:
-    reader = Reader(tmp_path, cache)
+@pytest.fixture
+def reader(tmp_path: Path, cache: Path, warm_training: WarmProcess) -> Reader:
+    return Reader(tmp_path, cache, warm_training)
+
+
+def test_who_follows_the_tutorial_has_the_project_beside_it(reader: Reader, tmp_path: Path) -> None:
     reader.follow(TUTORIAL / "README.md")
     assert written(tmp_path / "play") == written(TUTORIAL / "workspace")
 
 
-def test_the_guide_tells_what_is_printed(tmp_path: Path, cache: Path) -> None:
-    Reader(tmp_path, cache).follow(ROOT / "docs/how-to/projects.md")
+def test_the_guide_tells_what_is_printed(reader: Reader) -> None:
+    reader.follow(ROOT / "docs/how-to/projects.md")

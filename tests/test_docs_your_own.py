@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tiny_runs import metrics
-from warm import TRAINING, WarmProcess
+from warm import WarmProcess
 
 PAGE = (Path(__file__).parents[1] / "docs/how-to/your-own.md").read_text(encoding="utf-8")
 FILES = re.findall(r"^`([\w/.]+)`:\n\n```\w+\n(.*?)```", PAGE, re.MULTILINE | re.DOTALL)
@@ -34,19 +33,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="module")
-def process() -> Iterator[WarmProcess]:
-    process = WarmProcess(os.environ, TRAINING)
-    yield process
-    process.close()
-
-
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[-40:])
-def test_a_command_of_the_page_trains(command: str, folder: Path, process: WarmProcess) -> None:
+def test_a_command_of_the_page_trains(
+    command: str, folder: Path, warm_training: WarmProcess
+) -> None:
     run = folder / f"run{COMMANDS.index(command)}"
     environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
     words = [*shlex.split(command), *SHORT, f"hydra.run.dir={run}"]
-    done = process.run(*words, cwd=folder, environment=environment)
+    done = warm_training.run(*words, cwd=folder, environment=environment)
     assert done.returncode == 0, done.stderr
     records = metrics(run)
     assert records[-1]["final"]

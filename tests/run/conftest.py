@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tiny_runs import TINY, Run
-from warm import TRAINING, WarmProcess
+from warm import WarmProcess
 
 
 @pytest.fixture(scope="session")
@@ -25,17 +24,15 @@ def job_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def forgather(job_environment: dict[str, str]) -> Iterator[Run]:
+def forgather(job_environment: dict[str, str], warm_training: WarmProcess) -> Run:
     """Run ``python -m forgather_hydra`` with some words in some folder."""
-    warm = WarmProcess(job_environment, TRAINING)
 
     def run(*words: str, cwd: Path, expect: int = 0) -> subprocess.CompletedProcess[str]:
-        done = warm.run(*words, cwd=cwd, environment=job_environment)
+        done = warm_training.run(*words, cwd=cwd, environment=job_environment)
         assert done.returncode == expect, done.stdout + done.stderr
         return done
 
-    yield run
-    warm.close()
+    return run
 
 
 @pytest.fixture(scope="session")

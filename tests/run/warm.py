@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import IO
 
 COMMAND_LINE = (
     "forgather_hydra.cli.app",
@@ -38,7 +40,7 @@ TIMEOUT_S = 300
 
 
 class WarmProcess:
-    """Runs ``python -m forgather_hydra`` as in a process of its own, one at a time.
+    """Runs Python as in a process of its own, one at a time.
 
     Args:
         modules: what to import first; its variables are the only ones that these see.
@@ -54,13 +56,40 @@ class WarmProcess:
     def run(
         self, *words: str, cwd: Path, environment: Mapping[str, str]
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command line to its end."""
+        """Run ``python -m forgather_hydra`` to its end."""
+        return self.python("-m", "forgather_hydra", *words, cwd=cwd, environment=environment)
+
+    def python(
+        self, *words: str, cwd: Path, environment: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``python -m`` or ``python -c`` to its end."""
         with TemporaryFile("w+") as out, TemporaryFile("w+") as error:
-            message = json.dumps([str(cwd), dict(environment), words]).encode()
-            socket.send_fds(self.connection, [message], [out.fileno(), error.fileno()])
-            code = int(self.connection.recv(LARGEST))
+            self.start(*words, cwd=cwd, environment=environment, out=out, error=error)
+            code = self.wait()
             texts = [file.seek(0) or file.read() for file in (out, error)]
             return subprocess.CompletedProcess(words, code, *texts)
+
+    def start(
+        self,
+        *words: str,
+        cwd: Path,
+        environment: Mapping[str, str],
+        out: IO[str],
+        error: IO[str],
+    ) -> int:
+        """Start ``python -m`` or ``python -c``, to be waited for, and return its number."""
+        message = json.dumps([str(cwd), dict(environment), words]).encode()
+        socket.send_fds(self.connection, [message], [out.fileno(), error.fileno()])
+        return int(self.connection.recv(LARGEST))
+
+    def wait(self) -> int:
+        """The exit status of what was started."""
+        return int(self.connection.recv(LARGEST))
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether what was started has, and is yet to be waited for."""
+        return bool(select.select([self.connection], [], [], 0)[0])
 
     def close(self) -> None:
         self.connection.close()
@@ -79,18 +108,20 @@ def main() -> None:
         content, files, _, _ = socket.recv_fds(connection, LARGEST, 2)
         if not content:
             return
-        if os.fork() == 0:
+        pid = os.fork()
+        if pid == 0:
             connection.close()
             become(*json.loads(content), files)
             return
         for each in files:
             os.close(each)
+        connection.send(str(pid).encode())
         _, status = os.wait()
         connection.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
 def become(folder: str, environment: dict[str, str], words: list[str], files: list[int]) -> None:
-    """Run a command line in this process, as if it had been started for it."""
+    """Run Python with some words in this process, as if it had been started for it."""
     from forgather_hydra.jobs.local.fork_server import seed
 
     os.chdir(folder)
@@ -103,9 +134,14 @@ def become(folder: str, environment: dict[str, str], words: list[str], files: li
         os.close(file)
     seed()
     sys.path[:0] = [folder, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
-    sys.argv[1:] = words
-    sys.orig_argv[:] = [sys.executable, "-m", "forgather_hydra", *words]
-    runpy.run_module("forgather_hydra", run_name="__main__", alter_sys=True)
+    flag, program, *sys.argv[1:] = words
+    sys.orig_argv[:] = [sys.executable, *words]
+    if flag == "-m":
+        sys.modules.pop(program, None)
+        runpy.run_module(program, run_name="__main__", alter_sys=True)
+    else:
+        sys.argv[0] = flag
+        exec(compile(program, "<string>", "exec"), {"__name__": "__main__"})
 
 
 if __name__ == "__main__":
