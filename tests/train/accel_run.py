@@ -1,6 +1,6 @@
-"""Runs of a toy model, for one process or, as a script under `torchrun`, for several of them.
+"""Runs of a toy model, for one process or, by `several.py`, for several of them.
 
-`accel_run.py OUTPUT_DIR [FORMER_DIR]` trains every case, or only a few and one from the checkpoint
+`main` trains every case, or only a few and one from the checkpoint
 of a former run, and writes what each process saw to `rank-<n>.json`.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -261,7 +260,8 @@ def train_one_model_twice(output_dir: Path) -> dict[str, list[float]]:
     return sums
 
 
-def main(output_dir: Path, former: str = "") -> None:
+def main(output: str, former: str = "") -> None:
+    output_dir = Path(output)
     torch.set_num_threads(1)
     results: dict[str, Any] = {"resume": stop_and_resume(output_dir)}
     if former:
@@ -275,7 +275,3 @@ def main(output_dir: Path, former: str = "") -> None:
     (output_dir / f"rank-{torch.distributed.get_rank()}.json").write_text(json.dumps(results))
     if not former:
         make(AccelTrainer, output_dir / "crash", callbacks=[Fail()]).train()
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -1,4 +1,4 @@
-"""A training run to be killed and started again: `killable_run.py OUTPUT_DIR [STEP MOMENT]`."""
+"""A training run to be killed and started again: `-m killable_run OUTPUT_DIR [STEP MOMENT]`."""
 
 from __future__ import annotations
 

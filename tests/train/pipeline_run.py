@@ -1,6 +1,6 @@
-"""Runs of a small Llama, for one process or, as a script under `torchrun`, for several stages.
+"""Runs of a small Llama, for one process or, by `several.py`, for several stages.
 
-`pipeline_run.py OUTPUT_DIR [KIND]` trains every case and writes what each process saw to
+`main` trains every case and writes what each process saw to
 `rank-<n>.json`; with a kind of trainer, a process of it is killed instead.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -322,7 +321,8 @@ def four_processes(output_dir: Path) -> dict[str, Any]:
     return results
 
 
-def main(output_dir: Path, kind: str | None = None) -> None:
+def main(output: str, kind: str | None = None) -> None:
+    output_dir = Path(output)
     torch.set_num_threads(1)
     if kind is not None:
         kinds = {"pipeline": PipelineTrainer, "accel": AccelTrainer}
@@ -330,7 +330,3 @@ def main(output_dir: Path, kind: str | None = None) -> None:
     run = two_processes if int(os.environ["WORLD_SIZE"]) == 2 else four_processes
     results = run(output_dir)
     (output_dir / f"rank-{dist.get_rank()}.json").write_text(json.dumps(results))
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:])

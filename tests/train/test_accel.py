@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import accel_run
 import pytest
 import torch
 from accel_run import CASES, MASKED, StopAt, make, seen, watchers, write_samples
 from safetensors.torch import load_file
+from several import in_processes
 
 from forgather_hydra.train import AccelTrainer, Trainer
 from forgather_hydra.train.batches.sampler import ResumableBatchSampler
-
-
-def run(directory: Path, processes: int, *only: str) -> subprocess.CompletedProcess[str]:
-    """Runs `accel_run.py` in so many processes."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    package = str(Path(__file__).parents[2])
-    return subprocess.run(
-        [sys.executable, *launcher, accel_run.__file__, str(directory), *only],
-        env={**os.environ, "PYTHONPATH": package, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
 
 
 def read(directory: Path, processes: int, errors: str) -> list[dict[str, Any]]:
@@ -41,10 +26,10 @@ def read(directory: Path, processes: int, errors: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def launch(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+def launch(tmp_path_factory, warm_training) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """All runs in two processes; the last of them fails in one process."""
     directory = tmp_path_factory.mktemp("accel")
-    return directory, run(directory, 2)
+    return directory, in_processes(warm_training, 2, "accel_run", str(directory))
 
 
 @pytest.fixture
@@ -111,11 +96,12 @@ EIGHT = {"per_device_train_batch_size": 8, "masked": True}
 
 
 @pytest.fixture(scope="module")
-def four(tmp_path_factory) -> tuple[Path, list[dict[str, Any]]]:
+def four(tmp_path_factory, warm_training) -> tuple[Path, list[dict[str, Any]]]:
     """Runs in four processes, after one in a single process that stops in mid-epoch."""
     directory = tmp_path_factory.mktemp("four")
     make(Trainer, directory / "single", **EIGHT, callbacks=[StopAt(6)]).train()
-    process = run(directory, 4, str(directory / "single/checkpoints/checkpoint-6"))
+    words = (str(directory), str(directory / "single/checkpoints/checkpoint-6"))
+    process = in_processes(warm_training, 4, "accel_run", *words)
     assert process.returncode == 0, process.stderr
     return directory, read(directory, 4, process.stderr)
 

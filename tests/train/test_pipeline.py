@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-import pipeline_run
 import pytest
 import torch
 from pipeline_run import FOUR, PORTABLE, STOP, TWO, make, seen, tokenizer, train_portable
+from several import in_processes
 from transformers import AutoModelForCausalLM
+from warm import WarmProcess
 
 from forgather_hydra.train import TextSamples, Trainer
 
@@ -22,22 +20,10 @@ EMBEDDING = "model.causal_lm.input_encoder.embedding.weight"
 HEAD = "lm_head.weight"
 
 
-def launch(directory: Path, processes: int, *more: str) -> subprocess.CompletedProcess[str]:
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    package = str(Path(__file__).parents[2])
-    return subprocess.run(
-        [sys.executable, *launcher, pipeline_run.__file__, str(directory), *more],
-        env={**os.environ, "PYTHONPATH": package, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
-def run(directory: Path, processes: int) -> list[dict[str, Any]]:
+def run(process: WarmProcess, directory: Path, processes: int) -> list[dict[str, Any]]:
     """What each of so many processes saw."""
-    process = launch(directory, processes)
-    assert process.returncode == 0, process.stderr
+    done = in_processes(process, processes, "pipeline_run", str(directory))
+    assert done.returncode == 0, done.stderr
     paths = [directory / f"rank-{rank}.json" for rank in range(processes)]
     return [json.loads(path.read_text()) for path in paths]
 
@@ -55,17 +41,17 @@ def directory(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def two(directory) -> list[dict[str, Any]]:
-    return run(directory, 2)
+def two(directory, warm_training) -> list[dict[str, Any]]:
+    return run(warm_training, directory, 2)
 
 
 @pytest.fixture(scope="module")
-def four(two, directory, one_stops, tmp_path_factory) -> list[dict[str, Any]]:
+def four(two, directory, one_stops, tmp_path_factory, warm_training) -> list[dict[str, Any]]:
     """Four processes, with the checkpoints of one and of two at hand."""
     four = tmp_path_factory.mktemp("four")
     shutil.copytree(one_stops, four / "from-one")
     shutil.copytree(directory / f"portable/checkpoints/checkpoint-{STOP}", four / "from-two")
-    return run(four, 4)
+    return run(warm_training, four, 4)
 
 
 def checkpoint_of(trainer: Trainer) -> Path:
@@ -167,7 +153,7 @@ def test_the_saved_model_is_whole(two, directory, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["pipeline", "accel"])
-def test_a_killed_process_ends_the_others(tmp_path: Path, kind: str) -> None:
-    process = launch(tmp_path, 2, kind)
+def test_a_killed_process_ends_the_others(tmp_path: Path, kind: str, warm_training) -> None:
+    process = in_processes(warm_training, 2, "pipeline_run", str(tmp_path), kind)
     assert process.returncode != 0
     assert "Signal 9 (SIGKILL)" in process.stderr.split("Root Cause")[1]

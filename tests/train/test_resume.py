@@ -6,8 +6,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,15 +18,8 @@ from toys import Rows, ToyModel, losses
 
 from forgather_hydra.train import JsonlCallback, TrainerCallback
 
-SCRIPT = Path(__file__).with_name("killable_run.py")
 TIMES = {"time", "tokens_per_second"}
 FINAL_WEIGHTS = "checkpoints/checkpoint-30/model.safetensors"
-
-
-def run(output_dir: Path, *kill: str) -> int:
-    command = [sys.executable, str(SCRIPT), str(output_dir), *kill]
-    package = str(Path(__file__).parents[2])
-    return subprocess.run(command, env={**os.environ, "PYTHONPATH": package}).returncode
 
 
 def records(output_dir: Path) -> list[dict[str, Any]]:
@@ -36,8 +27,14 @@ def records(output_dir: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in json.loads(line).items() if k not in TIMES} for line in lines]
 
 
-def test_a_killed_run_continues_as_if_it_had_not_been(tmp_path: Path) -> None:
+def test_a_killed_run_continues_as_if_it_had_not_been(tmp_path: Path, warm_training) -> None:
     """Killed before the first checkpoint, and mid-epoch while writing a later one."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+
+    def run(*words: object) -> int:
+        command = ("-m", "killable_run", *map(str, words))
+        return warm_training.python(*command, cwd=tmp_path, environment=environment).returncode
+
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert run(whole) == 0
     for kill in (("2", "end"), ("16", "save")):
