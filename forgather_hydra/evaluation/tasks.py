@@ -56,10 +56,9 @@ def evaluate_tasks(
         task.set_config(key="num_fewshot", value=count or 0)
         task.set_fewshot_seed(seed=_SEED)
     set_seed(_SEED)
+    was_training = model.training  # HFLM and what it calls put it into the mode of evaluation
     # Otherwise sums of bfloat16, in which long answers are equally likely and the first one wins.
     lm = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size, softmax_dtype="float32")
-    was_training = model.training
-    model.eval()
     try:
         found: Any = evaluate(
             lm=lm,

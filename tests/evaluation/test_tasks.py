@@ -14,6 +14,7 @@ from word_models import ROWS, TASK, WORDS, word_model, word_tokenizer
 from forgather_hydra.cli.forgather import main
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.evaluation import TaskEvaluation, evaluate_tasks
+from forgather_hydra.evaluation.tasks import _metrics
 from forgather_hydra.train import JsonlCallback, Trainer, TrainingArguments
 
 
@@ -101,7 +102,9 @@ def trained(folder: Path, *callbacks) -> Trainer:
 
 def test_training_logs_tasks_every_so_many_steps_and_is_not_disturbed(task, tmp_path) -> None:
     plain = trained(tmp_path / "plain")
+    drawn = torch.rand(3)
     trainer = trained(tmp_path / "tasks", TaskEvaluation([str(task)], every=2, limit=4))
+    assert torch.equal(torch.rand(3), drawn)
     history = trainer.state.log_history
     assert [record["step"] for record in history if "letters/acc" in record] == [2, 4, 5]
     assert history[-1]["letters/acc"] == accuracy(trainer.model.eval())
@@ -117,3 +120,15 @@ def test_training_logs_tasks_every_so_many_steps_and_is_not_disturbed(task, tmp_
 def test_a_callback_that_could_do_nothing_is_refused(tasks, every) -> None:
     with pytest.raises(ValueError, match="give"):
         TaskEvaluation(tasks, every)
+
+
+def test_metrics_of_other_filters_have_their_names() -> None:
+    found = {"alias": "a", "exact_match,none": 1.0, "exact_match,strict": 0.5, "n,none": "N/A"}
+    assert _metrics(found) == {"exact_match": 1.0, "exact_match (strict)": 0.5}
+
+
+@pytest.mark.parametrize("is_training", [True, False])
+def test_a_model_is_left_in_its_mode(words, task, is_training) -> None:
+    model = AutoModelForCausalLM.from_pretrained(words).train(is_training)
+    evaluate_tasks(model, AutoTokenizer.from_pretrained(words), [str(task)], limit=1)
+    assert model.training is is_training

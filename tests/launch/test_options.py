@@ -17,6 +17,7 @@ from forgather_hydra.jobs.options import (
     read_resources,
     time_problems,
 )
+from forgather_hydra.jobs.single import _asks_for_more
 
 MAIN = "+main={_target_: builtins.dict, _partial_: true, eval_loss: 1}"
 RESOURCES = {
@@ -176,3 +177,20 @@ def test_the_job_with_the_wrong_resources_is_named(tmp_path: Path, monkeypatch: 
     assert "resources.nodes is 0" in str(caught.value)
     assert "+x=1 resources.nodes=0" in str(caught.value)
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("given", "is_more"),
+    [
+        ({}, False),
+        ({"stagger_s": 1, "max_parallel": 2, "on_error": "stop"}, False),
+        ({"env": {"A": "1"}}, True),
+        ({"snapshot": True}, True),
+        ({"on_error": "retry(1)"}, True),
+        ({"devices": [0]}, True),
+        ({"threads_per_proc": 2}, True),
+        ({"dry_run": True}, True),
+    ],
+)
+def test_what_a_single_job_has_its_launcher_for(given: dict[str, Any], is_more: bool) -> None:
+    assert _asks_for_more(read_options({**LOCAL, **given})) is is_more

@@ -14,8 +14,12 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
 from forgather_hydra.jobs.job import late_return
+from forgather_hydra.jobs.manifest import Manifest
 from forgather_hydra.jobs.outcome import return_of, write_outcome
 from forgather_hydra.report.returns import Packed, directory_of_return
+from forgather_hydra.rundir.files import write_json
+from forgather_hydra.rundir.launch import result_of
+from forgather_hydra.rundir.sweep import SweepDirectory
 
 
 @pytest.fixture
@@ -93,3 +97,38 @@ def test_what_cannot_be_read_again_is_told_when_it_is_written(job: Any) -> None:
     returned = return_of(job)
     assert returned.status == JobStatus.FAILED
     assert "cannot be sent back: invalid literal" in str(returned._return_value)
+
+
+class Noted:
+    """A job as far as a manifest needs it."""
+
+    is_ours = True
+
+    def __init__(self, folder: Path, number: int, key: str, subdir: str | None = "n") -> None:
+        self.folder, self.number, self.key, self.keys = folder, number, key, ("dir", subdir)
+        self.overrides = [f"x={key}"]
+        self.directory = folder / str(number) if subdir else folder
+
+    def move_to(self, number: int) -> None:
+        self.number, self.directory = number, self.folder / str(number)
+
+    def describe(self) -> dict[str, Any]:
+        return {"number": self.number, "overrides": self.overrides}
+
+
+def test_equal_jobs_of_a_sweep_are_two_and_known_ones_keep_their_places(tmp_path: Path) -> None:
+    Manifest(tmp_path).add([Noted(tmp_path, 0, "a"), Noted(tmp_path, 1, "a")])
+    first, second, third = (Noted(tmp_path, n, key) for n, key in enumerate("baa"))
+    Manifest(tmp_path).add([first, second, third])
+    assert [job.number for job in (first, second, third)] == [3, 0, 1]
+    assert second.directory == tmp_path / "0"
+    jobs = SweepDirectory(tmp_path).launched()
+    assert [(job.number, job.key) for job in jobs] == [(0, "a"), (1, "a-2"), (3, "b")]
+
+
+def test_a_run_that_has_ended_goes_on_or_makes_way_for_another(tmp_path: Path) -> None:
+    for key, is_kept in (("a", False), ("a", True), ("b", False)):
+        Manifest(tmp_path).add([Noted(tmp_path, 0, key, None)])
+        assert (result_of(tmp_path) is not None) is is_kept
+        assert [job.key for job in SweepDirectory(tmp_path).launched()] == [key]
+        write_json(tmp_path / ".launch/result.json", {"status": "finished"})

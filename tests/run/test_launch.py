@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 import forgather_hydra as fg
+from forgather_hydra.jobs.watch.view import View, most_telling
 from forgather_hydra.report.results import JobResult, table
 from forgather_hydra.rundir import record
 from forgather_hydra.rundir.sweep import SweepDirectory
@@ -203,3 +204,15 @@ def test_a_table_shows_words_in_brackets_as_they_are() -> None:
     printed = console.export_text()
     assert "+paths=[/data/0]" in printed
     assert "[dir]" in printed
+
+
+def test_where_there_is_little_room_jobs_that_run_come_before_those_that_wait() -> None:
+    states = ["finished", "queued", "running", "queued", "failed"]
+    over = ("finished", "failed")
+    views = [View(n, state, "", is_over=state in over) for n, state in enumerate(states)]
+    assert [[v.number for v in most_telling(views, room)] for room in (1, 2, 4, 5)] == [
+        [2],
+        [1, 2],
+        [0, 1, 2, 3],
+        [0, 1, 2, 3, 4],
+    ]

@@ -87,6 +87,10 @@ def test_pairs_of_the_same_answer_are_counted(tmp_path, caplog) -> None:
     file = tmp_path / "pairs.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert len(preference_files(file, "train", eval_fraction=0)) == 3
+    whole = said("q", "yes")
+    file.write_text(json.dumps({"prompt": None, "chosen": whole, "rejected": whole}))
+    (found,) = preference_files(file, "train", eval_fraction=0)
+    assert (found["prompt"], found["chosen"]) == (whole[:1], whole[1:])  # no empty answer
     assert "of 3 pairs to train on, 2 have the same answer twice" in caplog.text
 
 

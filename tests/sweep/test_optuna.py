@@ -14,6 +14,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.sweep.space import search_space
+from forgather_hydra.sweep.study import Study
 
 Sweep = Callable[..., "subprocess.CompletedProcess[str]"]
 Saved = Callable[[], dict[str, Any]]
@@ -131,4 +132,16 @@ def test_the_storage_is_optunas_own(sweep: Sweep, tmp_path: Path) -> None:
     study = optuna.load_study(study_name="mine", storage=f"sqlite:///{tmp_path}/mine.db")
     assert [trial.value for trial in study.trials] == [
         4.0 + t.params["batch"] for t in study.trials
+    ]
+
+
+def test_a_sweep_looks_after_its_own_trials_alone(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path}/study.db"
+    sampler = {"_target_": "optuna.samplers.RandomSampler", "seed": 1}
+    mine, other = (
+        Study(storage, "s", "minimize", sampler, tmp_path / name) for name in ("mine", "other")
+    )
+    started = [study.ask({"x": FloatDistribution(0, 1)}).number for study in (mine, other)]
+    assert [[t.number for t in study.left_behind()] for study in (mine, other)] == [
+        [number] for number in started
     ]
