@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,6 +14,7 @@ from platformdirs import user_cache_dir
 
 # No space, no more of a quota, a file that is too large, a file system for reading only.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+_JUST_WRITTEN = 2.0  # seconds, the coarsest times of a file system
 
 
 def content_hash(parts: Iterable[object]) -> str:
@@ -28,6 +30,48 @@ def content_hash(parts: Iterable[object]) -> str:
 def cache_path(cache_dir: str | os.PathLike[str] | None, kind: str, name: str) -> Path:
     """Where a cached file or folder lies: below `cache_dir`, or the user's cache if None."""
     return Path(cache_dir or user_cache_dir("forgather_hydra")).expanduser() / kind / name
+
+
+class _NotToKeep(Exception):
+    """What was found is not to be found in the cache."""
+
+
+def hash_of_files(
+    files: Iterable[Path],
+    about: Iterable[object],
+    found: Callable[[], str],
+    is_to_keep: Callable[[], bool],
+) -> str:
+    """What is found by reading files: read again only when they have changed.
+
+    Files are known by their names, sizes and times; what has just been written may change once
+    more within the same time.
+
+    Args:
+        files: all that are read.
+        about: what the result depends on besides.
+        found: reads them.
+        is_to_keep: whether the result, once found, is all that reading has to tell.
+    """
+    states = [(file.absolute(), file.stat()) for file in files]
+    if any(time.time() - state.st_ctime < _JUST_WRITTEN for _, state in states):
+        return found()
+    places = [(file, state.st_dev, state.st_ino) for file, state in states]
+    times = [(state.st_size, state.st_mtime_ns, state.st_ctime_ns) for _, state in states]
+    result = ""
+
+    def build(aside: Path) -> None:
+        nonlocal result
+        result = found()
+        if not is_to_keep():
+            raise _NotToKeep
+        aside.write_text(result, encoding="ascii")
+
+    name = content_hash((*about, *places, *times))
+    try:
+        return build_once(cache_path(None, "files", name), build).read_text(encoding="ascii")
+    except (_NotToKeep, OSError):  # a cache that cannot be written is none
+        return result or found()
 
 
 def build_once(target: Path, build: Callable[[Path], None]) -> Path:

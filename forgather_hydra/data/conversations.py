@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from importlib.metadata import version
 from itertools import islice
 from typing import Any, Protocol
 
-from forgather_hydra.data.cache import content_hash
+from forgather_hydra.data.cache import content_hash, hash_of_files
 from forgather_hydra.data.corpus import Documents, Row, Split, check_eval_fraction, held_out
 from forgather_hydra.data.hub import HubCorpus
 from forgather_hydra.data.tables import Fault, FileRows, Paths, no_text
@@ -118,13 +119,29 @@ def conversation_files(
         eval_fraction: share held out for evaluation.
         eval_path: those for evaluation, in place of such a share.
     """
-    return LocalConversations(
-        "conversations",
-        _FileConversations(FileRows(path, pattern, part)),
-        eval_fraction,
-        None if eval_path is None else _FileConversations(FileRows(eval_path, pattern, part)),
-        summary=f"conversations: {path}",
-    )
+    evaluated = () if eval_path is None else (FileRows(eval_path, pattern, part),)
+    return _ConversationsOfFiles(path, eval_fraction, FileRows(path, pattern, part), *evaluated)
+
+
+class _ConversationsOfFiles(LocalConversations):
+    """Those of files, which are read for their hash only when they have changed."""
+
+    def __init__(self, path: Paths, eval_fraction: float, *rows: FileRows) -> None:
+        self._readers = [_FileConversations(each) for each in rows]
+        read, read_eval = self._readers[0], next(iter(self._readers[1:]), None)
+        super().__init__("conversations", read, eval_fraction, read_eval, f"conversations: {path}")
+
+    @cached_property
+    def _hash(self) -> str:
+        rows = [reader.rows for reader in self._readers]
+        files = [each.files() for each in rows]
+        about = (self.eval_fraction, *map(len, files), *(each.part for each in rows))
+        return hash_of_files(
+            [file for each in files for file in each],
+            (*about, *(version(name) for name in ("datasets", "forgather-hydra"))),
+            lambda: super(_ConversationsOfFiles, self)._hash,
+            lambda: not any(reader.has_told for reader in self._readers),
+        )
 
 
 class HubConversations(HubCorpus):
@@ -170,20 +187,20 @@ class _FileConversations:
     """Reads those of files; the first empty answer is told of, once."""
 
     def __init__(self, rows: FileRows) -> None:
-        self._rows = rows
-        self._has_told = False
+        self.rows = rows
+        self.has_told = False
 
     def __call__(self) -> Iterator[Conversation]:
-        for number, row in enumerate(self._rows):
+        for number, row in enumerate(self.rows):
             if summary := _fault(row):
                 raise ValueError(self._place(_fault, number, summary))
-            if not self._has_told and (summary := _empty_answer(row)):
-                self._has_told = True
+            if not self.has_told and (summary := _empty_answer(row)):
+                self.has_told = True
                 logger.warning(_EMPTY, self._place(_empty_answer, number, summary))
             yield _messages(row)
 
     def _place(self, fault: Fault, number: int, summary: str) -> str:
-        return self._rows.locate(fault) or f"{self._rows}: row {number}: {summary}"
+        return self.rows.locate(fault) or f"{self.rows}: row {number}: {summary}"
 
 
 def _messages(row: Row) -> Conversation:

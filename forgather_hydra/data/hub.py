@@ -6,11 +6,6 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
-from datasets import load_dataset
-from huggingface_hub import HfApi
-from huggingface_hub.constants import HF_HUB_CACHE
-from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
-
 from forgather_hydra.data.cache import content_hash
 from forgather_hydra.data.corpus import (
     Corpus,
@@ -96,6 +91,9 @@ class HubCorpus:
 
     @cached_property
     def _commit(self) -> str:
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
+
         # Asked before anything is loaded: `load_dataset` alone retries an unreachable
         # Hub for half a minute.
         try:
@@ -112,6 +110,8 @@ class HubCorpus:
 
     def _downloaded_commit(self) -> str | None:
         """The newest commit of the dataset on this machine that suits `revision`."""
+        from huggingface_hub.constants import HF_HUB_CACHE
+
         folder = Path(HF_HUB_CACHE, f"datasets--{self.path.replace('/', '--')}", "snapshots")
         commits = sorted(folder.glob("*"), key=lambda commit: commit.stat().st_mtime)
         names = [commit.name for commit in commits if self.revision in (None, commit.name)]
@@ -135,6 +135,8 @@ class HubCorpus:
                 yield without_nulls(row)
 
     def _rows(self, hub_split: str) -> Iterable[Row]:
+        from datasets import load_dataset
+
         found: Iterable[Row] = load_dataset(
             self.path,
             self.config_name,

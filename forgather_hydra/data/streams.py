@@ -1,5 +1,7 @@
 """Files of a kind as streams of `datasets`, with texts as they are written."""
 
+from __future__ import annotations
+
 import glob
 import json
 import re
@@ -8,11 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import datasets
-import fsspec
-from datasets import Features, Json, List, Value, load_dataset
+if TYPE_CHECKING:
+    from datasets import Features
 
 
 class _Kind(NamedTuple):
@@ -56,6 +57,8 @@ def columns(suffix: str, file: Path) -> tuple[str, ...]:
     kind = TABLES[suffix]
     if kind.builder not in ("csv", "json"):
         return ()
+    import fsspec
+
     with fsspec.open(str(file), "rb", compression="infer") as table:
         if kind.builder == "json":
             # An array is read by itself: its rows may hold what those of another do not.
@@ -91,6 +94,8 @@ def stream(suffix: str, files: list[Path], columns: tuple[str, ...]) -> Any:
         files: with the same columns.
         columns: which they have.
     """
+    from datasets import Features, Value, load_dataset
+
     kind = TABLES[suffix]
     load = partial(
         load_dataset,
@@ -115,6 +120,8 @@ def _features(load: Callable[[], Any], file: Path) -> Features:
 
     It looks at ten megabytes at once, which takes eight times as much memory.
     """
+    from datasets import Features, Json, Value
+
     kinds = _kinds_of_values(file)
     texts = {
         name: Json() if "time" in found else Value("string")
@@ -134,6 +141,8 @@ def _features(load: Callable[[], Any], file: Path) -> Features:
 
 def _kinds_of_values(file: Path) -> dict[str, set[str]]:
     """What kinds of values each column of a .jsonl file has; nothing where it is no such file."""
+    import fsspec
+
     kinds: dict[str, set[str]] = {}
     seen = 0
     with fsspec.open(str(file), "rb", compression="infer") as table:
@@ -162,6 +171,8 @@ def _torch_left_alone() -> Iterator[None]:
 
     Where nothing else needs torch, that is twice the memory of reading.
     """
+    import datasets
+
     found = datasets.config.TORCH_AVAILABLE
     datasets.config.TORCH_AVAILABLE = found and "torch" in sys.modules
     try:
@@ -172,6 +183,8 @@ def _torch_left_alone() -> Iterator[None]:
 
 def _as_written(feature: Any) -> Any:
     """A feature of a .jsonl file with what it says instead of a time."""
+    from datasets import Json, List, Value
+
     if isinstance(feature, dict):
         return {name: _as_written(each) for name, each in feature.items()}
     if isinstance(feature, List):

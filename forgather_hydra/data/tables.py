@@ -11,9 +11,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import fsspec
-from datasets import DatasetDict, load_from_disk
-
 from forgather_hydra.data.corpus import Row
 from forgather_hydra.data.streams import TABLES, columns, stream, table_suffix
 
@@ -82,7 +79,17 @@ class FileRows:
             message = message or f"{', '.join(map(str, files[:3]))}: {error}"
             raise ValueError(message) from error
 
+    def files(self) -> list[Path]:
+        """All files that are read, sorted below each path."""
+        return [
+            file
+            for path in self.paths
+            for file in (_files_below(path) if is_saved(path) else self._files(path))
+        ]
+
     def _saved(self, path: Path) -> Any:
+        from datasets import DatasetDict, load_from_disk
+
         dataset = load_from_disk(path)
         if not isinstance(dataset, DatasetDict):
             return dataset
@@ -112,6 +119,10 @@ class FileRows:
                 f"{', '.join(TABLES)} can be, compressed too"
             )
         return sorted(files, key=lambda file: file.parts)
+
+
+def _files_below(path: Path) -> list[Path]:
+    return sorted(file for file in path.rglob("*") if file.is_file())
 
 
 def is_saved(path: Path) -> bool:
@@ -177,6 +188,8 @@ def _batched(dataset: Any) -> Iterator[Row]:
 def _bad_line(file: Path, fault: Fault) -> str | None:
     if table_suffix(file) not in _LINES:
         return None
+    import fsspec
+
     with fsspec.open(str(file), "rb", compression="infer") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip() and (message := _fault_of_line(line, fault)):
@@ -216,6 +229,8 @@ def _unreadable(file: Path) -> str | None:
     if message := _bad_line(file, lambda row: None):
         return message
     if table_suffix(file) == ".txt":
+        import fsspec
+
         try:
             with fsspec.open(str(file), "rt", encoding="utf-8", compression="infer") as text:
                 text.read()

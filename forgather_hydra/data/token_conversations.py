@@ -176,11 +176,11 @@ def _learnable(
         )
     if len(kept) < len(rows):
         left_out = len(rows) - len(kept)
-        logger.info("  %d without an answer in %d tokens: left out", left_out, max_length)
+        logger.warning("  %d without an answer in %d tokens: left out", left_out, max_length)
     if unread := sorted(key for key in keys if key not in tokenizer.chat_template):
-        logger.info("  the chat template does not read %s of messages", ", ".join(unread))
+        logger.warning("  the chat template does not read %s of messages", ", ".join(unread))
     if not any(tokenizer.eos_token_id in row.targets for row in kept):
-        logger.info(
+        logger.warning(
             "  no answer holds the eos_token %s: unless the model ends at another token, name the "
             "one that ends an answer with data.end_token=",
             tokenizer.eos_token,

@@ -65,11 +65,13 @@ def their_callback() -> Any:
 
 
 def _telling(kind: type) -> Any:
-    """A callback that prints when each step ended, the peak of memory in MiB, and the loss."""
+    """A callback that prints when each step ended, the peak of memory in MiB, what of the processor
+    this process has had, and the loss.
+    """
 
     class Telling(kind):  # type: ignore[misc]
         def on_step_end(self, *args: Any, **kwargs: Any) -> None:
-            print("TICK step", time.time(), peak(), flush=True)
+            print("TICK step", time.time(), peak(), time.process_time(), flush=True)
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any, **kwargs: Any) -> None:
             if "loss" in logs:
@@ -157,7 +159,7 @@ def packed(folder: Path, steps: int) -> None:
     tokenizer = load_tokenizer(folder / "base")
     corpus = FilesCorpus(folder / "texts.jsonl", eval_fraction=0)
     pack_blocks(corpus, "train", tokenizer, LENGTH, cache_dir=tempfile.mkdtemp())
-    print("TICK step", time.time(), peak(), flush=True)
+    print("TICK step", time.time(), peak(), time.process_time(), flush=True)
 
 
 def two_maps(folder: Path, steps: int) -> None:
@@ -183,7 +185,7 @@ def two_maps(folder: Path, steps: int) -> None:
 
     tokens = rows.map(tokenize, batched=True, remove_columns=["text"])
     tokens.map(group, batched=True)
-    print("TICK step", time.time(), peak(), flush=True)
+    print("TICK step", time.time(), peak(), time.process_time(), flush=True)
 
 
 WAYS: dict[str, Callable[[Path, int], None]] = {
@@ -195,8 +197,8 @@ WAYS: dict[str, Callable[[Path, int], None]] = {
 
 
 def measured(command: list[str]) -> Figures:
-    """Seconds to the first step and of each later one, tokens per second of a later one, the peak
-    in MiB at the last, and the loss of the last five.
+    """Seconds to the first step, of the processor too, and of each later one, tokens per second of
+    a later one, the peak in MiB at the last, and the loss of the last five.
     """
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
         begin = time.time()
@@ -214,7 +216,8 @@ def measured(command: list[str]) -> Figures:
     losses = [float(line[1]) for line in lines if line[0] == "loss"]
     tokens = [float(line[1]) for line in lines if line[0] == "tokens"]
     steps = [after - before for before, after in pairwise(times)]
-    figures = {"start": times[0] - begin, "peak": peaks[-1]}
+    busy = next(float(line[3]) for line in lines if line[0] == "step")
+    figures = {"start": times[0] - begin, "busy": busy, "peak": peaks[-1]}
     if steps:
         figures["step"] = statistics.median(steps)
         figures["tokens/s"] = tokens[-1] / figures["step"] if tokens else 0.0

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from forgather_hydra.data import cache
 from forgather_hydra.data.cache import build_once, content_hash
 
 
@@ -60,3 +61,28 @@ def test_a_full_disk_is_told_with_the_folder_and_the_cure(tmp_path: Path) -> Non
         build_once(tmp_path / "blocks/a.bin", build)
     assert str(tmp_path / "blocks") in str(caught.value)
     assert caught.value.errno == errno.ENOSPC
+
+
+def test_files_are_read_again_only_when_they_have_changed(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    file, reads = tmp_path / "a.txt", []
+    file.write_text("one")
+
+    def found() -> str:
+        reads.append(file.read_text())
+        return f"hash of {reads[-1]}"
+
+    def asked(is_to_keep: bool = True) -> tuple[str, int]:
+        reads.clear()
+        return cache.hash_of_files([file], ["all"], found, lambda: is_to_keep), len(reads)
+
+    assert [asked(), asked()] == [("hash of one", 1)] * 2  # it may change within the same time
+    monkeypatch.setattr(cache, "_JUST_WRITTEN", 0.0)
+    assert asked(is_to_keep=False) == ("hash of one", 1)
+    assert [asked(), asked()] == [("hash of one", 1), ("hash of one", 0)]
+    times = file.stat().st_atime_ns, file.stat().st_mtime_ns
+    file.write_text("two")
+    os.utime(file, ns=times)  # of the same size, and as old
+    assert [asked(), asked()] == [("hash of two", 1), ("hash of two", 0)]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(file))  # no folder
+    assert asked() == ("hash of two", 1)

@@ -27,6 +27,7 @@ from forgather_hydra.config.application import composed
 from forgather_hydra.config.check import check_job, decoded_job
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.graph.build import materialize
+from forgather_hydra.jobs.local.cores import cores
 from forgather_hydra.model import load_pretrained, load_tokenizer
 from forgather_hydra.model.adapters import load_adapted, lora
 
@@ -394,3 +395,37 @@ def test_an_adapter_is_merged_before_its_model_is_tuned_again(base, chats) -> No
     Path("adapter/model/adapter_config.json").write_text("{}")
     with pytest.raises(ForgatherError, match="forgather model merge adapter"):
         tune("adapter", chats, "refused")
+
+
+AHEAD = """
+import os, sys
+from forgather_hydra.config.application import composed
+from forgather_hydra.jobs.local.data_ahead import prepare_ahead
+with composed(sys.argv[1:]) as job:
+    prepare_ahead(job)
+print(os.wait()[1], sys.modules.keys() & {"datasets", "torch"})
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or cores() < 2, reason="no process besides")
+def test_conversations_are_prepared_while_torch_is_imported(
+    base: str, chats: str, folder: Path, monkeypatch, caplog
+) -> None:
+    rows = (folder / chats).read_text()
+    blank = json.dumps({"prompt": "Who?", "completion": ""})
+    (folder / "blank.jsonl").write_text(f"{rows}{blank}\n")
+    prepared = {}
+    for file in (chats, "blank.jsonl"):
+        cache = folder / f"ahead-{file}"
+        monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+        words = ["+experiment=finetune", f"model.path={base}", f"data.path={file}"]
+        command = [sys.executable, "-c", AHEAD, *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert (done.stdout, done.stderr) == ("0 set()\n", "")
+        prepared[file] = len([*cache.glob("forgather_hydra/conversations/*/ids.npy")])
+        with composed(words) as job, caplog.at_level("INFO"):
+            caplog.clear()
+            materialize(decoded_job(job)["data"]["train_dataset"])
+        # What there is to tell the run tells itself.
+        assert ("tokenizing" in caplog.text) == ("empty answer" in caplog.text) == (file != chats)
+    assert prepared == {chats: 2, "blank.jsonl": 0}
