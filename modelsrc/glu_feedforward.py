@@ -8,9 +8,12 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from .dropout import dropout_or_none
+
+MANY_FEATURES = 2**20  # from which it costs no time to compute some again
 
 
 class GLUFeedforwardLayer(nn.Module):
@@ -44,6 +47,7 @@ class GLUFeedforwardLayer(nn.Module):
             getattr(self, role).init_prefix = f"ff.{role}"
         self.chunk_size = chunk_size
         self.activation = activation_factory()
+        self.is_swiglu = type(self.activation) is nn.SiLU
         self.dropout = dropout_or_none(dropout)
 
     def forward(self, x_BTD: Tensor, **_: Any) -> Tensor:
@@ -56,4 +60,32 @@ class GLUFeedforwardLayer(nn.Module):
 
     def transform(self, x: Tensor) -> Tensor:
         """(..., D) -> (..., D), all tokens at once."""
-        return self.down_proj(self.dropout(self.activation(self.gate_proj(x)) * self.up_proj(x)))
+        return self.down_proj(self.dropout(self._gated(self.gate_proj(x), self.up_proj(x))))
+
+    def _gated(self, gate: Tensor, up: Tensor) -> Tensor:
+        # A compiler decides by itself what to compute again.
+        if self.is_swiglu and gate.numel() >= MANY_FEATURES and not torch.compiler.is_compiling():
+            return _SwiGLU.apply(gate, up)
+        return self.activation(gate) * up
+
+
+class _SwiGLU(torch.autograd.Function):
+    """`silu(gate) * up`, which keeps no `silu(gate)`: the backward pass computes it again.
+
+    Of what a layer keeps for the backward pass this is an eighth, and to compute it costs little.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, gate: Tensor, up: Tensor) -> Tensor:
+        ctx.save_for_backward(gate, up)
+        return F.silu(gate).mul_(up)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+        gate, up = ctx.saved_tensors
+        if torch.is_grad_enabled():  # this is to be differentiated, which torch's kernel cannot be
+            sigmoid = gate.sigmoid()
+            grad_gate = grad * up * sigmoid * (1 + gate * (1 - sigmoid))
+        else:
+            grad_gate = torch.ops.aten.silu_backward(grad * up, gate)
+        return grad_gate, F.silu(gate).mul_(grad)

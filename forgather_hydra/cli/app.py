@@ -21,6 +21,7 @@ from forgather_hydra.cli.dashes import (
 from forgather_hydra.config.command_line import UsageExit, command_line
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.garbage import look_seldom
+from forgather_hydra.large_tensors import align_large_tensors
 from forgather_hydra.paths import conf_dir
 from forgather_hydra.run import directory
 from forgather_hydra.run.failure import exit_code, message_of, says_enough, wants_traceback
@@ -58,6 +59,7 @@ def task(cfg: DictConfig) -> Any:
 def main() -> None:
     """Entry point; exits with 0, 1 (job failed), 2 (configuration wrong) or 130 (interrupted)."""
     look_seldom()
+    align_large_tensors()
     look_beside_me()
     directory.register()
     application = hydra.main(version_base=None, config_path=str(conf_dir()), config_name="config")(

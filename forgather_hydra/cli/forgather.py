@@ -31,6 +31,7 @@ from forgather_hydra.cli.dashes import meant
 from forgather_hydra.cli.selection import require_choice, selected
 from forgather_hydra.errors import ForgatherError, did_you_mean
 from forgather_hydra.garbage import look_seldom
+from forgather_hydra.large_tensors import align_large_tensors
 
 EXIT_USAGE = 2
 # What a command is about, and so whether -p and -t mean something to it.
@@ -58,6 +59,7 @@ class _Parser(argparse.ArgumentParser):
 def main(words: list[str] | None = None) -> None:
     """Entry point; exits with 0, or with 2 and one message when the input is wrong."""
     look_seldom()
+    align_large_tensors()
     parser, commands = _parser()
     options, rest = parser.parse_known_args(words)
     if options.version:

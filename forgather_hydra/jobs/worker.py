@@ -22,6 +22,7 @@ from forgather_hydra.garbage import look_seldom
 from forgather_hydra.jobs.job import Payload, read_payload, returned
 from forgather_hydra.jobs.local import loopback
 from forgather_hydra.jobs.outcome import JobFailed, failure_message, write_failure, write_outcome
+from forgather_hydra.large_tensors import align_large_tensors
 from forgather_hydra.run.failure import message_of
 from forgather_hydra.rundir.launch import owned
 from forgather_hydra.rundir.names import FIRST_ATTEMPT, rank_log
@@ -34,6 +35,7 @@ _PR_SET_PDEATHSIG = 1
 def main() -> None:
     """Entry point; exits with 0, 1 (job failed), 75 (runs elsewhere) or 130 (interrupted)."""
     look_seldom()
+    align_large_tensors()
     directory, attempt = map(Path, sys.argv[1:])
     rank, size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     # Trainers save at SIGTERM; whatever else runs ends as with Ctrl-C. The signal by which a

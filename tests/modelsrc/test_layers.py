@@ -115,6 +115,39 @@ def test_feedforward_gates_the_up_projection(part):
     torch.testing.assert_close(layer(x, position_ids=None), expected)
 
 
+def test_swiglu_has_the_gradients_of_its_formula(part, monkeypatch):
+    """First and second ones, though the activated gate is computed again in the backward pass."""
+    monkeypatch.setattr(part("glu_feedforward"), "MANY_FEATURES", 0)
+    layer = part("glu_feedforward").GLUFeedforwardLayer(4, 6)
+    x = torch.randn(2, 5, 4, requires_grad=True)
+    parameters = [x, *layer.parameters()]
+
+    def formula():
+        return layer.down_proj(nn.functional.silu(layer.gate_proj(x)) * layer.up_proj(x))
+
+    def gradients(y):
+        first = torch.autograd.grad(y.square().sum(), parameters, create_graph=True)
+        return *first, *torch.autograd.grad(sum(g.square().sum() for g in first), parameters)
+
+    torch.testing.assert_close(layer(x), formula(), rtol=0, atol=0)
+    torch.testing.assert_close(gradients(layer(x)), gradients(formula()))
+
+
+def test_swiglu_keeps_no_activated_gate(part):
+    """Of the hidden features there is what gate and up give, and what goes into the last layer."""
+    layer = part("glu_feedforward").GLUFeedforwardLayer(4, 512)
+    kept = {}
+
+    def keep(tensor):
+        kept[tensor.data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        y = layer(torch.randn(1, 2048, 4, requires_grad=True))
+    assert sum(tensor.numel() == 2048 * 512 for tensor in kept.values()) == 3
+    y.sum().backward()
+
+
 def test_chunks_change_neither_result_nor_gradients(part):
     layer = part("glu_feedforward").GLUFeedforwardLayer(4, 6)
     x = torch.randn(2, 5, 4, requires_grad=True)

@@ -21,6 +21,7 @@ from forgather_hydra.garbage import look_seldom
 from forgather_hydra.jobs import worker
 from forgather_hydra.jobs.local.forked import LARGEST
 from forgather_hydra.jobs.local.processes import has_ended, kill_group
+from forgather_hydra.large_tensors import align_large_tensors
 
 MOST_SLOTS = 64  # of a job
 
@@ -28,6 +29,7 @@ MOST_SLOTS = 64  # of a job
 def main() -> None:
     """Entry point; argument: a socket's descriptor."""
     look_seldom()
+    align_large_tensors()
     start = Server(socket.socket(fileno=int(sys.argv[1]))).serve()
     if start is not None:
         become(start)
