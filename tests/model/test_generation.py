@@ -90,6 +90,36 @@ def test_cache_filled_in_pieces_gives_the_same_logits(model, random_ids):
     assert cache.get_seq_length() == 9
 
 
+def skips_autograd():
+    return torch._C._dispatch_tls_is_dispatch_key_excluded(torch._C.DispatchKey.AutogradOther)
+
+
+def test_one_more_token_skips_autograd_where_nothing_is_recorded(build, random_ids):
+    model, ids, seen = build(), random_ids(2, 6), []
+    handle = model.causal_lm.layer_stack.layers[1].register_forward_hook(
+        lambda *_: seen.append(skips_autograd())
+    )
+    greedy(model, ids)
+    assert seen == [False, *[True] * 11]
+    handle.remove()
+    model.causal_lm.layer_stack.layers[1].register_forward_hook(lambda *_: 1 / 0)
+    with torch.no_grad(), pytest.raises(ZeroDivisionError):
+        model(ids[:, :1], use_cache=True)
+    assert not skips_autograd()
+
+
+def test_one_more_token_is_learned_from_with_a_cache_of_before(build, random_ids):
+    model, ids, cache = sharp(build()), random_ids(2, 6), DynamicCache()
+    with torch.no_grad():
+        before = model(ids[:, :4], past_key_values=cache)
+        unrecorded = model(ids[:, 4:5], past_key_values=cache).logits
+    assert not any(x.is_inference() for x in (unrecorded, cache.layers[0].keys))
+    logits = model(ids[:, 5:], past_key_values=cache).logits
+    assert_close(torch.cat((before.logits, unrecorded, logits), 1), model(ids).logits)
+    logits.logsumexp(-1).sum().backward()
+    assert all(p.grad.any() for p in model.parameters())
+
+
 def test_what_generate_hands_on_beside_the_models_own_is_taken(build, random_ids, tokenizer):
     model, ids = sharp(build()), random_ids(1, 6)  # a tokenizer is for stop strings
     assert torch.equal(greedy(model, ids, tokenizer=tokenizer), greedy(model, ids))
