@@ -63,8 +63,9 @@ class GLUFeedforwardLayer(nn.Module):
         return self.down_proj(self.dropout(self._gated(self.gate_proj(x), self.up_proj(x))))
 
     def _gated(self, gate: Tensor, up: Tensor) -> Tensor:
-        # A compiler decides by itself what to compute again.
-        if self.is_swiglu and gate.numel() >= MANY_FEATURES and not torch.compiler.is_compiling():
+        # A compiler decides by itself what to compute again, and a trace holds functions of torch.
+        is_traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
+        if self.is_swiglu and not is_traced and gate.numel() >= MANY_FEATURES:
             return _SwiGLU.apply(gate, up)
         return self.activation(gate) * up
 
@@ -75,10 +76,15 @@ class _SwiGLU(torch.autograd.Function):
     Of what a layer keeps for the backward pass this is an eighth, and to compute it costs little.
     """
 
+    generate_vmap_rule = True  # for torch.func
+
     @staticmethod
-    def forward(ctx: Any, gate: Tensor, up: Tensor) -> Tensor:
-        ctx.save_for_backward(gate, up)
-        return F.silu(gate).mul_(up)
+    def forward(gate: Tensor, up: Tensor) -> Tensor:
+        return F.silu(gate) * up
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
@@ -88,4 +94,4 @@ class _SwiGLU(torch.autograd.Function):
             grad_gate = grad * up * sigmoid * (1 + gate * (1 - sigmoid))
         else:
             grad_gate = torch.ops.aten.silu_backward(grad * up, gate)
-        return grad_gate, F.silu(gate).mul_(grad)
+        return grad_gate, F.silu(gate) * grad

@@ -1,5 +1,7 @@
 """The stack of layers, its container, and the small parts around it."""
 
+import io
+
 import pytest
 import torch
 from torch import nn
@@ -146,6 +148,26 @@ def test_swiglu_keeps_no_activated_gate(part):
         y = layer(torch.randn(1, 2048, 4, requires_grad=True))
     assert sum(tensor.numel() == 2048 * 512 for tensor in kept.values()) == 3
     y.sum().backward()
+
+
+def test_swiglu_is_transformed_and_traced_as_its_formula(part, monkeypatch):
+    """Gradients of each row alone by `torch.func`, and a trace that can be saved."""
+    monkeypatch.setattr(part("glu_feedforward"), "MANY_FEATURES", 0)
+    layer = part("glu_feedforward").GLUFeedforwardLayer(4, 6)
+    x = torch.randn(3, 5, 4)
+
+    def loss(weights, row):
+        return torch.func.functional_call(layer, weights, (row,)).square().sum()
+
+    weights = dict(layer.named_parameters())
+    of_rows = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(weights, x)
+    for number, row in enumerate(x):
+        expected = torch.autograd.grad(layer(row).square().sum(), list(weights.values()))
+        torch.testing.assert_close([each[number] for each in of_rows.values()], list(expected))
+    file = io.BytesIO()
+    torch.jit.save(torch.jit.trace(layer, x), file)
+    file.seek(0)
+    torch.testing.assert_close(torch.jit.load(file)(x), layer(x))
 
 
 def test_chunks_change_neither_result_nor_gradients(part):
