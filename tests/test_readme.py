@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import shlex
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from warm import WarmProcess
 
 from forgather_hydra.cli.forgather import _parser
 from forgather_hydra.config.application import graph_of
@@ -40,13 +40,13 @@ def first_of_sweep(word: str) -> str:
 
 
 @pytest.mark.parametrize("start", ["forgather explain", "python -m .*momentun"])
-def test_what_is_shown_is_printed(start: str) -> None:
+def test_what_is_shown_is_printed(start: str, warm_training: WarmProcess) -> None:
     shown = re.search(rf"^    \$ ({start}.*)\n((?:    .*\n)+)", README, re.M)
     assert shown
     program, *words = shlex.split(shown[1])
-    start_of = {"python": ["-m"], "forgather": ["-m", "forgather_hydra.cli.forgather"]}
-    command = [sys.executable, *start_of[program], *words[program == "python" :]]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    start_of = {"python": [], "forgather": ["-m", "forgather_hydra.cli.forgather"]}
+    command = [*start_of[program], *words]
+    done = warm_training.python(*command, cwd=ROOT, environment=os.environ)
     assert (done.stdout + done.stderr).strip() == textwrap.dedent(shown[2]).strip()
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from warm import WarmProcess
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = (REPOSITORY / "docs/reference/hydra.md").read_text(encoding="utf-8")
@@ -30,10 +30,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("lines", COMMANDS, ids=lambda lines: lines[0])
-def test_the_page_tells_what_is_printed(lines: list[str], folder: Path) -> None:
+def test_the_page_tells_what_is_printed(
+    lines: list[str], folder: Path, warm_training: WarmProcess
+) -> None:
     command, *expected = lines
-    words = [sys.executable, *shlex.split(command)[1:]]
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True)
+    words = shlex.split(command)[1:]
+    done = warm_training.python(*words, cwd=folder, environment=os.environ)
     printed = iter((done.stdout + done.stderr).replace(f"{REPOSITORY}/", "").splitlines())
     for line in expected:
         assert any(line in found for found in printed), (line, done.stdout, done.stderr)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from tiny_runs import TINY, Run, metrics
+from warm import WarmProcess
 
 from forgather_hydra.config.application import composed
 from forgather_hydra.config.check import check_job
@@ -19,6 +19,7 @@ from forgather_hydra.errors import ForgatherError
 
 
 def run_until_killed(
+    process: WarmProcess,
     environment: dict[str, str],
     folder: Path,
     words: tuple[str, ...],
@@ -26,19 +27,20 @@ def run_until_killed(
     by: signal.Signals = signal.SIGKILL,
 ) -> int:
     """Start a run, send it a signal once it has logged a step, and return its exit status."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "forgather_hydra", *words],
-        cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    with open(os.devnull, "w") as nowhere:
+        command = ("-m", "forgather_hydra", *words)
+        pid = process.start(
+            *command, cwd=folder, environment=environment, out=nowhere, error=nowhere
+        )
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         found = list(folder.glob("outputs/*/*/metrics.jsonl"))
         if found and any(f'"step": {step},' in line for line in found[0].read_text().splitlines()):
-            process.send_signal(by)
-            return process.wait(60)
-        assert process.poll() is None, "the run ended before it could be killed"
+            os.kill(pid, by)
+            return process.wait()
+        assert not process.has_ended, "the run ended before it could be killed"
         time.sleep(0.01)
-    process.kill()
+    os.kill(pid, signal.SIGKILL)
     pytest.fail("the run did not get that far")
 
 
@@ -49,13 +51,15 @@ def run_until_killed(
 def test_killed_and_resumed_equals_uninterrupted_bit_for_bit(
     forgather: Run,
     job_environment: dict[str, str],
+    warm_training: WarmProcess,
     finished: tuple[Path, str],
     tmp_path: Path,
     by: signal.Signals,
     exit_status: int,
     word: str,
 ) -> None:
-    assert run_until_killed(job_environment, tmp_path, TINY, step=6, by=by) == exit_status
+    ended = run_until_killed(warm_training, job_environment, tmp_path, TINY, step=6, by=by)
+    assert ended == exit_status
     (run_dir,) = tmp_path.glob("outputs/*/*")
     assert json.loads((run_dir / "run.json").read_text())["status"] == word
 
