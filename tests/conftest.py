@@ -29,6 +29,8 @@ LONGEST = (
     "tests/train/test_differential.py",
     "tests/train/test_accel.py",
     "tests/train/test_pipeline.py",
+    "tests/run/test_finetune.py",
+    "tests/test_docs_projects.py",
 )
 
 _PLACE = tempfile.mkdtemp(prefix="tests-")
