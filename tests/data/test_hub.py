@@ -3,14 +3,13 @@
 import importlib.util
 import json
 import os
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from warm import WarmProcess
 
 CODE = """
 import json, sys
@@ -24,12 +23,32 @@ except Exception as error:
 """
 
 
-def read(environment: dict[str, str], **settings: object) -> list:
-    command = [sys.executable, "-c", CODE, json.dumps(settings)]
-    done = subprocess.run(
-        command, env={**os.environ, **environment}, capture_output=True, text=True, check=True
-    )
-    return json.loads(done.stdout.splitlines()[-1])
+# What `datasets` imports, as far as it looks at no variable of the Hub.
+NEEDED = (
+    *("aiohttp", "dill", "fsspec", "httpx", "hydra", "multiprocess", "omegaconf", "pandas"),
+    *("pyarrow.dataset", "pyarrow.parquet", "requests"),
+)
+Read = Callable[..., list]
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[WarmProcess]:
+    process = WarmProcess(os.environ, NEEDED)
+    yield process
+    process.close()
+
+
+@pytest.fixture
+def read(process: WarmProcess, tmp_path: Path) -> Read:
+    """Read a corpus in an environment: its fingerprint and texts, or the error."""
+
+    def read(environment: dict[str, str], **settings: object) -> list:
+        own = {**os.environ, **environment}
+        done = process.python("-c", CODE, json.dumps(settings), cwd=tmp_path, environment=own)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return read
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +77,7 @@ def hub(fake_hub: ModuleType, tmp_path: Path) -> Iterator[dict[str, str]]:
     server.server_close()
 
 
-def test_streams_the_documents(hub: dict[str, str], fake_hub: ModuleType) -> None:
+def test_streams_the_documents(read: Read, hub: dict[str, str], fake_hub: ModuleType) -> None:
     fingerprint, train, held_out = read(hub, path=fake_hub.REPO, max_documents=3)
     assert train == ["tale 0", "tale 1", "tale 2"]
     assert held_out == ["eval"]
@@ -67,7 +86,7 @@ def test_streams_the_documents(hub: dict[str, str], fake_hub: ModuleType) -> Non
 
 
 def test_downloaded_dataset_is_found_again_offline(
-    hub: dict[str, str], fake_hub: ModuleType
+    read: Read, hub: dict[str, str], fake_hub: ModuleType
 ) -> None:
     settings = {"path": fake_hub.REPO, "streaming": False, "eval_split": None}
     online = read(hub, eval_fraction=0.1, **settings)
@@ -76,7 +95,7 @@ def test_downloaded_dataset_is_found_again_offline(
     assert read({**hub, "HF_HUB_OFFLINE": "1"}, eval_fraction=0.1, **settings) == online
 
 
-def test_wrong_column_is_named(hub: dict[str, str], fake_hub: ModuleType) -> None:
+def test_wrong_column_is_named(read: Read, hub: dict[str, str], fake_hub: ModuleType) -> None:
     kind, message = read(hub, path=fake_hub.REPO, text_field="story")
     assert kind == "ValueError"
     assert "'story'; it has text" in message
@@ -86,7 +105,9 @@ def test_wrong_column_is_named(hub: dict[str, str], fake_hub: ModuleType) -> Non
     assert read(hub, path=fake_hub.REPO, text_field="empty")[1:] == [[], []]
 
 
-def test_unknown_dataset_is_not_taken_for_a_missing_network(hub: dict[str, str]) -> None:
+def test_unknown_dataset_is_not_taken_for_a_missing_network(
+    read: Read, hub: dict[str, str]
+) -> None:
     assert read(hub, path="someone/nothing")[0] == "RepositoryNotFoundError"
 
 
@@ -94,7 +115,7 @@ def test_unknown_dataset_is_not_taken_for_a_missing_network(hub: dict[str, str])
     "environment", [{"HF_HUB_OFFLINE": "1"}, {"HF_ENDPOINT": "http://127.0.0.1:9"}]
 )
 def test_unreachable_hub_names_the_dataset_and_the_ways_out(
-    environment: dict[str, str], tmp_path: Path
+    read: Read, environment: dict[str, str], tmp_path: Path
 ) -> None:
     kind, message = read({"HF_HOME": str(tmp_path), **environment})
     assert kind == "ConnectionError"
@@ -110,11 +131,11 @@ print(hub_or_grammar(max_documents=2).name)
 """
 
 
-def test_without_the_hub_stories_are_made_up_and_it_is_told(tmp_path: Path) -> None:
+def test_without_the_hub_stories_are_made_up_and_it_is_told(
+    process: WarmProcess, tmp_path: Path
+) -> None:
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", GRAMMAR], env=environment, capture_output=True, text=True, check=True
-    )
+    done = process.python("-c", GRAMMAR, cwd=tmp_path, environment=environment)
     assert done.stdout == "stories\n"
     assert "roneneldan/TinyStories" in done.stderr
     assert "stories from a grammar" in done.stderr
