@@ -57,6 +57,12 @@ def warm_training() -> Iterator[WarmProcess]:
 
 
 @pytest.fixture
+def jobs_need_no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has no job of a launcher get torch imported because tests before this one have it."""
+    monkeypatch.setattr("forgather_hydra.jobs.local.start.Starter.needed", lambda _: [])
+
+
+@pytest.fixture
 def memory_bound() -> Iterator[None]:
     """A test during which this process never holds 500 MB more than before."""
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew

@@ -11,10 +11,9 @@ from hydra.test_utils.launcher_common_tests import (
     LauncherTestSuite,
 )
 
-from forgather_hydra.jobs.local.start import Starter
-
 Plugins.instance()  # the suites restore the registry as they find it here
 
+pytestmark = pytest.mark.usefixtures("jobs_need_no_torch")
 WARNING = "ignore:Future Hydra versions will no longer change working directory"
 FORGATHER = "hydra/sweeper=forgather"
 
@@ -23,12 +22,6 @@ FORGATHER = "hydra/sweeper=forgather"
 def _behaviour_the_suites_are_written_for(hydra_restore_singletons: None) -> None:
     if hydra.__version__.startswith("1.3"):  # other tests here ask for its newest behaviour
         hydra.version.setbase("1.1")
-
-
-@pytest.fixture(autouse=True)
-def _jobs_need_no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests before these may have imported it, and then each sweep's jobs get it imported."""
-    monkeypatch.setattr(Starter, "needed", lambda _: [])
 
 
 @pytest.mark.parametrize(("launcher_name", "overrides"), [("forgather_local", [])])

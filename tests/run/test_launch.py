@@ -19,7 +19,7 @@ from forgather_hydra.report.results import JobResult, table
 from forgather_hydra.rundir import record
 from forgather_hydra.rundir.sweep import SweepDirectory
 
-pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
+pytestmark = pytest.mark.usefixtures("hydra_restore_singletons", "jobs_need_no_torch")
 MAIN = "+main={_target_: builtins.dict, _partial_: true, x: 1}"
 
 

@@ -24,7 +24,7 @@ from forgather_hydra.errors import ForgatherError, ForgatherWarning
 from forgather_hydra.jobs.callback import CheckBeforeLaunch
 from forgather_hydra.jobs.check import check_launch
 
-pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
+pytestmark = pytest.mark.usefixtures("hydra_restore_singletons", "jobs_need_no_torch")
 STORIES = "+experiment=stories"
 
 

@@ -50,7 +50,7 @@ def sweep(tmp_path: Path, main: str) -> Any:
     return fg.launch(f"+main={main}", "+x=choice(1,2)", *words, place, multirun=True)
 
 
-@pytest.mark.usefixtures("hydra_restore_singletons")
+@pytest.mark.usefixtures("hydra_restore_singletons", "jobs_need_no_torch")
 def test_a_search_goes_by_numbers_of_numpy(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

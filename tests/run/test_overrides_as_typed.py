@@ -17,7 +17,7 @@ from forgather_hydra.errors import ForgatherError
 from forgather_hydra.rundir import record
 from forgather_hydra.rundir.command import command_of
 
-pytestmark = pytest.mark.usefixtures("hydra_restore_singletons")
+pytestmark = pytest.mark.usefixtures("hydra_restore_singletons", "jobs_need_no_torch")
 MAIN = "+main={_target_: builtins.dict, _partial_: true, x: 1}"
 VALUES = [
     (("+seed=5", "main.x=${seed}"), {"x": 5}),

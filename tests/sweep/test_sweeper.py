@@ -99,7 +99,7 @@ def test_jobs_cut_short_are_in_the_results(sweep: Sweep, saved: Saved) -> None:
     assert "interrupted" in done.stderr
 
 
-def test_from_python_all_returns_are_at_hand(tmp_path: Path) -> None:
+def test_from_python_all_returns_are_at_hand(tmp_path: Path, jobs_need_no_torch: None) -> None:
     main = "+main={_target_: math.sqrt, _partial_: true, _args_: [4]}"
     words = (f"hydra.sweep.dir={tmp_path}", FORGATHER, "main._args_.0=4,-1")
     with pytest.raises(Exception, match="1 of 2 jobs failed") as caught:
