@@ -400,9 +400,10 @@ def test_an_adapter_is_merged_before_its_model_is_tuned_again(base, chats) -> No
 AHEAD = """
 import os, sys
 from forgather_hydra.config.application import composed
-from forgather_hydra.jobs.local.data_ahead import prepare_ahead
+from forgather_hydra.jobs.local import data_ahead
+data_ahead._is_core_idle = lambda: True  # whatever else the machine does
 with composed(sys.argv[1:]) as job:
-    prepare_ahead(job)
+    data_ahead.prepare_ahead(job)
 print(os.wait()[1], sys.modules.keys() & {"datasets", "torch"})
 """
 

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -31,7 +32,7 @@ _SPLITS = ("train_dataset", "eval_dataset")
 
 
 def prepare_ahead(job: Composed) -> None:
-    """Have another process prepare the conversations of a run in the cache, where that saves time.
+    """Have another process prepare the conversations of a run in the cache, if a core is idle.
 
     It runs what the run will: whoever comes first prepares them, and the other waits for them or
     finds them. Where there is anything to tell it gives up, and the run does it all and tells.
@@ -41,11 +42,21 @@ def prepare_ahead(job: Composed) -> None:
     if corpus != _CORPUS or sys.platform != "linux" or "torch" in sys.modules or not is_alone:
         return
     parent = os.getpid()
-    if cores() > 1 and os.fork() == 0:
+    try:
+        is_other = cores() > 1 and _is_core_idle() and os.fork() == 0
+    except OSError:  # the user may have no more processes
+        return
+    if is_other:
         try:
             _prepare(job, parent)
         finally:
             os._exit(0)
+
+
+def _is_core_idle() -> bool:
+    """Whether less runs on this machine than it has cores; else the two would share one."""
+    *_, running, _ = Path("/proc/loadavg").read_text(encoding="ascii").split()
+    return int(running.partition("/")[0]) < (os.cpu_count() or 1)
 
 
 def _prepare(job: Composed, parent: int) -> None:
