@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -28,6 +29,13 @@ class Entry(NamedTuple):
 def line_that_asks(wanted: str, record: Composition) -> Origin | None:
     """The line whose defaults list asks for a config such as ``optimizer/adamw``, if any does."""
     return next((entry.origin for entry in _entries(record) if entry.wanted == wanted), None)
+
+
+def interpolated(record: Composition) -> Iterator[tuple[str, Origin]]:
+    """The interpolations in defaults lists, each with its line."""
+    for entry in _entries(record):
+        if match := re.search(r"\$\{.*\}", entry.wanted):
+            yield match[0], entry.origin
 
 
 def choice_of(wanted: str, overrides: list[str], record: Composition) -> str | Origin | None:

@@ -110,7 +110,12 @@ class CommandLine(Application):
         Raises:
             UsageExit: the configuration cannot be composed.
         """
-        from forgather_hydra.config.hints import as_our_error, misspelt_group, no_option
+        from forgather_hydra.config.hints import (
+            as_our_error,
+            misspelt_group,
+            no_name_in_defaults,
+            no_option,
+        )
         from forgather_hydra.config.list_items import no_item
         from forgather_hydra.config.meant_keys import twin_of_number
 
@@ -122,6 +127,10 @@ class CommandLine(Application):
             raise UsageExit(as_our_error(error, settling)) from error
         except (TypeError, ValueError) as error:  # of the list, which Hydra lets pass
             if wrong := no_item(settling):
+                raise UsageExit(wrong) from error
+            raise
+        except AssertionError as error:  # Hydra's, of what an interpolation gives
+            if wrong := no_name_in_defaults(settling.record):
                 raise UsageExit(wrong) from error
             raise
         wrong = misspelt_group(settling) or twin_of_number(settling.parsed, composed.cfg)

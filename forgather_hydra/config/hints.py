@@ -15,7 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError
 
-from forgather_hydra.config.asked import line_that_asks
+from forgather_hydra.config.asked import interpolated, line_that_asks
+from forgather_hydra.config.composition import Composition
 from forgather_hydra.config.list_items import composed_of, no_item
 from forgather_hydra.config.meant_keys import SIMILAR, advice_on, meant_keys, place_in
 from forgather_hydra.config.package import join
@@ -129,6 +130,16 @@ def no_option(settling: Settling) -> ForgatherError | None:
                 f"this gives {found}",
                 hint="write the name of an option, or an interpolation that gives one",
             )
+    return None
+
+
+def no_name_in_defaults(record: Composition) -> ForgatherError | None:
+    """The error for a line of a defaults list whose interpolation gives no name of an option."""
+    for text, origin in interpolated(record):
+        if found := _no_name(text):
+            what = f"an entry of a defaults list takes the name of an option; {text} gives {found}"
+            hint = "write the name of an option, or an interpolation that gives one"
+            return ForgatherError("bad_override", what, hint=hint).locate(origin)
     return None
 
 

@@ -65,6 +65,10 @@ def test_a_mistaken_choice_is_told_with_its_cure(hydra_restore_singletons, overr
     ("lines", "told"),
     [
         (["    == super()", "    - override /lr_scheduler: wsd"], "without 'override', above"),
+        (
+            ["    == super()", "    - override /optimizer: ${oc.env:NO_SUCH,null}"],
+            r"mine.yaml:4: .* name of an option; \$\{oc.env:NO_SUCH,null\} gives None",
+        ),
         (["    == super()", "    - /lr_scheduler: wsd"], r"example above '== super\(\)'"),
     ],
 )
