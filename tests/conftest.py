@@ -50,8 +50,8 @@ def warm() -> Iterator[WarmProcess]:
 @pytest.fixture(scope="session")
 def warm_training() -> Iterator[WarmProcess]:
     """Runs what trains, or imports torch and transformers for another reason."""
-    offline = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    warm = WarmProcess(offline, TRAINING)
+    own = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "XDG_CACHE_HOME": f"{_PLACE}/cache"}
+    warm = WarmProcess(os.environ | own, TRAINING)
     yield warm
     warm.close()
 
