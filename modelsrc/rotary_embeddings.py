@@ -71,6 +71,11 @@ class RotaryPE(nn.Module):
         self, q_BTHK: Tensor, k_BTHK: Tensor, angles: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, Tensor]:
         """The same, with what `angles` makes for these tokens."""
+        if q_BTHK.shape[1] == 1:
+            # Both at once: a token that is generated waits for each kernel.
+            qk_B1HK = _rotate(torch.cat((q_BTHK, k_BTHK), 2), *angles)
+            q_B1HK, k_B1HK = qk_B1HK.split_with_sizes((q_BTHK.shape[2], k_BTHK.shape[2]), 2)
+            return q_B1HK, k_B1HK
         return _rotate(q_BTHK, *angles), _rotate(k_BTHK, *angles)
 
     def angles(self, like: Tensor, position_ids: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -20,10 +20,11 @@ def by_complex_numbers(x_BTHK, position_BT, theta):
     return torch.cat((rotated.real, rotated.imag), -1).float()
 
 
+@pytest.mark.parametrize("T", [9, 1])
 @pytest.mark.parametrize("given", [False, True])
-def test_rotation(rotary, given):
-    q, k = torch.randn(2, 9, 4, 8), torch.randn(2, 9, 2, 8)
-    positions = torch.randint(0, 50, (2, 9)) if given else torch.arange(9)[None]
+def test_rotation(rotary, given, T):
+    q, k = torch.randn(2, T, 4, 8), torch.randn(2, T, 2, 8)
+    positions = torch.randint(0, 50, (2, T)) if given else torch.arange(T)[None]
     pe = rotary(8, 64, theta=500.0)
     rotated = pe(q, k, positions if given else None)
     for x, y in zip((q, k), rotated, strict=True):
