@@ -10,6 +10,7 @@ from forgather_hydra.config.application import graph_of
 from forgather_hydra.errors import ForgatherError
 
 BAR = 40  # characters
+SPLITS = ("train_dataset", "eval_dataset")
 LIMIT = 20_000  # samples that are counted
 
 
@@ -31,16 +32,18 @@ def show(options: argparse.Namespace) -> None:
             "the configuration has no section data",
             hint="choose an experiment, such as +experiment=baseline",
         )
-    data = materialize(graph["data"])
+    # Not what makes batches of it, which needs torch.
+    shown = [name for name in (*SPLITS, "tokenizer") if name in graph["data"]]
+    data = materialize(graph["data"], targets=shown)
     console = Console(file=sys.stdout, markup=False, emoji=False, highlight=False)
-    for split in ("train_dataset", "eval_dataset"):
+    for split in SPLITS:
         if data.get(split) is not None:
             console.rule(split)
             _show_split(console, data[split], data["tokenizer"], options.samples)
 
 
 def _show_split(console: Any, dataset: Any, tokenizer: Any, samples: int) -> None:
-    from forgather_hydra.cli.dataset_summary import first_samples, histogram, summarize
+    from forgather_hydra.cli.dataset_summary import first_rows, histogram, summarize
 
     found = summarize(dataset, tokenizer.eos_token_id, LIMIT)
     total = "a stream" if found.samples is None else f"{found.samples:,} samples"
@@ -59,5 +62,5 @@ def _show_split(console: Any, dataset: Any, tokenizer: Any, samples: int) -> Non
     for least, greatest, count in bins:
         bar = "█" * round(BAR * count / most)
         console.print(f"  {least:>{width},} to {greatest:>{width},}  {bar} {count:,}")
-    for sample in first_samples(dataset, samples):
-        console.print(f"> {tokenizer.decode(sample['input_ids'])}")
+    for row in first_rows(dataset, samples):
+        console.print(f"> {tokenizer.decode(row)}")

@@ -33,7 +33,7 @@ def summarize(dataset: Any, eos_token_id: int | None, limit: int) -> Summary:
     each ending with `eos_token_id`; the last one, which may be cut, is left out.
     """
     samples = len(dataset) if hasattr(dataset, "__len__") else None
-    rows = [np.asarray(row["input_ids"]) for row in first_samples(dataset, limit)]
+    rows = first_rows(dataset, limit)
     lengths = np.array([len(row) for row in rows], dtype=np.int64)
     tokens = int(lengths.sum())
     if hasattr(dataset, "rows"):
@@ -43,11 +43,14 @@ def summarize(dataset: Any, eos_token_id: int | None, limit: int) -> Summary:
     return Summary(samples, tokens, len(rows), "samples", lengths)
 
 
-def first_samples(dataset: Any, count: int) -> list[Any]:
-    """The first samples of a dataset or a stream."""
-    if hasattr(dataset, "__len__"):
-        return [dataset[index] for index in range(min(count, len(dataset)))]
-    return list(islice(dataset, count))
+def first_rows(dataset: Any, count: int) -> list[NDArray[Any]]:
+    """The tokens of the first samples of a dataset or a stream; of ours, read without torch."""
+    if not hasattr(dataset, "__len__"):
+        return [np.asarray(sample["input_ids"]) for sample in islice(dataset, count)]
+    indices = range(min(count, len(dataset)))
+    if hasattr(dataset, "tokens"):
+        return [dataset.tokens(index) for index in indices]
+    return [np.asarray(dataset[index]["input_ids"]) for index in indices]
 
 
 def histogram(lengths: Sequence[int] | NDArray[Any], bins: int = 10) -> list[tuple[int, int, int]]:

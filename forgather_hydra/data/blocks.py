@@ -66,7 +66,12 @@ class TokenBlocks:
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         import torch
 
-        return {"input_ids": torch.from_numpy(self.rows[index].astype(np.int64))}
+        return {"input_ids": torch.from_numpy(self.tokens(index).astype(np.int64))}
+
+    def tokens(self, index: int) -> NDArray[Any]:
+        """The ids of a row, read without torch."""
+        found: NDArray[Any] = self.rows[index]
+        return found
 
     def __getitems__(self, indices: list[int]) -> list[dict[str, torch.Tensor]]:
         """Read a whole batch at once; the DataLoader calls this where it exists."""

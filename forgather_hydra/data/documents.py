@@ -78,10 +78,14 @@ class TokenDocuments:
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         import torch
 
+        return {"input_ids": torch.from_numpy(self.tokens(index).astype(np.int64))}
+
+    def tokens(self, index: int) -> NDArray[Any]:
+        """The ids of a document, read without torch."""
         if not 0 <= index < len(self):
             raise IndexError(index)
-        document = self.ids[self.ends[index] : self.ends[index + 1]]
-        return {"input_ids": torch.from_numpy(document.astype(np.int64))}
+        found: NDArray[Any] = self.ids[self.ends[index] : self.ends[index + 1]]
+        return found
 
     def __reduce__(self) -> tuple[type[TokenDocuments], tuple[Path]]:
         # A spawned worker maps the files again instead of receiving their contents.

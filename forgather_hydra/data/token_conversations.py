@@ -81,16 +81,22 @@ class TokenConversations:
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         import torch
 
-        if not 0 <= index < len(self):
-            raise IndexError(index)
+        ids = torch.from_numpy(self.tokens(index).astype(np.int64))
         bounds = self.ends[self.first[index] : self.first[index + 1] + 1]
-        ids = torch.from_numpy(self.ids[bounds[0] : bounds[-1]].astype(np.int64))
         is_target = torch.from_numpy(np.array(self.targets[bounds[0] : bounds[-1]]))
         return {
             "input_ids": ids,
             "labels": torch.where(is_target, ids, _NO_TARGET),
             "document_starts": torch.from_numpy(bounds[:-1] - bounds[0]),
         }
+
+    def tokens(self, index: int) -> NDArray[Any]:
+        """The ids of a row, read without torch."""
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        first, last = self.ends[self.first[[index, index + 1]]]
+        found: NDArray[Any] = self.ids[first:last]
+        return found
 
     def __reduce__(self) -> tuple[type[TokenConversations], tuple[Path]]:
         # A spawned worker maps the files again instead of receiving their contents.

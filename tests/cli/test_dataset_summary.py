@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from forgather_hydra.cli.dataset_summary import first_samples, histogram, summarize
+from forgather_hydra.cli.dataset_summary import first_rows, histogram, summarize
 
 EOS = 9
 
@@ -19,6 +19,9 @@ class Blocks(list):
 
     rows = None
 
+    def tokens(self, index: int) -> np.ndarray:
+        return np.array(self[index]["input_ids"])
+
 
 def test_documents_that_cross_from_row_to_row() -> None:
     rows = [{"input_ids": row} for row in ([1, EOS, 1], [1, 1, EOS], [1, 1, 1])]
@@ -30,7 +33,8 @@ def test_documents_that_cross_from_row_to_row() -> None:
 
 def test_a_stream_has_no_number_of_samples() -> None:
     assert summarize(iter([{"input_ids": [1, 2]}] * 5), EOS, limit=3)[:3] == (None, 6, 3)
-    assert first_samples(iter("abc"), 2) == ["a", "b"]
+    rows = first_rows(iter([{"input_ids": [1]}, {"input_ids": [2]}, {}]), 2)
+    assert [row.tolist() for row in rows] == [[1], [2]]
 
 
 def test_a_histogram_holds_every_length_once() -> None:

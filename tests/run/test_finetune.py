@@ -112,10 +112,11 @@ def test_the_tokenizer_of_a_model_is_read_as_transformers_reads_it(base) -> None
         assert getattr(ours, name) == getattr(theirs, name)
 
 
-def test_conversations_and_texts_become_tokens_without_torch(base, chats) -> None:
+def test_conversations_and_texts_become_tokens_and_are_shown_without_torch(base, chats) -> None:
     Path("texts.jsonl").write_text(f"{json.dumps({'text': 'a fox ' * 900})}\n")
     script = f"""
 import sys
+from forgather_hydra.cli.forgather import main
 from forgather_hydra.data import (
     FilesCorpus, conversation_files, pack_blocks, tokenize_conversations, tokenize_documents
 )
@@ -125,6 +126,9 @@ corpus = FilesCorpus("texts.jsonl")
 pack_blocks(corpus, "train", tokenizer, 32)
 tokenize_documents(corpus, "train", tokenizer)
 tokenize_conversations(conversation_files({chats!r}), "train", tokenizer)
+main(["dataset", "+experiment=finetune", "model.path={base}", "data.path={chats}"])
+texts = ["data=files", "data.path=texts.jsonl", "data.block_size=64"]
+main(["dataset", "+experiment=continue_pretraining", "model.path={base}", *texts])
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", script], check=True)
