@@ -169,11 +169,26 @@ def split(
             continue
         if _is_value(override, is_group):
             values.append(place)
-        elif override.is_delete() or isinstance(override.value(), dict):
-            values = []  # what comes before may be deleted, or is merged with this
+        elif _counts_after(override, [parsed[value] for value in values]):
+            values = []
     later = {*values, *swept}
     base = [str(o.input_line) for place, o in enumerate(parsed) if place not in later]
     return base, [parsed[place] for place in values]
+
+
+def _counts_after(override: Override, values: Sequence[Override]) -> bool:
+    """Whether it makes a difference that an override comes after some values.
+
+    It may delete them, be merged with them or replace what they are in; if it adds a key, rather
+    than a file, that comes after those that they add.
+    """
+    return (
+        override.is_delete()
+        or override.is_add()
+        or override.is_force_add()
+        or isinstance(override.value(), dict)
+        or any(value.key_or_group.startswith(f"{override.key_or_group}.") for value in values)
+    )
 
 
 def _is_value(override: Override, is_group: Callable[[str], bool]) -> bool:

@@ -187,6 +187,8 @@ def loaded(loader: ForgatherConfigLoader, words: list[str], mode: RunMode, valid
 
 @settings(max_examples=15, deadline=None)
 @example(["seed='${places.a}'", "places.a=2"], RunMode.RUN, True)
+@example(["+db.port=5", "+new=x"], RunMode.RUN, False)  # in this order
+@example(["++places.d=2", "places=null"], RunMode.RUN, True)  # which is not the other way round
 @example(["+more=two"], RunMode.RUN, True)  # of a folder that the primary config adds
 @example(["seed=2", "hydra.mode=RUN"], RunMode.RUN, True)  # as Hydra adds it itself
 @given(
