@@ -156,4 +156,6 @@ def test_the_saved_model_is_whole(two, directory, tmp_path: Path) -> None:
 def test_a_killed_process_ends_the_others(tmp_path: Path, kind: str, warm_training) -> None:
     process = in_processes(warm_training, 2, "pipeline_run", str(tmp_path), kind)
     assert process.returncode != 0
-    assert "Signal 9 (SIGKILL)" in process.stderr.split("Root Cause")[1]
+    cause = process.stderr.split("Root Cause")[1]
+    # The agent looks ten times a second: by then the other may have said what it missed.
+    assert "Signal 9 (SIGKILL)" in cause or "failed after step 2" in cause
