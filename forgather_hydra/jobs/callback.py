@@ -5,11 +5,8 @@ from __future__ import annotations
 from omegaconf import DictConfig
 
 from forgather_hydra.config.command_line import application_of
-from forgather_hydra.config.composition import Composed
 from forgather_hydra.config.copies import started_processes
 from forgather_hydra.jobs.check import check_launch
-from forgather_hydra.jobs.local.data_ahead import prepare_ahead
-from forgather_hydra.jobs.options import LocalOptions
 from forgather_hydra.jobs.sweep_alone import check_is_no_sweep
 from forgather_hydra.jobs.topology import topology_of
 from forgather_hydra.run.callback import CheckBeforeRun
@@ -22,9 +19,7 @@ class CheckBeforeLaunch(CheckBeforeRun):
         application = application_of()
         with application.reporting():
             check_is_no_sweep(config)
-            options = check_launch(config)
-        if isinstance(options, LocalOptions) and not options.dry_run:
-            prepare_ahead(Composed.of(config))
+            check_launch(config)
         super().check(config)
         with application.reporting():
             topology_of(config, started_processes())

@@ -27,7 +27,6 @@ from forgather_hydra.config.application import composed
 from forgather_hydra.config.check import check_job, decoded_job
 from forgather_hydra.errors import ForgatherError
 from forgather_hydra.graph.build import materialize
-from forgather_hydra.jobs.local.cores import cores
 from forgather_hydra.model import load_pretrained, load_tokenizer
 from forgather_hydra.model.adapters import load_adapted, lora
 
@@ -401,36 +400,33 @@ def test_an_adapter_is_merged_before_its_model_is_tuned_again(base, chats) -> No
         tune("adapter", chats, "refused")
 
 
-AHEAD = """
-import os, sys
+AGAIN = """
+import sys
 from forgather_hydra.config.application import composed
-from forgather_hydra.jobs.local import data_ahead
-data_ahead._is_core_idle = lambda: True  # whatever else the machine does
+from forgather_hydra.config.check import decoded_job
+from forgather_hydra.data import cache
+from forgather_hydra.graph.build import materialize
+cache._JUST_WRITTEN = 0.0
 with composed(sys.argv[1:]) as job:
-    data_ahead.prepare_ahead(job)
-print(os.wait()[1], sys.modules.keys() & {"datasets", "torch"})
+    materialize(decoded_job(job)["data"]["train_dataset"])
+print(*sys.modules.keys() & {"datasets", "torch"})
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux" or cores() < 2, reason="no process besides")
-def test_conversations_are_prepared_while_torch_is_imported(
-    base: str, chats: str, folder: Path, monkeypatch, caplog
+def test_conversations_that_have_not_changed_are_not_read_again(
+    base: str, chats: str, folder: Path, monkeypatch
 ) -> None:
+    """But those of which there is something to tell."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "again"))
     rows = (folder / chats).read_text()
     blank = json.dumps({"prompt": "Who?", "completion": ""})
     (folder / "blank.jsonl").write_text(f"{rows}{blank}\n")
-    prepared = {}
-    for file in (chats, "blank.jsonl"):
-        cache = folder / f"ahead-{file}"
-        monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+
+    def prepared(file: str) -> tuple[str, bool]:
         words = ["+experiment=finetune", f"model.path={base}", f"data.path={file}"]
-        command = [sys.executable, "-c", AHEAD, *words]
+        command = [sys.executable, "-c", AGAIN, *words]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert (done.stdout, done.stderr) == ("0 set()\n", "")
-        prepared[file] = len([*cache.glob("forgather_hydra/conversations/*/ids.npy")])
-        with composed(words) as job, caplog.at_level("INFO"):
-            caplog.clear()
-            materialize(decoded_job(job)["data"]["train_dataset"])
-        # What there is to tell the run tells itself.
-        assert ("tokenizing" in caplog.text) == ("empty answer" in caplog.text) == (file != chats)
-    assert prepared == {chats: 2, "blank.jsonl": 0}
+        return done.stdout.strip(), "empty answer" in done.stderr
+
+    assert [prepared(chats) for _ in range(2)] == [("datasets", False), ("", False)]
+    assert [prepared("blank.jsonl") for _ in range(2)] == [("datasets", True)] * 2
